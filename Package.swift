@@ -37,5 +37,7 @@ let package = Package(
         // Base
         room("Base", "Octets"),
         room("Base", "MailTypes", ["Octets"]),
+        // Domain
+        room("Domain", "MailCore", ["MailTypes"]),
     ]
 )

@@ -110,3 +110,12 @@ public struct InternalDate: Hashable, Sendable {
         self.zoneMinutes = zoneMinutes
     }
 }
+
+/// SHA-256 of a message body in its stored form.
+public struct ContentHash: Hashable, Sendable {
+    public var words: (UInt64, UInt64, UInt64, UInt64)
+    @inlinable public init(_ a: UInt64, _ b: UInt64, _ c: UInt64, _ d: UInt64) { words = (a, b, c, d) }
+    public static let zero = ContentHash(0, 0, 0, 0)
+    @inlinable public static func == (a: Self, b: Self) -> Bool { a.words == b.words }
+    @inlinable public func hash(into hasher: inout Hasher) { hasher.combine(words.0) }
+}

@@ -1,0 +1,20 @@
+/// Limits of the domain. Each is the largest value that is still accepted.
+package enum DomainLimits {
+    /// Messages named by one event; larger operations become several events.
+    package static let messagesPerEventMax = 4096
+    package static let mailboxesPerAccountMax = 10_000
+    package static let keywordsPerAccountMax = 4096
+    package static let keywordsPerMessageMax = 128
+    package static let addressesPerAccountMax = 1000
+    package static let credentialsPerAccountMax = 100
+    package static let subscriptionsPerAccountMax = 20_000
+    package static let settingOctetsMax = 8192
+    package static let verifierOctetsMax = 1024
+    package static let labelOctetsMax = 128
+    package static let displayNameOctetsMax = 255
+    package static let appendMessagesMax = 1000
+    package static let queueRecipientsMax = 1000
+    /// Messages one COPY may name, since it is one transaction (RFC 9051 section 6.4.7).
+    package static let copyMessagesMax = 100_000
+    package static let uidlOctetsMax = 70
+}
