@@ -13,6 +13,8 @@ package enum AccountCommand: Sendable {
     case setQuota(Quota)
     case setRetention(Retention)
     case setSetting(key: String, value: String?)
+    /// Written with a session's first change, so that its later events can be traced to a device.
+    case openSession(SessionOpened)
 
     case createMailbox(NewMailbox)
     case deleteMailbox(MailboxID)

@@ -47,7 +47,7 @@ private func decision(
     guard head.status != .removed else { throw Refusal.accountRemoved }
     switch command {
     case .setStatus, .removeAccount, .setCredential, .revokeCredential, .addAddress, .removeAddress, .setQuota,
-        .setRetention, .setSetting:
+        .setRetention, .setSetting, .openSession:
         return try decideAccount(command, context, head, state)
     case .createMailbox, .deleteMailbox, .renameMailbox, .setSubscription, .setSpecialUse, .bumpUIDValidity,
         .claimRecent:

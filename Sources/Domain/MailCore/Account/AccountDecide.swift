@@ -68,6 +68,8 @@ func decideAccount(
             throw Refusal.limit("setting over \(DomainLimits.settingOctetsMax) octets")
         }
         return Decision(try state.setting(account, key) == value ? [] : [.settingSet(key: key, value: value)])
+    case .openSession(let opened):
+        return Decision([.sessionOpened(opened)])
     default:
         throw StateFault.inconsistent("not an account command")
     }

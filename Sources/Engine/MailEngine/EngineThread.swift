@@ -1,0 +1,80 @@
+// An operating-system thread of the engine. LMDB's write lock belongs to a thread, and a flush blocks for milliseconds,
+// so neither the event loops nor the pool of Swift tasks is the place for it.
+import Glibc
+
+/// A joinable thread that runs one closure.
+final class EngineThread: @unchecked Sendable {
+    // `handle` is written once in init, before anyone else can see the object.
+    private var handle = pthread_t()
+
+    private final class Box {
+        let name: String
+        let body: @Sendable () -> Void
+        init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+            self.name = name
+            self.body = body
+        }
+    }
+
+    /// - Parameter name: at most 15 octets, as the kernel keeps it.
+    init(_ name: String, _ body: @escaping @Sendable () -> Void) {
+        let box = Unmanaged.passRetained(Box(name, body))
+        let code = pthread_create(
+            &handle, nil,
+            { argument in
+                guard let argument else { return nil }
+                let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
+                pthread_setname_np(pthread_self(), box.name)
+                box.body()
+                return nil
+            }, box.toOpaque())
+        precondition(code == 0, "the system gives no more threads: \(String(cString: strerror(code)))")
+    }
+
+    func join() { pthread_join(handle, nil) }
+}
+
+/// A mutex with a condition, for queues between threads that may block.
+final class Monitor<State>: @unchecked Sendable {
+    // Every access to `state` is between lock and unlock of `mutex`.
+    private var state: State
+    private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
+    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+
+    init(_ state: State) {
+        self.state = state
+        pthread_mutex_init(mutex, nil)
+        pthread_cond_init(condition, nil)
+    }
+
+    deinit {
+        pthread_cond_destroy(condition)
+        pthread_mutex_destroy(mutex)
+        condition.deallocate()
+        mutex.deallocate()
+    }
+
+    /// Runs `body` alone and wakes whoever waits when it answers true.
+    func change(_ body: (inout State) -> Bool) {
+        pthread_mutex_lock(mutex)
+        let wakes = body(&state)
+        pthread_mutex_unlock(mutex)
+        if wakes { pthread_cond_broadcast(condition) }
+    }
+
+    func withLock<R>(_ body: (inout State) -> R) -> R {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        return body(&state)
+    }
+
+    /// Waits until `body` answers something.
+    func wait<R>(_ body: (inout State) -> R?) -> R {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        while true {
+            if let result = body(&state) { return result }
+            pthread_cond_wait(condition, mutex)
+        }
+    }
+}

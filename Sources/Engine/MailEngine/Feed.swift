@@ -1,0 +1,63 @@
+// The change feed: edge notifications after a commit. Nothing is queued per subscriber, so an idle session costs a
+// closure however busy the mailbox is; what changed is read from the change rows at the next sync point.
+import EventStore
+import MailTypes
+import Synchronization
+
+final class Feed: Sendable {
+    private struct Subscribers {
+        var next: UInt64 = 0
+        var byAccount: [AccountID: [UInt64: @Sendable () -> Void]] = [:]
+        var all: [UInt64: @Sendable (Cursor) -> Void] = [:]
+    }
+
+    private let subscribers = Mutex(Subscribers())
+
+    func subscribe(_ account: AccountID, _ notify: @escaping @Sendable () -> Void) -> Subscription {
+        let id = subscribers.withLock { subscribers in
+            subscribers.next += 1
+            subscribers.byAccount[account, default: [:]][subscribers.next] = notify
+            return subscribers.next
+        }
+        return Subscription { [weak self] in
+            self?.subscribers.withLock { subscribers in
+                subscribers.byAccount[account]?[id] = nil
+                if subscribers.byAccount[account]?.isEmpty == true { subscribers.byAccount[account] = nil }
+            }
+        }
+    }
+
+    func subscribeAll(_ notify: @escaping @Sendable (Cursor) -> Void) -> Subscription {
+        let id = subscribers.withLock { subscribers in
+            subscribers.next += 1
+            subscribers.all[subscribers.next] = notify
+            return subscribers.next
+        }
+        return Subscription { [weak self] in self?.subscribers.withLock { $0.all[id] = nil } }
+    }
+
+    func publish(_ accounts: Set<AccountID>, head: Cursor) {
+        let (some, all) = subscribers.withLock { subscribers in
+            (accounts.flatMap { subscribers.byAccount[$0].map { Array($0.values) } ?? [] }, Array(subscribers.all.values))
+        }
+        for notify in some { notify() }
+        for notify in all { notify(head) }
+    }
+}
+
+/// Ends when it is cancelled or released.
+package final class Subscription: Sendable {
+    private let end: Mutex<(@Sendable () -> Void)?>
+
+    init(_ end: @escaping @Sendable () -> Void) { self.end = Mutex(end) }
+
+    package func cancel() {
+        let end = end.withLock { end in
+            defer { end = nil }
+            return end
+        }
+        end?()
+    }
+
+    deinit { cancel() }
+}

@@ -1,0 +1,337 @@
+// The write path: a bounded queue, a thread that stages bodies, a thread that decides, folds and commits.
+//
+//     submit -> incoming -> [body thread: append, sync] -> ready -> [writer: decide, evolve, seal, commit] -> completions
+//
+// Invariants
+// - No delay is added: a batch is whatever queued up during the flush before it.
+// - The bodies of batch n+1 are synced while batch n commits; a batch starts only when its bodies are synced.
+// - Requests are committed in the order of submission. One without bodies may skip the body thread only when nothing
+//   is queued there.
+// - Every completion runs after the commit of the batch whose state its answer describes, also for refusals.
+// - When a batch hits a fault, it is aborted and its requests are run one to a batch; the culprit alone is refused.
+import EventStore
+import Glibc
+import MailCore
+import MailTypes
+
+typealias Completion = @Sendable ([CommandOutcome]) -> Void
+
+/// A request on its way through the pipeline.
+struct Job: Sendable {
+    var request: Request
+    var completion: Completion
+    var staged: [StagedBody] = []
+    var octets: Int
+    var touches: Int
+
+    init(_ request: Request, _ completion: @escaping Completion) {
+        self.request = request
+        self.completion = completion
+        octets = request.bodyOctets
+        touches = request.touches
+    }
+}
+
+/// A list of jobs with its totals.
+struct JobQueue: Sendable {
+    private(set) var jobs: [Job] = []
+    private var first = 0
+    private(set) var octets = 0
+    private(set) var touches = 0
+    var count: Int { jobs.count - first }
+    var isEmpty: Bool { count == 0 }
+
+    mutating func append(_ job: Job) {
+        jobs.append(job)
+        octets += job.octets
+        touches += job.touches
+    }
+
+    /// Takes jobs in order up to the limits of a batch, at least one.
+    mutating func take(_ options: EngineOptions) -> [Job] {
+        var taken: [Job] = []
+        var takenOctets = 0
+        var takenTouches = 0
+        while first < jobs.count {
+            let job = jobs[first]
+            let fits = taken.count < options.batchRequestsMax && takenOctets + job.octets <= options.batchOctetsMax
+                && takenTouches + job.touches <= options.batchTouchesMax
+            guard taken.isEmpty || fits else { break }
+            taken.append(job)
+            takenOctets += job.octets
+            takenTouches += job.touches
+            first += 1
+        }
+        octets -= takenOctets
+        touches -= takenTouches
+        if first == jobs.count {
+            jobs.removeAll(keepingCapacity: true)
+            first = 0
+        } else if first > 1024 {
+            jobs.removeFirst(first)
+            first = 0
+        }
+        return taken
+    }
+}
+
+final class Pipeline: @unchecked Sendable {
+    // Mutable state lives in the monitors; `disk` and `histogram` belong to the writer thread.
+    private struct Flow {
+        var incoming = JobQueue()
+        var ready = JobQueue()
+        /// Requests taken from `incoming` whose bodies are not synced yet.
+        var staging = 0
+        var closed = false
+        var stagingEnded = false
+        /// Why no more writes are taken.
+        var stopped: String?
+    }
+
+    private let store: any ShardStore
+    private let options: EngineOptions
+    private let clock: @Sendable () -> Timestamp
+    private let feed: Feed
+    private let counters: Monitor<EngineStatistics>
+    private let flow = Monitor(Flow())
+    private var threads: [EngineThread] = []
+    private var disk: DiskWatch
+
+    init(
+        store: any ShardStore, options: EngineOptions, clock: @escaping @Sendable () -> Timestamp, feed: Feed,
+        counters: Monitor<EngineStatistics>
+    ) {
+        self.store = store
+        self.options = options
+        self.clock = clock
+        self.feed = feed
+        self.counters = counters
+        disk = DiskWatch(store: store, options: options)
+        threads = [
+            EngineThread("bodies") { [self] in stageBodies() },
+            EngineThread("writer") { [self] in writeBatches() },
+        ]
+    }
+
+    /// Whether it was taken; if not, `completion` is not called.
+    func submit(_ job: Job) -> EngineFailure? {
+        var failure: EngineFailure?
+        flow.change { flow in
+            if let stopped = flow.stopped {
+                failure = .stopped(stopped)
+            } else if flow.closed {
+                failure = .stopped("the node is shutting down")
+            } else if flow.incoming.count + flow.ready.count >= options.queueRequestsMax
+                || (job.octets > 0 && flow.incoming.octets + flow.ready.octets > options.queueOctetsMax)
+            {
+                failure = .busy
+            } else if job.request.bodies.isEmpty, flow.incoming.isEmpty, flow.staging == 0 {
+                flow.ready.append(job)
+            } else {
+                flow.incoming.append(job)
+            }
+            return failure == nil
+        }
+        return failure
+    }
+
+    var depth: (requests: Int, octets: Int) {
+        flow.withLock { ($0.incoming.count + $0.ready.count, $0.incoming.octets + $0.ready.octets) }
+    }
+
+    var stopReason: String? { flow.withLock { $0.stopped } }
+
+    /// Finishes what is queued and ends both threads.
+    func close() {
+        flow.change {
+            $0.closed = true
+            return true
+        }
+        for thread in threads { thread.join() }
+        threads = []
+    }
+
+    // MARK: Body thread
+
+    private func stageBodies() {
+        while true {
+            let jobs: [Job] = flow.wait { flow in
+                // Bodies wait in memory or spool files, not twice: no staging far ahead of the writer.
+                if !flow.incoming.isEmpty, flow.ready.octets <= options.batchOctetsMax {
+                    let taken = flow.incoming.take(options)
+                    flow.staging = taken.count
+                    return taken
+                }
+                return flow.closed && flow.incoming.isEmpty ? [] : nil
+            }
+            if jobs.isEmpty { break }
+            let (staged, failed) = stage(jobs)
+            flow.change { flow in
+                for job in staged { flow.ready.append(job) }
+                flow.staging = 0
+                return true
+            }
+            for (job, failure) in failed { job.fail(failure) }
+        }
+        flow.change {
+            $0.stagingEnded = true
+            return true
+        }
+    }
+
+    private func stage(_ jobs: [Job]) -> (staged: [Job], failed: [(Job, EngineFailure)]) {
+        var staged: [Job] = []
+        var failed: [(Job, EngineFailure)] = []
+        for var job in jobs {
+            do throws(StoreError) {
+                for body in job.request.bodies { job.staged.append(try store.stage(body)) }
+                // The store has the bytes; the copy in memory or in the spool is not needed any longer.
+                job.request.bodies = []
+                staged.append(job)
+            } catch {
+                failed.append((job, stopIfBroken(error)))
+            }
+        }
+        do throws(StoreError) {
+            if staged.contains(where: { !$0.staged.isEmpty }) { try store.syncBodies() }
+        } catch {
+            let failure = stopIfBroken(error)
+            failed.append(contentsOf: staged.map { ($0, failure) })
+            staged = []
+        }
+        return (staged, failed)
+    }
+
+    // MARK: Writer thread
+
+    private func writeBatches() {
+        while true {
+            let jobs: [Job] = flow.wait { flow in
+                if !flow.ready.isEmpty { return flow.ready.take(options) }
+                return flow.closed && flow.stagingEnded ? [] : nil
+            }
+            if jobs.isEmpty { return }
+            // The body thread may be waiting for room.
+            flow.change { _ in true }
+            write(jobs)
+        }
+    }
+
+    private func write(_ jobs: [Job]) {
+        disk.look(at: clock())
+        do {
+            let outcomes = try commitBatch(jobs)
+            for (job, outcome) in zip(jobs, outcomes) { job.completion(outcome) }
+        } catch is StateFault {
+            for job in jobs { writeAlone(job) }
+        } catch {
+            let failure = stopIfBroken(error as? StoreError ?? .failed("\(error)"))
+            for job in jobs { job.fail(failure) }
+        }
+    }
+
+    private func writeAlone(_ job: Job) {
+        do {
+            job.completion(try commitBatch([job])[0])
+        } catch let fault as StateFault {
+            counters.withLock { $0.faults += 1 }
+            job.fail(fault == .full ? .full : .fault("\(fault)"))
+        } catch {
+            job.fail(stopIfBroken(error as? StoreError ?? .failed("\(error)")))
+        }
+    }
+
+    /// Decides, folds and commits; the answers are true when it returns.
+    private func commitBatch(_ jobs: [Job]) throws -> [[CommandOutcome]] {
+        let now = clock()
+        let batch = try store.beginBatch(now: now)
+        var committed = false
+        defer { if !committed { batch.abort() } }
+        var outcomes: [[CommandOutcome]] = []
+        var touched: Set<AccountID> = []
+        for job in jobs {
+            for body in job.staged { try batch.register(body) }
+            outcomes.append(try job.request.items.map { try run($0, job, batch, now, &touched) })
+        }
+        let receipt = try batch.commit()
+        committed = true
+        counters.withLock { $0.count(batch: jobs.count, receipt: receipt, outcomes: outcomes) }
+        if receipt.events > 0 { feed.publish(touched, head: receipt.head) }
+        return outcomes
+    }
+
+    private func run(
+        _ item: Request.Item, _ job: Job, _ batch: any ShardBatch, _ now: Timestamp, _ touched: inout Set<AccountID>
+    ) throws -> CommandOutcome {
+        if let failure = disk.refusal(of: item.command) { return .failed(failure) }
+        let account = item.account == Request.newAccount ? try batch.nextAccount() : item.account
+        if job.request.retryable, let command = job.request.command,
+            let position = try batch.outcome(of: command, account)
+        {
+            return .duplicate(of: position)
+        }
+        let context = DecideContext(account: account, now: now, bodies: job.staged.map(\.reference))
+        let decision: Decision
+        do throws(DecideError) {
+            decision = try decide(item.command, context, batch)
+        } catch {
+            switch error {
+            case .refused(let refusal): return .refused(refusal)
+            case .fault(let fault): throw fault
+            }
+        }
+        let position = try batch.head(account)?.aseq ?? .zero
+        let append = Append(
+            account: account, expected: position, events: decision.events, origin: job.request.origin,
+            command: job.request.command, retryable: job.request.retryable)
+        let after = try batch.append(append)
+        if !decision.events.isEmpty { touched.insert(account) }
+        return .done(decision.result, at: after)
+    }
+
+    /// The failure a client is told, after noting whether the store still takes writes.
+    private func stopIfBroken(_ error: StoreError) -> EngineFailure {
+        switch error {
+        case .full: return .full
+        case .failed(let reason), .damaged(let reason), .owned(let reason), .incompatible(let reason),
+            .unusable(let reason):
+            flow.change {
+                if $0.stopped == nil { $0.stopped = reason }
+                return true
+            }
+            return .stopped(reason)
+        }
+    }
+}
+
+extension Job {
+    func fail(_ failure: EngineFailure) {
+        completion(request.items.map { _ in .failed(failure) })
+    }
+}
+
+/// Free space, looked at once a second, and what is refused when it runs out.
+struct DiskWatch {
+    private let store: any ShardStore
+    private let options: EngineOptions
+    private var looked = Timestamp(rawValue: .min)
+    private var free = UInt64.max
+
+    init(store: any ShardStore, options: EngineOptions) {
+        self.store = store
+        self.options = options
+    }
+
+    mutating func look(at now: Timestamp) {
+        guard looked.rawValue == .min || abs(now.rawValue &- looked.rawValue) >= 1000 else { return }
+        looked = now
+        // When the file system does not answer, the next write will say so better.
+        free = (try? store.freeBytes()) ?? free
+    }
+
+    func refusal(of command: AccountCommand) -> EngineFailure? {
+        if command.addsMail, free < options.softFreeOctets { return .full }
+        if free < options.hardFreeOctets, !command.freesSpace { return .full }
+        return nil
+    }
+}

@@ -1,0 +1,267 @@
+// The first implementation of the seam: log and state in one LMDB environment, bodies in segment files beside it.
+//
+//     DIR/STORE       manifest: what this directory is          DIR/LOCK        held by the process that owns it
+//     DIR/shard-0000/data.mdb lock.mdb  seg/XXXXXXXX.seg  ballast
+//
+// Invariants
+// - One process, one writer. The lock is taken before anything is read.
+// - A batch is acknowledged only after `commit` returned, and bodies are synced before the commit that names them.
+// - The database file is allocated ahead of the commit, so a full disk fails there and loses nothing. Any error of the
+//   commit itself is a failed flush: the store takes no further batch until it is opened again (PostgreSQL learnt in
+//   2018 that a failed fsync cannot be repeated).
+// - At open the end of the log must verify. Only then is anything behind the last seal cut off; otherwise it is moved
+//   aside and the store refuses to open.
+import Digests
+import EventFormat
+import Glibc
+import LMDB
+import MailCore
+import MailTypes
+import Octets
+import Synchronization
+
+/// What an open needs to know. Every field has the default of a first run.
+package struct LMDBStoreOptions: Sendable {
+    package var segments = SegmentOptions()
+    /// Batches at the end of the log whose seals and records are verified at open.
+    package var sealsVerifiedAtOpen = 64
+    /// Allow NFS, overlay and FUSE, which lose or tear what was synced.
+    package var allowsUnsafeFileSystem = false
+    package init() {}
+}
+
+/// Limits of the local store.
+struct LocalLimits: Sendable {
+    /// Rows of expired commands dropped by one batch, so that no transaction frees more pages than LMDB does well.
+    var dedupPrunedPerBatchMax = 1000
+    /// Bytes of the database file kept allocated beyond its end.
+    var allocationStepOctets = 16 << 20
+    /// Bytes one batch may add to the database: 512 commands of a few pages each, and records of 60 KiB.
+    var batchGrowthOctetsMax = 8 << 20
+}
+
+/// Where the log ends.
+struct LogEnd: Sendable {
+    var lsn: UInt64
+    var time: Timestamp
+    var seal: SHA256Digest
+    var timeline: Timeline
+}
+
+package final class LMDBStore: ShardStore {
+    package let directory: String
+    package let manifest: StoreManifest
+    let environment: Environment
+    let tables: LocalTables
+    let bodies: SegmentStore
+    let limits = LocalLimits()
+    /// Drawn at each open; says in every seal which run of the node wrote it.
+    let writerInstance: UInt64
+    private let lock: StoreLock
+    private let end: Mutex<LogEnd>
+    private let counters = Mutex(Counters())
+
+    private struct Counters {
+        var statistics = StoreStatistics()
+        var failure: String?
+        var clockBehind = false
+        var allocatedOctets = 0
+    }
+
+    /// Makes an empty store in `directory`, which must not hold one.
+    package static func create(_ directory: String, options: LMDBStoreOptions = LMDBStoreOptions()) throws(StoreError) {
+        let shard = directory + "/shard-0000"
+        try makeDirectory(directory)
+        if let refusal = FileSystemCheck.refusal(path: directory), !options.allowsUnsafeFileSystem {
+            throw .unusable(refusal)
+        }
+        let lock = try acquire(directory)
+        guard access(directory + "/STORE", F_OK) != 0 else {
+            throw .unusable("\(directory) holds a store already")
+        }
+        try makeDirectory(shard)
+        let manifest = StoreManifest(uuid: randomBytes(count: 16), shards: 1)
+        do {
+            let environment = try Environment(directory: shard)
+            _ = try LocalTables.open(environment, create: true)
+        } catch {
+            throw .failed("\(shard): \(error)")
+        }
+        try SegmentStore.create(
+            directory: shard + "/seg", storeUUID: manifest.uuid, shard: 0, options: options.segments)
+        // The manifest comes last: a directory without one is no store, and create can be tried again.
+        try manifest.write(directory)
+        withExtendedLifetime(lock) {}
+    }
+
+    /// Opens a store, verifies the end of its log and cuts off what no seal covers.
+    package init(_ directory: String, options: LMDBStoreOptions = LMDBStoreOptions()) throws(StoreError) {
+        self.directory = directory
+        guard access(directory + "/STORE", F_OK) == 0 else {
+            throw .unusable("\(directory) holds no store; `letterlog init --store \(directory)` makes one")
+        }
+        if let refusal = FileSystemCheck.refusal(path: directory), !options.allowsUnsafeFileSystem {
+            throw .unusable(refusal)
+        }
+        lock = try Self.acquire(directory)
+        manifest = try StoreManifest.read(directory)
+        let shard = directory + "/shard-0000"
+        do {
+            environment = try Environment(directory: shard)
+            tables = try LocalTables.open(environment, create: false)
+        } catch {
+            throw .damaged("\(shard): \(error)")
+        }
+        var words = SystemRandom()
+        writerInstance = words.next()
+        let tail: LogTail
+        do {
+            tail = try LogTail.verify(environment, tables, batches: options.sealsVerifiedAtOpen)
+        } catch {
+            let reason = "the end of the log does not verify: \(error)"
+            SegmentStore.leaveUntouched(directory: shard + "/seg")
+            throw .damaged(reason)
+        }
+        let timeline = tail.end?.timeline ?? Timeline.random()
+        end = Mutex(tail.end ?? LogEnd(lsn: 0, time: Timestamp(rawValue: 0), seal: .zero, timeline: timeline))
+        bodies = try SegmentStore.open(
+            directory: shard + "/seg", storeUUID: manifest.uuid, shard: 0, options: options.segments,
+            tail: (segment: tail.segment, offset: tail.offset), nextBlob: tail.nextBlob)
+    }
+
+    private static func acquire(_ directory: String) throws(StoreError) -> StoreLock {
+        do throws(StoreLockError) {
+            return try StoreLock(path: directory + "/LOCK")
+        } catch {
+            throw .owned("\(directory): \(error)")
+        }
+    }
+
+    private static func makeDirectory(_ path: String) throws(StoreError) {
+        guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
+            throw .unusable("\(path): \(String(cString: strerror(errno)))")
+        }
+    }
+
+    // MARK: ShardStore
+
+    package func read<R>(_ body: (any ShardReader) throws -> R) throws -> R {
+        try environment.read { try body(LocalReader($0, tables)) }
+    }
+
+    package func beginBatch(now: Timestamp) throws(StoreError) -> any ShardBatch {
+        if let failure = counters.withLock({ $0.failure }) { throw .failed(failure) }
+        try allocateAhead()
+        do {
+            return LocalBatch(self, try environment.beginWrite(), end: logEnd, now: now)
+        } catch {
+            throw .failed("\(error)")
+        }
+    }
+
+    package func stage(_ source: any BodySource) throws(StoreError) -> StagedBody {
+        let staged = try bodies.stage(source)
+        counters.withLock { $0.statistics.bodyBytesStaged += UInt64(staged.reference.size) }
+        return staged
+    }
+
+    package func syncBodies() throws(StoreError) {
+        do throws(StoreError) {
+            try bodies.sync()
+        } catch {
+            fail("\(error)")
+            throw error
+        }
+        counters.withLock { $0.statistics.bodySyncs += 1 }
+    }
+
+    package func openBody(_ blob: BlobNumber) throws(StoreError) -> any BodyHandle {
+        let row: BlobRow?
+        do {
+            row = try environment.read { try LocalView($0, tables).blobRow(blob) }
+        } catch {
+            throw .damaged("\(error)")
+        }
+        guard let row else { throw .damaged("body \(blob.rawValue) is not stored") }
+        return try bodies.open(row)
+    }
+
+    package func freeBytes() throws(StoreError) -> UInt64 {
+        var info = statvfs()
+        guard statvfs(directory, &info) == 0 else { throw .failed(String(cString: strerror(errno))) }
+        return UInt64(info.f_bavail) * UInt64(info.f_frsize)
+    }
+
+    package var statistics: StoreStatistics {
+        var statistics = counters.withLock { $0.statistics }
+        statistics.databaseBytes = UInt64(environment.dataFileBytes)
+        let segments = bodies.statistics
+        statistics.segments = segments.segments
+        statistics.segmentBytes = UInt64(segments.octets)
+        return statistics
+    }
+
+    package func close() { bodies.close() }
+
+    // MARK: For batches
+
+    var logEnd: LogEnd { end.withLock { $0 } }
+
+    /// Whether this batch is the first since the clock stepped back by `step` milliseconds.
+    func noteClock(step: UInt64) -> Bool {
+        counters.withLock { counters in
+            defer { counters.clockBehind = step > 0 }
+            return step > 0 && !counters.clockBehind
+        }
+    }
+
+    func commit(_ write: WriteTransaction, end newEnd: LogEnd, events: Int) throws(StoreError) -> CommitReceipt {
+        let before = environment.lastTransaction
+        do {
+            try write.commit()
+        } catch {
+            fail("commit of batch after record \(logEnd.lsn): \(error)")
+            throw .failed("\(error)")
+        }
+        // Two writers would show here: a lost lock file lets a second process in (engine.md section 1.4).
+        guard environment.lastTransaction == before + 1 else {
+            fail("another writer committed to this store")
+            throw .failed("another writer committed to this store")
+        }
+        end.withLock { $0 = newEnd }
+        counters.withLock {
+            $0.statistics.batches += 1
+            $0.statistics.events += UInt64(events)
+        }
+        return CommitReceipt(head: Cursor(newEnd.lsn), events: events, pages: 0)
+    }
+
+    private func fail(_ reason: String) {
+        counters.withLock { if $0.failure == nil { $0.failure = reason } }
+    }
+
+    /// Keeps blocks allocated beyond the end of the database, so that the commit's own writes cannot run out of them.
+    private func allocateAhead() throws(StoreError) {
+        let needed = environment.usedOctets + limits.batchGrowthOctetsMax
+        let allocated = counters.withLock { $0.allocatedOctets }
+        guard needed > allocated else { return }
+        let wanted = needed + limits.allocationStepOctets
+        do throws(LMDBError) {
+            try environment.allocate(octets: wanted)
+        } catch {
+            if error.isNoSpace { throw .full }
+            throw .failed("allocation of the database: \(error)")
+        }
+        counters.withLock { $0.allocatedOctets = wanted }
+    }
+}
+
+extension SHA256Digest {
+    /// The next link of a chain.
+    func extended(by digest: SHA256Digest) -> SHA256Digest {
+        var hasher = SHA256Hasher()
+        hasher.update(self)
+        hasher.update(digest)
+        return hasher.finalize()
+    }
+}
