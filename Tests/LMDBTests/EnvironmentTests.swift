@@ -181,15 +181,4 @@ struct EnvironmentTests {
         var status = stat()
         return stat(path, &status) == 0 ? status.st_mode & 0o777 : 0
     }
-
-    private func openFiles() -> [(descriptor: Int32, path: String)] {
-        (0..<1_024).compactMap { descriptor in
-            var target = [UInt8](repeating: 0, count: 4_096)
-            let count = target.withUnsafeMutableBytes {
-                guard let start = $0.bindMemory(to: CChar.self).baseAddress else { return 0 }
-                return readlink("/proc/self/fd/\(descriptor)", start, $0.count)
-            }
-            return count > 0 ? (Int32(descriptor), String(decoding: target.prefix(count), as: UTF8.self)) : nil
-        }
-    }
 }

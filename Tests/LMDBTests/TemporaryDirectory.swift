@@ -90,3 +90,15 @@ func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
     }
     for thread in threads { pthread_join(thread, nil) }
 }
+
+/// What this process has open, by /proc/self/fd.
+func openFiles() -> [(descriptor: Int32, path: String)] {
+    (0..<1_024).compactMap { descriptor in
+        var target = [UInt8](repeating: 0, count: 4_096)
+        let count = target.withUnsafeMutableBytes {
+            guard let start = $0.bindMemory(to: CChar.self).baseAddress else { return 0 }
+            return readlink("/proc/self/fd/\(descriptor)", start, $0.count)
+        }
+        return count > 0 ? (Int32(descriptor), String(decoding: target.prefix(count), as: UTF8.self)) : nil
+    }
+}
