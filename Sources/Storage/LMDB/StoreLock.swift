@@ -49,6 +49,8 @@ package final class StoreLock: Sendable {
     deinit {
         // An empty file tells the next reader that nobody announced itself.
         _ = ftruncate(descriptor, 0)
+        // Closing alone would leave the lock with a child that has been forked and has not yet called exec.
+        _ = flock(descriptor, LOCK_UN)
         close(descriptor)
     }
 
