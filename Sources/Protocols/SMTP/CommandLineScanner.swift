@@ -23,11 +23,11 @@ struct CommandLineScanner: Sendable {
     mutating func next(in bytes: UnsafeRawBufferPointer, from start: Int) -> Result {
         let window = isSkipping ? bytes.count - start : min(bytes.count - start, lineOctetsMax)
         guard let lineFeed = bytes.firstIndex(of: Ascii.lineFeed, in: start..<(start + window)) else {
-            if isSkipping || window == lineOctetsMax {
-                isSkipping = true
-                return nextOfTooLong(in: bytes, from: start + window)
-            }
-            return .incomplete(consumed: start)
+            if isSkipping { return .incomplete(consumed: bytes.count) }
+            if window < lineOctetsMax { return .incomplete(consumed: start) }
+            isSkipping = true
+            return start + window < bytes.count
+                ? next(in: bytes, from: start + window) : .incomplete(consumed: bytes.count)
         }
         if isSkipping {
             isSkipping = false
@@ -39,11 +39,6 @@ struct CommandLineScanner: Sendable {
             bytes.firstIndex(of: Ascii.nul, in: start..<end) == nil
         else { return .bad(next: lineFeed + 1) }
         return .line(start..<end, next: lineFeed + 1)
-    }
-
-    private mutating func nextOfTooLong(in bytes: UnsafeRawBufferPointer, from start: Int) -> Result {
-        guard start < bytes.count else { return .incomplete(consumed: bytes.count) }
-        return next(in: bytes, from: start)
     }
 }
 
