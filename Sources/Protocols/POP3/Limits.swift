@@ -1,0 +1,17 @@
+/// Every bound of this room, in one place.
+package enum POP3Limits {
+    /// A command line with its CRLF, to be kept for everything but a password (RFC 2449 section 4).
+    package static let commandLineOctetsMax = 255
+    /// A PASS line with its CRLF: pass phrases may be longer than the RFC foresaw.
+    package static let passwordLineOctetsMax = 512
+    /// A reply line with its CRLF (RFC 2449 section 4); longer text is cut.
+    package static let replyLineOctetsMax = 512
+    /// A unique-id (RFC 1939 section 7, UIDL).
+    package static let uniqueIDOctetsMax = 70
+    /// Commands that were not understood, before the session is closed.
+    package static let errorsMax = 20
+    /// Failed logins before the session is closed. Slowing them down is the handler's.
+    package static let loginFailuresMax = 5
+    /// Digits of a message number or line count.
+    package static let numberDigitsMax = 10
+}

@@ -1,0 +1,99 @@
+import MailTypes
+
+/// What the machine asks of its handler. Values only: promises, buffers and the maildrop's lock stay with the handler.
+///
+/// STLS will add a case here with its command file.
+package enum POP3Action: Equatable, Sendable {
+    /// Write this reply, after those before it.
+    case reply(POP3Reply)
+    /// Check the credentials, lock the maildrop and read its list, then call `loginFinished`.
+    case login(POP3Credentials)
+    /// Write the listing as the client takes it, then call `transferFinished`.
+    case list(POP3Listing)
+    /// Open the body and call `bodyOpened`.
+    case openBody(POP3Retrieval)
+    /// The `+OK` is out: pass the body through `POP3BodyEncoder(lines:)`, write its `finish()`, then call
+    /// `transferFinished`.
+    case sendBody(POP3Retrieval)
+    /// QUIT: remove these messages, then call `deletesFinished`.
+    case commitDeletes(UIDSet)
+    /// Let go of the maildrop, and close once everything before has been written; no action follows.
+    case close(POP3CloseReason)
+}
+
+/// One message to be sent, for RETR (`lines` is nil) or TOP.
+package struct POP3Retrieval: Equatable, Sendable {
+    package let uid: UID
+    /// As in the maildrop's list.
+    package let octets: UInt32
+    package let lines: Int?
+
+    package init(uid: UID, octets: UInt32, lines: Int?) {
+        self.uid = uid
+        self.octets = octets
+        self.lines = lines
+    }
+}
+
+/// A name and a password as a client gave them. Its description shows neither.
+package struct POP3Credentials: Equatable, Sendable, CustomStringConvertible, CustomDebugStringConvertible,
+    CustomReflectable
+{
+    package let user: String
+    /// As they came: UTF-8 by convention.
+    package let password: [UInt8]
+
+    package init(user: String, password: [UInt8]) {
+        self.user = user
+        self.password = password
+    }
+
+    package var description: String { "POP3Credentials(redacted)" }
+    package var debugDescription: String { description }
+    package var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+/// Why the machine ends a session; for the log.
+package enum POP3CloseReason: Equatable, Sendable {
+    case quit
+    case tooManyErrors
+    case tooManyLoginFailures
+    case tooManyConnections
+    case timedOut
+    case shuttingDown
+    case disconnected
+    /// A body broke off after `+OK`; only a closed connection can tell the client.
+    case transferFailed
+}
+
+/// The answer to `POP3Action.login`.
+package enum POP3LoginResult: Equatable, Sendable {
+    case success(POP3Maildrop)
+    /// Wrong name or password, or the account may not log in: the client cannot tell which.
+    case failure
+    /// Another session has the maildrop.
+    case inUse
+    /// The last login was too short a time ago.
+    case tooSoon
+    /// The engine cannot tell now.
+    case temporary
+
+    /// What the client hears, where it is not in.
+    var refusal: POP3Reply? {
+        switch self {
+        case .success: nil
+        case .failure: .error("Wrong name or password", code: .auth)
+        case .inUse: .error("Maildrop in use by another session", code: .inUse)
+        case .tooSoon: .error("Too soon after the last login, try again later", code: .loginDelay)
+        case .temporary: .error("Cannot open the maildrop now, try again later", code: .systemTemporary)
+        }
+    }
+}
+
+/// The answer to `POP3Action.openBody`.
+package enum POP3BodyResult: Equatable, Sendable {
+    case opened
+    /// Its octets have been erased since login.
+    case gone
+    case temporary
+}

@@ -1,0 +1,17 @@
+/// A line of the answer to CAPA (RFC 2449 section 6). One is listed only when all of it works; a capability whose
+/// presence depends on the session (USER, STLS, SASL) gives nil where it is absent.
+struct POP3Capability: Sendable {
+    let line: @Sendable (POP3ServerMachine) -> String?
+
+    static let table: [POP3Capability] = [
+        POP3Capability { _ in "TOP" },
+        POP3Capability { $0.configuration.allowsPlaintextLogin ? "USER" : nil },
+        POP3Capability { _ in "UIDL" },
+        POP3Capability { _ in "RESP-CODES" },
+        // RFC 3206
+        POP3Capability { _ in "AUTH-RESP-CODE" },
+        POP3Capability { _ in "PIPELINING" },
+        POP3Capability { _ in "EXPIRE NEVER" },
+        POP3Capability { _ in "IMPLEMENTATION Letterlog" },
+    ]
+}

@@ -1,0 +1,81 @@
+import MailTypes
+
+/// The messages of a maildrop as they were at login (RFC 1939 section 4): 8 octets each, whatever the session does.
+package struct POP3Maildrop: Equatable, Sendable {
+    package struct Message: Equatable, Sendable {
+        package let uid: UID
+        /// As stored and as sent, without stuffed dots.
+        package let octets: UInt32
+
+        package init(uid: UID, octets: UInt32) {
+            self.uid = uid
+            self.octets = octets
+        }
+    }
+
+    package let uidValidity: UIDValidity
+    /// Message number n is at index n - 1.
+    package let messages: [Message]
+    /// Unique-ids that came from another server with the message; the others are made from UID and UIDVALIDITY.
+    package let importedUniqueIDs: [UID: String]
+
+    /// - Parameter importedUniqueIDs: 1 to 70 octets of 0x21...0x7E each (RFC 1939 section 7); one that is not so is
+    ///   passed over.
+    package init(uidValidity: UIDValidity, messages: [Message], importedUniqueIDs: [UID: String] = [:]) {
+        self.uidValidity = uidValidity
+        self.messages = messages
+        self.importedUniqueIDs = importedUniqueIDs.filter { Self.isUniqueID($0.value) }
+    }
+
+    /// The unique-id of RFC 1939 section 7: stable for ever, eight hexadecimal digits of UID and eight of UIDVALIDITY.
+    package func uniqueID(at index: Int) -> String {
+        let uid = messages[index].uid
+        return importedUniqueIDs[uid] ?? hexadecimal(uid.rawValue) + hexadecimal(uidValidity.rawValue)
+    }
+
+    private static func isUniqueID(_ text: String) -> Bool {
+        (1...POP3Limits.uniqueIDOctetsMax).contains(text.utf8.count)
+            && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
+    }
+
+    private func hexadecimal(_ value: UInt32) -> String {
+        let digits = String(value, radix: 16)
+        return String(repeating: "0", count: 8 - digits.count) + digits
+    }
+}
+
+/// A maildrop with the marks of DELE on it.
+struct MaildropView: Equatable, Sendable {
+    let maildrop: POP3Maildrop
+    /// A bit per message; empty while nothing is marked.
+    private var deletedBits: [UInt64] = []
+    /// Messages that are not marked, and their octets.
+    private(set) var count: Int
+    private(set) var octets: UInt64
+
+    init(_ maildrop: POP3Maildrop) {
+        self.maildrop = maildrop
+        count = maildrop.messages.count
+        octets = maildrop.messages.reduce(0) { $0 + UInt64($1.octets) }
+    }
+
+    var hasDeleted: Bool { count < maildrop.messages.count }
+
+    func isDeleted(_ index: Int) -> Bool {
+        !deletedBits.isEmpty && deletedBits[index / 64] >> UInt64(index % 64) & 1 == 1
+    }
+
+    mutating func delete(_ index: Int) {
+        guard !isDeleted(index) else { return }
+        if deletedBits.isEmpty { deletedBits = [UInt64](repeating: 0, count: (maildrop.messages.count + 63) / 64) }
+        deletedBits[index / 64] |= 1 << UInt64(index % 64)
+        count -= 1
+        octets -= UInt64(maildrop.messages[index].octets)
+    }
+
+    mutating func undeleteAll() { self = MaildropView(maildrop) }
+
+    var deletedUIDs: UIDSet {
+        UIDSet(maildrop.messages.indices.lazy.filter(isDeleted).map { maildrop.messages[$0].uid })
+    }
+}

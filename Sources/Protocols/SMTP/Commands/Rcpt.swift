@@ -1,0 +1,46 @@
+import MailTypes
+
+extension SMTPCommand {
+    /// RCPT TO:<forward-path> [parameters] (RFC 5321 section 4.1.1.3).
+    static let rcpt = SMTPCommand("RCPT", stages: [.transaction]) { machine, line, actions in
+        machine.rcpt(&line, into: &actions)
+    }
+}
+
+extension SMTPServerMachine {
+    fileprivate mutating func rcpt(_ line: inout ArgumentCursor, into actions: inout [SMTPAction]) {
+        line.skipSpaces()
+        guard line.skip(word: "TO:") else { return refuse(.syntaxError("RCPT TO:<address>"), into: &actions) }
+        line.skipSpaces()
+        guard var envelope, let (recipient, hasNonASCII) = recipient(PathParser.path(&line)) else {
+            refusedRecipientCount += 1
+            return refuse(SMTPReply(501, .init(5, 1, 3), "Bad recipient address; write <local@domain>"), into: &actions)
+        }
+        do {
+            try SMTPParameterRule.applyAll(
+                &line, table: SMTPParameterRule.recipientTable, to: &envelope, configuration: configuration)
+        } catch {
+            refusedRecipientCount += 1
+            return refuse(error, into: &actions)
+        }
+        if hasNonASCII, !envelope.isUTF8 {
+            refusedRecipientCount += 1
+            return refuse(SMTPReply(553, .init(5, 6, 7), "Non-ASCII recipient needs SMTPUTF8"), into: &actions)
+        }
+        guard envelope.recipients.count < configuration.recipientsMax else {
+            return actions.append(.reply(.tooManyRecipients))
+        }
+        phase = .awaitingRecipient(recipient)
+        actions.append(.checkRecipient(recipient))
+    }
+
+    private func recipient(_ path: SMTPPath?) -> (SMTPRecipient, hasNonASCII: Bool)? {
+        switch path {
+        case .mailbox(let address, let hasNonASCII): return (SMTPRecipient(address), hasNonASCII)
+        case .postmaster:
+            guard let address = Address(localPart: "postmaster", domain: configuration.hostName) else { return nil }
+            return (SMTPRecipient(address, isBarePostmaster: true), false)
+        case .null, nil: return nil
+        }
+    }
+}

@@ -1,0 +1,22 @@
+/// Every bound of this room, in one place.
+package enum SMTPLimits {
+    /// A command line with its CRLF. RFC 5321 section 4.5.3.1.4 asks for 512; the parameters of SIZE, 8BITMIME,
+    /// SMTPUTF8 and what comes later ask for more.
+    package static let commandLineOctetsMax = 2_048
+    /// A reply line with its CRLF (RFC 5321 section 4.5.3.1.5); longer text is cut.
+    package static let replyLineOctetsMax = 512
+    /// The name a client gives itself in EHLO, HELO or LHLO: a domain's length (RFC 5321 section 4.5.3.1.2).
+    package static let clientNameOctetsMax = 255
+    /// Accepted recipients of one transaction. RFC 5321 section 4.5.3.1.8 asks for at least 100.
+    package static let recipientsMax = 1_000
+    /// Commands answered with 500, 501 or 555 before the session is closed.
+    package static let errorsMax = 20
+    /// `Received` fields a message may arrive with. RFC 5321 section 6.3 asks for at least 100.
+    package static let hopsMax = 100
+    /// Digits of a SIZE value (RFC 1870 section 3).
+    package static let sizeDigitsMax = 20
+    /// What a message may measure, in octets, where the configuration names nothing else: 50 MiB.
+    package static let messageOctetsDefault = 52_428_800
+    /// A line of the trace headers without its CRLF, where words allow it (RFC 5322 section 2.1.1).
+    package static let traceLineOctetsMax = 78
+}

@@ -1,0 +1,30 @@
+/// What the machine asks of its handler. Values only: promises, buffers and addresses of peers stay with the handler.
+///
+/// STARTTLS will add a case here with its command file; nothing else changes for it.
+package enum SMTPAction: Equatable, Sendable {
+    /// Write this reply, after those before it.
+    case reply(SMTPReply)
+    /// Find out whether this recipient is ours, then call `recipientChecked`.
+    case checkRecipient(SMTPRecipient)
+    /// The client has said DATA: get ready to store a body for this envelope, then call `bodyStarted`.
+    case startBody(SMTPEnvelope)
+    /// These octets are content, with dots unstuffed. The range counts from the start of the buffer that was handed to
+    /// the `receive` call which appended this action.
+    case body(Range<Int>)
+    /// Forget the body begun by `startBody`; no `deliver` follows for it. Comes at most once per body.
+    case discardBody
+    /// The body is complete and has this many octets: store it for each recipient, then call `deliveryFinished`.
+    case deliver(octets: Int)
+    /// Close once everything before has been written; no action follows.
+    case close(SMTPCloseReason)
+}
+
+/// Why the machine ends a session; for the log.
+package enum SMTPCloseReason: Equatable, Sendable {
+    case quit
+    case tooManyErrors
+    case tooManyConnections
+    case timedOut
+    case shuttingDown
+    case disconnected
+}

@@ -1,0 +1,36 @@
+import MailTypes
+
+/// What BODY= says of a message (RFC 6152 section 3); without it, 7BIT.
+package enum SMTPBodyType: Equatable, Sendable {
+    case sevenBit
+    case eightBit
+}
+
+/// A recipient as RCPT named it (RFC 5321 section 4.1.1.3).
+package struct SMTPRecipient: Equatable, Sendable {
+    package let address: Address
+    /// Said as `<postmaster>` without a domain (RFC 5321 section 4.1.1.3); `address` then carries this host's name,
+    /// and the handler is to look up whoever is postmaster here.
+    package let isBarePostmaster: Bool
+
+    package init(_ address: Address, isBarePostmaster: Bool = false) {
+        self.address = address
+        self.isBarePostmaster = isBarePostmaster
+    }
+}
+
+/// The envelope of one mail transaction, as far as the client has spelled it out.
+package struct SMTPEnvelope: Equatable, Sendable {
+    /// Nil is the null reverse-path `<>` of bounces.
+    package let reversePath: Address?
+    /// From SIZE= (RFC 1870), in octets: a claim, not a measurement.
+    package var declaredOctets: Int?
+    package var bodyType = SMTPBodyType.sevenBit
+    /// SMTPUTF8 was asked for at MAIL (RFC 6531 section 3.4).
+    package var isUTF8 = false
+    /// The accepted ones, in the order of their RCPT commands, repeats included (LMTP answers each, RFC 2033
+    /// section 4.2).
+    package var recipients: [SMTPRecipient] = []
+
+    package init(reversePath: Address?) { self.reversePath = reversePath }
+}

@@ -1,0 +1,18 @@
+/// A service extension as the reply to EHLO and LHLO names it (RFC 5321 section 4.1.1.1). One is listed only when all of
+/// it works; a keyword whose presence depends on the session (STARTTLS, AUTH) gives nil where it is absent.
+struct SMTPExtension: Sendable {
+    let line: @Sendable (SMTPServerMachine) -> String?
+
+    static let table: [SMTPExtension] = [
+        // RFC 2920
+        SMTPExtension { _ in "PIPELINING" },
+        // RFC 1870
+        SMTPExtension { "SIZE \($0.configuration.messageOctetsMax)" },
+        // RFC 6152
+        SMTPExtension { _ in "8BITMIME" },
+        // RFC 2034
+        SMTPExtension { _ in "ENHANCEDSTATUSCODES" },
+        // RFC 6531
+        SMTPExtension { _ in "SMTPUTF8" },
+    ]
+}

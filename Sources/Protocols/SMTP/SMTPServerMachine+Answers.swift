@@ -1,0 +1,78 @@
+// What the handler tells the machine: its answers, and what happens around the session. An answer that arrives after
+// the session was closed is passed over; one to a question that was not asked is a mistake of ours and stops.
+
+extension SMTPServerMachine {
+    /// Sends the greeting (RFC 5321 section 3.1); first of all.
+    package mutating func start(into actions: inout [SMTPAction]) {
+        precondition(phase == .awaitingStart, "a session starts once")
+        phase = .command
+        let name = configuration.dialect == .lmtp ? "LMTP" : "ESMTP"
+        actions.append(.reply(SMTPReply(220, nil, "\(configuration.hostName) \(name) Letterlog")))
+    }
+
+    /// Instead of `start`: turns the client away, since too many are here.
+    package mutating func refuseConnection(into actions: inout [SMTPAction]) {
+        precondition(phase == .awaitingStart, "a session starts once")
+        close(.tooManyConnections, .tooManyConnections, into: &actions)
+    }
+
+    /// Answers `SMTPAction.checkRecipient`.
+    package mutating func recipientChecked(_ verdict: RecipientVerdict, into actions: inout [SMTPAction]) {
+        if isClosed { return }
+        guard case .awaitingRecipient(let recipient) = phase else { preconditionFailure("no recipient was asked about") }
+        if verdict == .accepted {
+            envelope?.recipients.append(recipient)
+        } else {
+            refusedRecipientCount += 1
+        }
+        actions.append(.reply(verdict.reply))
+        returnToCommands(into: &actions)
+    }
+
+    /// Answers `SMTPAction.startBody`. A refusal leaves the transaction open, so that the client may say DATA again.
+    package mutating func bodyStarted(_ verdict: BodyVerdict, into actions: inout [SMTPAction]) {
+        if isClosed { return }
+        precondition(phase == .awaitingBodyStart, "no body was asked about")
+        actions.append(.reply(verdict.reply))
+        if verdict == .ready {
+            body = BodyProgress()
+            phase = .body
+        } else {
+            returnToCommands(into: &actions)
+        }
+    }
+
+    /// Answers `SMTPAction.deliver`.
+    ///
+    /// - Parameter outcomes: one for each of the envelope's recipients, in their order, repeats included. SMTP, which
+    ///   has a single reply, tells success only when all have it; else a temporary failure before a permanent one.
+    package mutating func deliveryFinished(_ outcomes: [DeliveryOutcome], into actions: inout [SMTPAction]) {
+        if isClosed { return }
+        precondition(phase == .awaitingDelivery, "no delivery was asked for")
+        precondition(outcomes.count == envelope?.recipients.count, "one outcome per recipient")
+        let told = configuration.dialect == .lmtp ? outcomes : [DeliveryOutcome.forAll(outcomes)]
+        for outcome in told { actions.append(.reply(outcome.reply(configuration.dialect))) }
+        finishTransaction(into: &actions)
+    }
+
+    /// The client has been silent for too long (RFC 5321 section 4.5.3.2). While the client waits for us this does
+    /// nothing.
+    package mutating func timedOut(into actions: inout [SMTPAction]) {
+        guard !isClosed, !isWaiting else { return }
+        close(.timedOut, .timedOut, into: &actions)
+    }
+
+    /// The server stops (RFC 5321 section 3.8): at once between commands; else after the answer that is due, or after
+    /// the message that is under way. How long that may take is the handler's to bound.
+    package mutating func shuttingDown(into actions: inout [SMTPAction]) {
+        isShuttingDown = true
+        guard phase == .command || phase == .awaitingStart else { return }
+        close(.shuttingDown, .shuttingDown, into: &actions)
+    }
+
+    /// The connection is gone: nothing can be told any more.
+    package mutating func disconnected(into actions: inout [SMTPAction]) {
+        guard !isClosed else { return }
+        close(.disconnected, nil, into: &actions)
+    }
+}
