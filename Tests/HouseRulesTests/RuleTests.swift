@@ -231,7 +231,7 @@ struct TextRuleTests {
         "clock and randomness taken instead of passed in",
         arguments: [
             "let now = Date()", "let now = Date.now", "let a = Int.random(in: 0..<9)", "let b = items.shuffled()",
-            "let c = UInt8.random(\n    in: 0...255)", "var g = SystemRandomNumberGenerator()",
+            "let c = UInt8.random(\nin: 0...255)", "var g = SystemRandomNumberGenerator()",
             "let text = \"\\(Date())\"",
         ])
     func hidden(_ code: String) {
