@@ -66,7 +66,9 @@ struct Record: Equatable {
 
     var text: String { String(decoding: wire, as: UTF8.self) }
     /// Lines without their CRLF.
-    var lines: [String] { Array(text.split(separator: "\r\n", omittingEmptySubsequences: false).map(String.init).dropLast()) }
+    var lines: [String] {
+        Array(text.split(separator: "\r\n", omittingEmptySubsequences: false).map(String.init).dropLast())
+    }
 }
 
 struct Session {

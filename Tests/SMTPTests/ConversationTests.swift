@@ -1,5 +1,5 @@
-// Whole conversations as a mail admin would read them. `C:` is the client, `S:` the server; replies are expected exactly
-// there, line by line. Each is then fed again split at every octet and octet by octet.
+// Whole conversations as a mail admin would read them. `C:` is the client, `S:` the server; replies are expected
+// exactly there, line by line. Each is then fed again split at every octet and octet by octet.
 import MailTypes
 import SMTP
 import Testing

@@ -87,13 +87,16 @@ private func naiveBody(_ input: [UInt8]) -> (content: [UInt8], rest: [UInt8])? {
         var random = SeededGenerator(seed: seed)
         let octets: [UInt8] = [13, 10, 46, 97, 13, 10, 46]
         for _ in 0..<50 {
-            var content = (0..<Int.random(in: 0...40, using: &random)).map { _ in octets.randomElement(using: &random)! }
+            var content = (0..<Int.random(in: 0...40, using: &random)).map { _ in octets.randomElement(using: &random)!
+            }
             content += [13, 10, 46, 13, 10]
             let expected = naiveBody(content)!
             let sizes = (0..<8).map { _ in Int.random(in: 1...9, using: &random) }
             var session = Session(lenientSite())
             session.send(envelope + "DATA\r\n")
-            for chunk in Chunking.sizes(sizes).cut(content) where session.record.messages.isEmpty { session.send(chunk) }
+            for chunk in Chunking.sizes(sizes).cut(content) where session.record.messages.isEmpty {
+                session.send(chunk)
+            }
             guard session.record.messages.map(\.body) == [expected.content] else {
                 Issue.record("seed \(seed): \(content) in reads of \(sizes)")
                 return

@@ -1,5 +1,5 @@
-// Plays the handler's part for a machine: owns the input buffer, answers its questions from a table, and writes down what
-// came out.
+// Plays the handler's part for a machine: owns the input buffer, answers its questions from a table, and writes down
+// what came out.
 import MailTypes
 import SMTP
 import Testing
