@@ -6,6 +6,7 @@ the rounds. The order of the servers changes from round to round.
 """
 import argparse
 import json
+import os
 import pathlib
 import shutil
 import statistics
@@ -32,13 +33,25 @@ def flush_ms(options):
     return load(options.load / "fsync-bench", options.dir)["F_ms"]
 
 
+def machine_ticks():
+    """Processor ticks of the whole machine since its start: (busy, stolen by the hypervisor, all)."""
+    with open("/proc/stat") as stat:
+        user, nice, system, idle, wait, interrupt, soft, stolen = map(int, stat.readline().split()[1:9])
+    busy = user + nice + system + interrupt + soft
+    return busy, stolen, busy + stolen + idle + wait
+
+
 def measured(server, program, *arguments):
-    """The program's figures, with the server's processor milliseconds per message."""
-    before = server.cpu_seconds()
+    """The program's figures, with the server's processor milliseconds per message and what others took meanwhile."""
+    machine, before = machine_ticks(), server.cpu_seconds()
     result = load(program, *arguments)
     used = server.cpu_seconds() - before
+    busy, stolen, total = (b - a for a, b in zip(machine, machine_ticks()))
     count = result.get("acknowledged", result.get("messages", 0))
     result["server_cpu_ms"] = 1000 * used / max(1, count)
+    ours = (used + result["client_cpu_seconds"]) * os.sysconf("SC_CLK_TCK")
+    result["others_percent"] = 100 * max(0, busy - ours) / total
+    result["stolen_percent"] = 100 * stolen / total
     if result["errors"]:
         print(f"  {server.name}: {result['errors']} errors, first: {result['first_error']}", file=sys.stderr)
     return result
@@ -90,6 +103,8 @@ def table(results):
         for rank in ("p50", "p99"):
             figures = [statistics.median(r[key][latency][rank] for r in results[n]) for n in names]
             row(f"  latency {rank} ms", figures, False)
+        for share, label in (("others_percent", "processor taken by others, %"), ("stolen_percent", "stolen, %")):
+            lines.append(("  " + label, *(f"{median(results[n], key, share):.0f}" for n in names), ""))
     row("64 connections / 1 connection", [
         median(results[n], "lmtp 64", "messages_per_second") / median(results[n], "lmtp 1", "messages_per_second")
         for n in names], True)
@@ -125,10 +140,11 @@ def main():
         for number in range(options.rounds):
             for name in sorted(results, reverse=number % 2 == 1):
                 print(f"round {number + 1} of {options.rounds}: {name}", file=sys.stderr)
-                folder = options.dir / name
+                # Nothing is deleted before the end: ext4 avoids the inodes of files removed in the last minutes, and
+                # looking past thousands of them would slow down whoever makes files next.
+                folder = options.dir / f"{name}-{number}"
                 server = Dovecot(folder, USERS) if name == "Dovecot" else Letterlog(folder, USERS, options.binary)
                 results[name].append(one_round(server, options))
-                shutil.rmtree(folder, ignore_errors=True)
         table(results)
         if options.json:
             options.json.write_text(json.dumps(results, indent=1))

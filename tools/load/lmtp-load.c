@@ -56,7 +56,8 @@ static void watch(struct connection *c, int writing) {
 
 static void drop(struct connection *c, const char *why) {
     if (c->phase == closed) return;
-    if (c->phase >= mail) { note_error(why); done++; }
+    if (c->phase != ready) note_error(why);
+    if (c->phase >= mail) done++;
     if (c->phase < ready) ready_count++;
     close(c->fd);
     c->phase = closed;
@@ -241,6 +242,7 @@ static void options(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     options(argc, argv);
+    signal(SIGPIPE, SIG_IGN);
     make_body();
     run_id = (long)time(NULL) ^ ((long)getpid() << 8);
     if (ids_path && !(ids = fopen(ids_path, "a"))) fail("cannot open %s", ids_path);

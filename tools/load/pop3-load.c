@@ -36,7 +36,7 @@ static long fetching_max;
 
 static void note_error(const char *line) {
     errors++;
-    if (!*first_error) snprintf(first_error, sizeof first_error, "%s", line);
+    if (!*first_error) snprintf(first_error, sizeof first_error, "%.*s", (int)strcspn(line, "\r"), line);
 }
 
 static void command(struct connection *c, enum phase phase, const char *format, ...) {
@@ -47,7 +47,8 @@ static void command(struct connection *c, enum phase phase, const char *format, 
     va_end(list);
     c->phase = phase;
     c->command_started = now();
-    if (write(c->fd, text, n) != n) c->phase = closed;
+    /* A server that has gone is noticed by the next read. */
+    if (write(c->fd, text, n) != n) shutdown(c->fd, SHUT_RDWR);
 }
 
 static void begin(struct connection *c) {
@@ -162,6 +163,7 @@ static void options(int argc, char **argv) {
 
 int main(int argc, char **argv) {
     options(argc, argv);
+    signal(SIGPIPE, SIG_IGN);
     epoll = epoll_create1(EPOLL_CLOEXEC);
     fetching_max = 1000000;
     login.values = malloc((sessions + 1) * sizeof *login.values);
