@@ -36,8 +36,23 @@ let package = Package(
     targets: [
         // Base
         room("Base", "Octets"),
+        .systemLibrary(
+            name: "COpenSSL", path: "Sources/Base/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CChecksum", path: "Sources/Base/CChecksum"),
+        room("Base", "Digests", ["COpenSSL", "CChecksum"]),
         room("Base", "MailTypes", ["Octets"]),
+        // Protocols
+        room("Protocols", "SMTP", ["Octets", "MailTypes"]),
+        room("Protocols", "POP3", ["Octets", "MailTypes"]),
         // Domain
         room("Domain", "MailCore", ["MailTypes"]),
+        // Storage
+        .systemLibrary(
+            name: "CLMDB", path: "Sources/Storage/CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
+        room("Storage", "LMDB", ["CLMDB"]),
+        // Tests
+        tests("DigestsTests", ["Digests"]),
+        tests("LMDBTests", ["LMDB"]),
+        tests("HouseRulesTests", []),
     ]
 )

@@ -1,7 +1,7 @@
 import Glibc
 
-/// Cuts command lines out of what has arrived. It keeps no octets: an unfinished line stays in the caller's buffer until
-/// it is whole or over the limit, and the rest of an over-long line is passed by unseen.
+/// Cuts command lines out of what has arrived. It keeps no octets: an unfinished line stays in the caller's buffer
+/// until it is whole or over the limit, and the rest of an over-long line is passed by unseen.
 ///
 /// The room of SMTP has its like: the rooms of two protocols do not see each other.
 struct CommandLineScanner: Sendable {

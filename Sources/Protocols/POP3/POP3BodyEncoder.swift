@@ -1,7 +1,7 @@
 // Writes a stored message as the multi-line answer to RETR or TOP (RFC 1939 sections 3, 5 and 7), chunk by chunk.
 //
-// Output is ranges of the input: a stuffed dot is the same octet handed out twice, once at the end of one range and once
-// at the start of the next. So a chunk without such a dot goes out as it came, uncopied.
+// Output is ranges of the input: a stuffed dot is the same octet handed out twice, once at the end of one range and
+// once at the start of the next. So a chunk without such a dot goes out as it came, uncopied.
 //
 // Invariants
 // - The ranges do not depend, taken together, on how the message was cut into chunks.

@@ -55,7 +55,7 @@ package struct POP3Reply: Equatable, Sendable {
     }
 
     private static func append(_ line: String, to output: inout [UInt8]) {
-        for octet in line.utf8.prefix(POP3Limits.replyLineOctetsMax - 3) {
+        for octet in line.utf8.prefix(POP3Limits.replyLineOctetsMax - 2) {
             output.append((0x20...0x7E).contains(octet) ? octet : Ascii.questionMark)
         }
         output.append(Ascii.carriageReturn)

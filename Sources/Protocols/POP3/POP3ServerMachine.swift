@@ -16,7 +16,7 @@
 // Invariants
 // - No octet of input is kept between calls but the name given to USER.
 // - How the input was cut up does not change the replies. Every command has one reply.
-// - Messages go only by QUIT in the TRANSACTION state (RFC 1939 section 6): not by a time-out, not by a lost connection.
+// - Messages go only by QUIT in the TRANSACTION state (RFC 1939 section 6), never by a time-out or a lost connection.
 // - After `close` nothing follows and input is swallowed.
 //
 // AUTH and STLS come as files in Commands/ with a line in `POP3Command.table` and `POP3Capability.table`.

@@ -18,7 +18,8 @@ package enum RecipientVerdict: Equatable, Sendable {
         switch self {
         case .accepted: SMTPReply(250, .init(2, 1, 5), "Recipient accepted")
         case .unknownUser: SMTPReply(550, .init(5, 1, 1), "No such mailbox here")
-        case .relayDenied: SMTPReply(550, .init(5, 7, 1), "Relaying denied: this host takes mail for its own domains only")
+        case .relayDenied:
+            SMTPReply(550, .init(5, 7, 1), "Relaying denied: this host takes mail for its own domains only")
         case .disabled: SMTPReply(550, .init(5, 2, 1), "Mailbox disabled, takes no mail")
         case .overQuota: SMTPReply(452, .init(4, 2, 2), "Mailbox full")
         case .tryLater(let text): SMTPReply(451, .init(4, 3, 0), text)

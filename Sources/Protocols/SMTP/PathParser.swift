@@ -96,7 +96,9 @@ struct PathParser {
         let isIPv6 = cursor.skip(word: tagIPv6)
         let run = cursor.take { Ascii.isLetterOrDigit($0) || $0 == Ascii.dot || $0 == Ascii.colon }
         let text = String(decoding: run, as: UTF8.self)
-        guard cursor.skip(Ascii.closeBracket), isIPAddress(text, family: isIPv6 ? AF_INET6 : AF_INET) else { return nil }
+        guard cursor.skip(Ascii.closeBracket), isIPAddress(text, family: isIPv6 ? AF_INET6 : AF_INET) else {
+            return nil
+        }
         return isIPv6 ? "[IPv6:\(text)]" : "[\(text)]"
     }
 

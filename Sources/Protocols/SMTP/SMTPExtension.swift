@@ -1,5 +1,5 @@
-/// A service extension as the reply to EHLO and LHLO names it (RFC 5321 section 4.1.1.1). One is listed only when all of
-/// it works; a keyword whose presence depends on the session (STARTTLS, AUTH) gives nil where it is absent.
+/// A service extension as the reply to EHLO and LHLO names it (RFC 5321 section 4.1.1.1). One is listed only when all
+/// of it works; a keyword whose presence depends on the session (STARTTLS, AUTH) gives nil where it is absent.
 struct SMTPExtension: Sendable {
     let line: @Sendable (SMTPServerMachine) -> String?
 

@@ -19,7 +19,9 @@ extension SMTPServerMachine {
     /// Answers `SMTPAction.checkRecipient`.
     package mutating func recipientChecked(_ verdict: RecipientVerdict, into actions: inout [SMTPAction]) {
         if isClosed { return }
-        guard case .awaitingRecipient(let recipient) = phase else { preconditionFailure("no recipient was asked about") }
+        guard case .awaitingRecipient(let recipient) = phase else {
+            preconditionFailure("no recipient was asked about")
+        }
         if verdict == .accepted {
             envelope?.recipients.append(recipient)
         } else {

@@ -31,7 +31,7 @@ package struct SMTPTrace: Sendable {
     }
 }
 
-/// `Return-Path` and `Received`, each ended by CRLF, folded at `SMTPLimits.traceLineOctetsMax` octets where words allow.
+/// `Return-Path` and `Received`, each ended by CRLF, folded at `SMTPLimits.traceLineOctetsMax` where words allow.
 ///
 /// There is no `for` clause: all recipients of a transaction share the stored octets, and none may learn of another
 /// from them (RFC 5321 section 7.2).

@@ -98,3 +98,31 @@ extension Environment {
         return readers
     }
 }
+
+extension Environment {
+    /// Octets of the data file in use as of the last commit: page size times the highest page number, plus one.
+    package var usedOctets: Int {
+        withHandle { handle in
+            var info = MDB_envinfo()
+            var stat = MDB_stat()
+            mdb_env_info(handle, &info)
+            mdb_env_stat(handle, &stat)
+            return (info.me_last_pgno + 1) * Int(stat.ms_psize)
+        }
+    }
+
+    /// Makes the file system set aside blocks for the data file up to `octets`, without changing its length, so that
+    /// a later commit cannot run out of them.
+    /// - Throws: `isNoSpace` when there are not that many; nothing is changed then.
+    package func allocate(octets: Int) throws(LMDBError) {
+        var descriptor: Int32 = -1
+        try LMDBError.check(withHandle { mdb_env_get_fd($0, &descriptor) }, "find the data file")
+        while fallocate(descriptor, Int32(LL_FALLOC_KEEP_SIZE), 0, octets) != 0 {
+            let code = errno
+            if code == EINTR { continue }
+            // A file system without fallocate finds out at the commit, which then stops the store.
+            if code == EOPNOTSUPP { return }
+            throw LMDBError.failure(code == EDQUOT ? ENOSPC : code, "allocate the data file")
+        }
+    }
+}

@@ -14,7 +14,7 @@
  *     SUBSTRING  of the file's absolute path (for rename: the old or the new one); * is every regular file and folder
  *     OUTCOME    EIO ENOSPC EDQUOT EINTR EROFS EMFILE: the call is not made and fails so; `short`: a write writes half
  *                of its octets; `kill`: the process gets SIGKILL in place of the call; `after`: SIGKILL after the call
- *     NTH        the rule fires at the NTH matching call since it was read, from 1; with `always` at every later one too
+ *     NTH        the rule fires at the NTH matching call since it was read, from 1; with `always` at each later one too
  *   space SUBSTRING ERRNO OCTETS
  *     The matching files together may grow by OCTETS more. The write that crosses the limit is short, later growth
  *     fails; fallocate fails whole. Writing inside the present size costs nothing, as on a disk with blocks allocated.

@@ -1,0 +1,53 @@
+// What happened to a mailbox since a position: the answer to every resync, in time proportional to the changes.
+import EventStore
+import MailCore
+import MailTypes
+
+/// The net effect of the events behind a position, as a client that stood there must learn it.
+package struct MailboxChanges: Equatable, Sendable {
+    /// There now, not there then.
+    package var arrived = UIDSet()
+    /// There then and now, with other flags.
+    package var changed = UIDSet()
+    /// There then, not now. When the history was not asked row by row it may also name UIDs that came and went.
+    package var gone = UIDSet()
+    /// The account's position these changes lead to.
+    package var position: ModSeq
+    package var isEmpty: Bool { arrived.isEmpty && changed.isEmpty && gone.isEmpty }
+
+    package init(position: ModSeq) { self.position = position }
+
+    mutating func apply(_ row: ChangeRow) {
+        changed.formUnion(row.changed.subtracting(arrived))
+        arrived.formUnion(row.arrived)
+        guard !row.gone.isEmpty else { return }
+        gone.formUnion(row.gone.subtracting(arrived))
+        arrived.subtract(row.gone)
+        changed.subtract(row.gone)
+    }
+}
+
+extension StateReader {
+    /// Net changes of a live mailbox behind `position`.
+    ///
+    /// Reads one row per event; a `silenced` event is left out (a session's own change, already told by its reply).
+    /// - Returns: nil when there are more rows than `rowsMax`, or `position` is below the history that is kept; the
+    ///   caller then compares with the rows of the mailbox.
+    package func changes(
+        _ account: AccountID, _ mailbox: MailboxID, since position: ModSeq, now: ModSeq, silenced: Set<ModSeq> = [],
+        rowsMax: Int = .max
+    ) throws(StateFault) -> MailboxChanges? {
+        var result = MailboxChanges(position: now)
+        var rows = 0
+        var overflow = false
+        try changes(account, mailbox, after: position) { at, row in
+            rows += 1
+            overflow = rows > rowsMax
+            var row = row
+            if silenced.contains(at) { row.changed = UIDSet() }
+            if !overflow { result.apply(row) }
+            return !overflow
+        }
+        return overflow ? nil : result
+    }
+}
