@@ -10,7 +10,7 @@ import Synchronization
 package final class MailEngine: Sendable {
     package let store: any ShardStore
     package let options: EngineOptions
-    let clock: @Sendable () -> Timestamp
+    package let clock: @Sendable () -> Timestamp
     let leases = Mutex<Set<AccountID>>([])
     private let feed = Feed()
     private let counters = Monitor(EngineStatistics())
