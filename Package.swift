@@ -46,11 +46,23 @@ let package = Package(
         room("Protocols", "POP3", ["Octets", "MailTypes"]),
         // Domain
         room("Domain", "MailCore", ["MailTypes"]),
+        room("Domain", "EventFormat", ["MailCore", "MailTypes", "Octets", "Digests"]),
         // Storage
         .systemLibrary(
             name: "CLMDB", path: "Sources/Storage/CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
         room("Storage", "LMDB", ["CLMDB"]),
+        room("Storage", "EventStore", ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "LMDB"]),
+        // Engine
+        room("Engine", "MailEngine", ["EventStore", "MailCore", "MailTypes"]),
         // Tests
+        .target(
+            name: "PowerCutSupport", path: "Tests/Support/PowerCut", exclude: ["Preload"], swiftSettings: settings),
+        .testTarget(
+            name: "PowerCutTests", dependencies: ["PowerCutSupport"], path: "Tests/PowerCutTests",
+            exclude: ["Programs"], swiftSettings: settings),
+        tests("SMTPTests", ["SMTP", "MailTypes"]),
+        tests("POP3Tests", ["POP3", "MailTypes"]),
+        tests("MailEngineTests", ["MailEngine", "EventStore", "MailCore", "MailTypes"]),
         tests("DigestsTests", ["Digests"]),
         tests("LMDBTests", ["LMDB"]),
         tests("HouseRulesTests", []),

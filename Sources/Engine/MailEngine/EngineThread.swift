@@ -8,23 +8,17 @@ final class EngineThread: @unchecked Sendable {
     private var handle = pthread_t()
 
     private final class Box {
-        let name: String
         let body: @Sendable () -> Void
-        init(_ name: String, _ body: @escaping @Sendable () -> Void) {
-            self.name = name
-            self.body = body
-        }
+        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
     }
 
-    /// - Parameter name: at most 15 octets, as the kernel keeps it.
-    init(_ name: String, _ body: @escaping @Sendable () -> Void) {
-        let box = Unmanaged.passRetained(Box(name, body))
+    init(_ body: @escaping @Sendable () -> Void) {
+        let box = Unmanaged.passRetained(Box(body))
         let code = pthread_create(
             &handle, nil,
             { argument in
                 guard let argument else { return nil }
                 let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
-                pthread_setname_np(pthread_self(), box.name)
                 box.body()
                 return nil
             }, box.toOpaque())

@@ -108,8 +108,8 @@ final class Pipeline: @unchecked Sendable {
         self.counters = counters
         disk = DiskWatch(store: store, options: options)
         threads = [
-            EngineThread("bodies") { [self] in stageBodies() },
-            EngineThread("writer") { [self] in writeBatches() },
+            EngineThread { [self] in stageBodies() },
+            EngineThread { [self] in writeBatches() },
         ]
     }
 

@@ -111,18 +111,23 @@ extension Environment {
         }
     }
 
-    /// Makes the file system set aside blocks for the data file up to `octets`, without changing its length, so that
-    /// a later commit cannot run out of them.
-    /// - Throws: `isNoSpace` when there are not that many; nothing is changed then.
-    package func allocate(octets: Int) throws(LMDBError) {
+    /// Fills the data file with zeros from its end up to `octets`, behind every page in use, so that a later commit
+    /// neither runs out of blocks nor has to change the file's extents at its flush. Only while no one writes.
+    /// - Throws: `isNoSpace` when there is no room; nothing that is in use is changed then.
+    package func extend(octets: Int) throws(LMDBError) {
         var descriptor: Int32 = -1
         try LMDBError.check(withHandle { mdb_env_get_fd($0, &descriptor) }, "find the data file")
-        while fallocate(descriptor, Int32(LL_FALLOC_KEEP_SIZE), 0, octets) != 0 {
-            let code = errno
-            if code == EINTR { continue }
-            // A file system without fallocate finds out at the commit, which then stops the store.
-            if code == EOPNOTSUPP { return }
-            throw LMDBError.failure(code == EDQUOT ? ENOSPC : code, "allocate the data file")
+        var status = stat()
+        guard fstat(descriptor, &status) == 0 else { throw LMDBError.failure(errno, "look at the data file") }
+        var position = max(Int(status.st_size), usedOctets)
+        let zeros = [UInt8](repeating: 0, count: 1 << 20)
+        while position < octets {
+            let count = pwrite(descriptor, zeros, min(zeros.count, octets - position), position)
+            if count < 0, errno == EINTR { continue }
+            guard count > 0 else {
+                throw LMDBError.failure(errno == EDQUOT ? ENOSPC : errno, "extend the data file")
+            }
+            position += count
         }
     }
 }

@@ -35,9 +35,9 @@ struct LocalLimits: Sendable {
     /// Rows of expired commands dropped by one batch, so that no transaction frees more pages than LMDB does well.
     var dedupPrunedPerBatchMax = 1000
     /// Bytes of the database file kept allocated beyond its end.
-    var allocationStepOctets = 16 << 20
-    /// Bytes one batch may add to the database: 512 commands of a few pages each, and records of 60 KiB.
-    var batchGrowthOctetsMax = 8 << 20
+    var allocationStepOctets = 8 << 20
+    /// Bytes one batch is expected to add to the database: 512 commands of a few pages each.
+    var batchGrowthOctetsMax = 4 << 20
 }
 
 /// Where the log ends.
@@ -119,10 +119,9 @@ package final class LMDBStore: ShardStore {
             tail = try LogTail.verify(environment, tables, batches: options.sealsVerifiedAtOpen)
         } catch {
             let reason = "the end of the log does not verify: \(error)"
-            SegmentStore.leaveUntouched(directory: shard + "/seg")
             throw .damaged(reason)
         }
-        let timeline = tail.end?.timeline ?? Timeline.random()
+        let timeline = tail.end?.timeline ?? Timeline(high: words.next(), low: words.next())
         end = Mutex(tail.end ?? LogEnd(lsn: 0, time: Timestamp(rawValue: 0), seal: .zero, timeline: timeline))
         bodies = try SegmentStore.open(
             directory: shard + "/seg", storeUUID: manifest.uuid, shard: 0, options: options.segments,
@@ -240,28 +239,18 @@ package final class LMDBStore: ShardStore {
         counters.withLock { if $0.failure == nil { $0.failure = reason } }
     }
 
-    /// Keeps blocks allocated beyond the end of the database, so that the commit's own writes cannot run out of them.
+    /// Keeps zeros beyond the end of the database, so that the commit's own writes cannot run out of blocks.
     private func allocateAhead() throws(StoreError) {
         let needed = environment.usedOctets + limits.batchGrowthOctetsMax
         let allocated = counters.withLock { $0.allocatedOctets }
         guard needed > allocated else { return }
         let wanted = needed + limits.allocationStepOctets
         do throws(LMDBError) {
-            try environment.allocate(octets: wanted)
+            try environment.extend(octets: wanted)
         } catch {
             if error.isNoSpace { throw .full }
             throw .failed("allocation of the database: \(error)")
         }
         counters.withLock { $0.allocatedOctets = wanted }
-    }
-}
-
-extension SHA256Digest {
-    /// The next link of a chain.
-    func extended(by digest: SHA256Digest) -> SHA256Digest {
-        var hasher = SHA256Hasher()
-        hasher.update(self)
-        hasher.update(digest)
-        return hasher.finalize()
     }
 }

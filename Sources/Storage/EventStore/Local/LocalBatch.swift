@@ -91,7 +91,7 @@ final class LocalBatch: LocalView, StateEditor, ShardBatch {
             throw .inconsistent("event \(lsn) left account \(account.rawValue) without a head")
         }
         after.lastLSN = lsn
-        after.chain = before.chain.extended(by: record.hash)
+        after.chain = RecordCodec.chain(before.chain, adding: record.hash)
         heads[account] = after
         return context.aseq
     }
@@ -135,7 +135,7 @@ final class LocalBatch: LocalView, StateEditor, ShardBatch {
         let tail = store.bodies.tail
         let seal = Seal.make(
             firstLSN: firstLSN, count: count, timeline: end.timeline, writer: store.writerInstance,
-            segment: tail.segment, offset: tail.offset, nextBlob: store.bodies.nextBlob,
+            segment: tail.segment, offset: tail.offset, nextBlob: tail.nextBlob,
             recordsHash: recordHashes.finalize(), previous: end.seal, time: time)
         let lsn = nextLSN
         try write.append(tables.log, LogKey.encode(lsn), seal.encode(lsn: lsn))
@@ -203,7 +203,8 @@ final class LocalBatch: LocalView, StateEditor, ShardBatch {
     }
 
     override func blobRow(_ blob: BlobNumber) throws(StateFault) -> BlobRow? {
-        try staged[blob] ?? super.blobRow(blob)
+        if let row = staged[blob] { return row }
+        return try super.blobRow(blob)
     }
 
     // MARK: StateEditor

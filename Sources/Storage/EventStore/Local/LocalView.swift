@@ -3,6 +3,7 @@
 // The same class serves snapshots and, as the base of `LocalBatch`, the open write transaction, so decide sees exactly
 // what queries will see once the batch is committed.
 import EventFormat
+import Glibc
 import LMDB
 import MailCore
 import MailTypes
@@ -16,15 +17,29 @@ struct LocalTables: Sendable {
     let dedup: Database
     let gc: Database
     let meta: Database
+    /// A rebuild fills the other name and switches.
+    let stateName: String
+
+    /// The row of `meta` that names the state tree in use.
+    static let stateNameKey = Array("schema.state".utf8)
+
+    static func otherStateName(than name: String) -> String { name == "state.1" ? "state.2" : "state.1" }
 
     static func open(_ environment: Environment, create: Bool) throws(LMDBError) -> LocalTables {
-        LocalTables(
+        let meta = try environment.openDatabase("meta", create: create)
+        let stored: [UInt8]?
+        do {
+            stored = try environment.read { try $0.getBytes(meta, key: stateNameKey) }
+        } catch {
+            throw error as? LMDBError ?? LMDBError(code: EIO, operation: "read the name of the state tree")
+        }
+        let name = stored.map { String(decoding: $0, as: UTF8.self) } ?? "state.1"
+        return LocalTables(
             log: try environment.openDatabase("log", create: create),
             blob: try environment.openDatabase("blob", create: create),
-            state: try environment.openDatabase("state", create: create),
+            state: try environment.openDatabase(name, create: create),
             dedup: try environment.openDatabase("dedup", create: create),
-            gc: try environment.openDatabase("gc", create: create),
-            meta: try environment.openDatabase("meta", create: create))
+            gc: try environment.openDatabase("gc", create: create), meta: meta, stateName: name)
     }
 }
 

@@ -160,19 +160,19 @@ extension LocalView {
         _ account: AccountID, _ mailbox: MailboxID, _ body: (UID, ExpungedRow) -> Bool
     ) throws(StateFault) {
         try rows(StateKey.expungedMessages(account, mailbox), "expunged messages") { key, value in
-            body(UID(try StateKey.parseUID(key)), try StateValue.decodeExpunged(value))
+            body(try StateKey.parseUID(key), try StateValue.decodeExpunged(value))
         }
     }
 
     func tombstones(_ account: AccountID, _ body: (MailboxID, MailboxTombstone) -> Bool) throws(StateFault) {
         try rows(StateKey.tombstones(account), "tombstones") { key, value in
-            body(MailboxID(try StateKey.parseUID(key)), try StateValue.decodeTombstone(value))
+            body(try StateKey.parseMailbox(key), try StateValue.decodeTombstone(value))
         }
     }
 
     func nameCount(_ account: AccountID) throws(StateFault) -> Int {
         var count = 0
-        try rows(StateKey.names(account), "names") { _, _ in
+        try rows(StateKey.account(account) + [StateKey.nameType], "names") { _, _ in
             count += 1
             return true
         }

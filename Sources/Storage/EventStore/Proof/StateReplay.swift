@@ -32,8 +32,8 @@ final class StateReplay {
     let state = MemoryState()
     private(set) var report = ReplayReport()
     private(set) var lsn: UInt64 = 0
-    private(set) var bodies: Set<BlobNumber> = []
     private(set) var heads: [AccountID: (lastLSN: UInt64, chain: SHA256Digest)] = [:]
+    /// Rows of remembered commands; those out of the window are left out by whoever compares.
     private(set) var dedup: [[UInt8]: [UInt8]] = [:]
     private(set) var lastTime = Timestamp(rawValue: 0)
     private var previousSeal = SHA256Digest.zero
@@ -78,7 +78,7 @@ final class StateReplay {
     private func fold(_ event: Event, _ record: DecodedRecord, _ number: UInt64) throws {
         let account = record.header.account
         let before = heads[account] ?? (0, .zero)
-        let position = try state.head(account)?.aseq ?? .zero
+        let position = state.head(account)?.aseq ?? .zero
         guard record.header.aseq == position.next, record.header.previousLSN == before.lastLSN else {
             throw StateDifference(
                 place: "record \(number) of account \(account.rawValue)",
@@ -89,12 +89,10 @@ final class StateReplay {
             throw StateDifference(place: "record \(number)", expected: "a time not before its predecessor's", found: "one")
         }
         lastTime = record.header.time
-        if case .messageAppended(let appended) = event { bodies.insert(appended.blob) }
-        if case .queueAccepted(let accepted) = event { bodies.insert(accepted.blob) }
         let context = EventContext(account: account, aseq: record.header.aseq, time: record.header.time)
         try evolve(event, at: context, in: state)
         batchHasher.update(record.hash)
-        heads[account] = (number, before.chain.extended(by: record.hash))
+        heads[account] = (number, RecordCodec.chain(before.chain, adding: record.hash))
         if record.retryable, let command = record.command {
             let key = DedupKey.encode(day: dayNumber(record.header.time), account: account, command: command)
             dedup[key] = DedupRow(lsn: number, aseq: record.header.aseq).encode()
@@ -102,8 +100,8 @@ final class StateReplay {
         report.events += 1
     }
 
-    func storedHead(_ account: AccountID) throws -> StoredHead? {
-        guard let head = try state.head(account), let log = heads[account] else { return nil }
+    func storedHead(_ account: AccountID) -> StoredHead? {
+        guard let head = state.head(account), let log = heads[account] else { return nil }
         return StoredHead(head: head, lastLSN: log.lastLSN, chain: log.chain)
     }
 

@@ -1,0 +1,163 @@
+import EventStore
+import MailCore
+import MailEngine
+import MailTypes
+import Testing
+
+/// A client that knows only what a view's reports tell it, as an IMAP client would.
+private struct ModelClient {
+    var messages: [(uid: UID, flags: SystemFlags)] = []
+
+    mutating func apply(_ report: SyncReport, _ state: any StateReader, _ account: AccountID, _ mailbox: MailboxID) throws {
+        for (number, uid) in report.gone {
+            #expect(messages[Int(number) - 1].uid == uid, "EXPUNGE \(number) names another message")
+            messages.remove(at: Int(number) - 1)
+        }
+        for uid in report.arrived {
+            let row = try #require(try state.message(account, mailbox, uid))
+            messages.append((uid, row.flags))
+        }
+        if let exists = report.exists { #expect(Int(exists) == messages.count) }
+        for uid in report.changed {
+            let index = try #require(messages.firstIndex { $0.uid == uid })
+            messages[index].flags = try #require(try state.message(account, mailbox, uid)).flags
+        }
+    }
+}
+
+@Suite("MailboxView")
+struct MailboxViewTests {
+    private let account = AccountID.firstPersonal
+    private let inbox = MailboxID(1)
+
+    private func newState() throws -> (MemoryState, Timeline) {
+        let state = MemoryState()
+        var timeline = Timeline()
+        try timeline.run(
+            .openShard(ShardOpened(shard: 0, storeUUID: String(repeating: "0", count: 32))), .system, state)
+        try timeline.run(.createAccount(NewAccount(address: try #require(Address("a@example.test")))), account, state)
+        return (state, timeline)
+    }
+
+    /// Runs commands straight into a state.
+    struct Timeline {
+        var now = Timestamp(seconds: 1_800_000_000)
+        var nextBlob: UInt64 = 1
+
+        mutating func run(_ command: AccountCommand, _ account: AccountID, _ state: MemoryState) throws {
+            now = Timestamp(rawValue: now.rawValue + 1)
+            let bodies = [BodyReference(blob: BlobNumber(nextBlob), size: 100, hash: .zero)]
+            nextBlob += 1
+            let decision = try decide(command, DecideContext(account: account, now: now, bodies: bodies), state)
+            for event in decision.events {
+                let position = try state.head(account)?.aseq ?? .zero
+                try evolve(event, at: EventContext(account: account, aseq: position.next, time: now), in: state)
+            }
+        }
+    }
+
+    private func randomCommand(_ random: inout SeededRandom, _ uidNext: UInt32) -> AccountCommand {
+        let pick = UIDSet((0..<(1 + random.below(4))).map { _ in UID(UInt32(random.below(Int(uidNext))) + 1) })
+        switch random.below(8) {
+        case 0...2: return .append(AppendMessages(mailbox: inbox, messages: [NewMessage(body: 0)], origin: .lmtp))
+        case 3...4:
+            let operation: FlagOperation = [.add, .remove, .replace][random.below(3)]
+            let flags = SystemFlags(rawValue: UInt8(random.below(32)))
+            return .changeFlags(ChangeFlags(mailbox: inbox, uids: pick, operation: operation, flags: flags))
+        case 5: return .expunge(Expunge(mailbox: inbox, uids: pick, onlyDeleted: false, reason: .expunge))
+        case 6: return .move(CopyMessages(source: inbox, destination: inbox, uids: pick))
+        default: return .copy(CopyMessages(source: inbox, destination: inbox, uids: pick))
+        }
+    }
+
+    @Test("a client that applies every report has exactly the mailbox, whenever expunges may be told", arguments: 0..<40)
+    func clientEndsEqual(seed: UInt64) throws {
+        var random = SeededRandom(seed: seed)
+        var (state, timeline) = try newState()
+        var view = try #require(try MailboxView(state, account, inbox))
+        var client = ModelClient()
+        for _ in 0..<120 {
+            for _ in 0..<random.below(4) {
+                let next = try #require(try state.mailbox(account, inbox)).uidNext
+                try timeline.run(randomCommand(&random, next), account, state)
+            }
+            let tells = random.below(2) == 0
+            let report = try view.sync(state, tellsGone: tells)
+            if !tells { #expect(report.gone.isEmpty) }
+            try client.apply(report, state, account, inbox)
+            #expect(client.messages.count == view.uids.count)
+            let row = try #require(try state.mailbox(account, inbox))
+            if view.pendingGone.isEmpty {
+                #expect(report.highestModSeq == row.highestModSeq)
+            } else {
+                #expect(report.highestModSeq < row.highestModSeq, "a held-back expunge must hold back HIGHESTMODSEQ")
+            }
+        }
+        _ = try client.apply(try view.sync(state, tellsGone: true), state, account, inbox)
+        var live: [(UID, SystemFlags)] = []
+        try state.messages(account, inbox, from: UID(1)) { uid, row in
+            live.append((uid, row.flags))
+            return true
+        }
+        #expect(client.messages.map(\.uid) == live.map(\.0))
+        #expect(client.messages.map(\.flags) == live.map(\.1))
+    }
+
+    @Test("a silenced change of one's own is not told, one below it is")
+    func silenced() throws {
+        var (state, timeline) = try newState()
+        for _ in 0..<3 {
+            let append = AppendMessages(mailbox: inbox, messages: [NewMessage(body: 0)], origin: .lmtp)
+            try timeline.run(.append(append), account, state)
+        }
+        var view = try #require(try MailboxView(state, account, inbox))
+        let others = ChangeFlags(mailbox: inbox, uids: UIDSet(UID(1)), operation: .add, flags: .seen)
+        try timeline.run(.changeFlags(others), account, state)
+        let own = ChangeFlags(mailbox: inbox, uids: UIDSet(UID(2)), operation: .add, flags: .flagged)
+        try timeline.run(.changeFlags(own), account, state)
+        let position = try #require(try state.head(account)).aseq
+        let report = try view.sync(state, tellsGone: true, silenced: [position])
+        #expect(report.changed == UIDSet(UID(1)))
+        #expect(report.highestModSeq == position)
+    }
+
+    @Test("a deleted mailbox and a new UIDVALIDITY end the view")
+    func ends() throws {
+        var (state, timeline) = try newState()
+        try timeline.run(
+            .createMailbox(NewMailbox(name: try #require(MailboxName("Box")))), account, state)
+        let box = try #require(try state.mailboxID(account, named: try #require(MailboxName("Box"))))
+        var view = try #require(try MailboxView(state, account, box))
+        var inboxView = try #require(try MailboxView(state, account, inbox))
+        try timeline.run(.deleteMailbox(box), account, state)
+        try timeline.run(.bumpUIDValidity(inbox), account, state)
+        guard case .mailboxDeleted? = try view.sync(state, tellsGone: true).end else {
+            Issue.record("the view outlived its mailbox")
+            return
+        }
+        guard case .uidValidityChanged? = try inboxView.sync(state, tellsGone: true).end else {
+            Issue.record("the view outlived its UIDVALIDITY")
+            return
+        }
+    }
+
+    @Test("changes since a position cost what changed, and fall back when asked to")
+    func changesSince() throws {
+        var (state, timeline) = try newState()
+        for _ in 0..<20 {
+            let append = AppendMessages(mailbox: inbox, messages: [NewMessage(body: 0)], origin: .lmtp)
+            try timeline.run(.append(append), account, state)
+        }
+        let since = try #require(try state.head(account)).aseq
+        let gone = Expunge(mailbox: inbox, uids: UIDSet(UID(4)), onlyDeleted: false, reason: .expunge)
+        try timeline.run(.expunge(gone), account, state)
+        let flags = ChangeFlags(mailbox: inbox, uids: UIDSet(UID(9)), operation: .add, flags: .seen)
+        try timeline.run(.changeFlags(flags), account, state)
+        let now = try #require(try state.head(account)).aseq
+        let changes = try #require(try state.changes(account, inbox, since: since, now: now))
+        #expect(changes.gone == UIDSet(UID(4)))
+        #expect(changes.changed == UIDSet(UID(9)))
+        #expect(changes.arrived.isEmpty)
+        #expect(try state.changes(account, inbox, since: since, now: now, rowsMax: 1) == nil)
+    }
+}
