@@ -32,7 +32,7 @@ struct Log: ParsableCommand {
             abstract: "Print the last events, then new ones while the node runs.")
         @OptionGroup var options: StoreOptions
         @OptionGroup var filter: Filter
-        @Option(name: .shortAndLong, help: "How many events of the past.")
+        @Option(name: [.customShort("n"), .long], help: "How many events of the past.")
         var count = 20
         @Flag(inversion: .prefixedNo, help: "Go on with new events.")
         var follow = true
