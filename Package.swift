@@ -62,6 +62,7 @@ let package = Package(
             exclude: ["Programs"], swiftSettings: settings),
         tests("SMTPTests", ["SMTP", "MailTypes"]),
         tests("POP3Tests", ["POP3", "MailTypes"]),
+        tests("EventStoreTests", ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets"]),
         tests("MailEngineTests", ["MailEngine", "EventStore", "MailCore", "MailTypes"]),
         tests("DigestsTests", ["Digests"]),
         tests("LMDBTests", ["LMDB"]),
