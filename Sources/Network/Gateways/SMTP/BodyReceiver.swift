@@ -1,0 +1,121 @@
+// Takes the octets of one message body to the engine's writer.
+//
+// While the body is small it is memory, and the event loop appends to it. A larger one is a file, and the threads for
+// files do: octets queue here as the slices in which they were received, one job at a time owns the writer, and above
+// `bodyBacklogOctetsMax` the client is not read from.
+import EventStore
+import MailEngine
+import NIOCore
+
+/// Lends a body writer to one thread at a time.
+// Between `append` or `finish` on the loop and the end of a job, exactly one of the two touches the writer: `isWorking`.
+private final class LentWriter: @unchecked Sendable {
+    let writer: BodyWriter
+    init(_ writer: BodyWriter) { self.writer = writer }
+}
+
+final class BodyReceiver {
+    private unowned let connection: Connection
+    private let lent: LentWriter
+    private let inlineOctetsMax: Int
+    private var octets = 0
+    private var isSpooled = false
+    private var isWorking = false
+    private var backlog: [ByteBuffer] = []
+    private var backlogOctets = 0
+    private var failure: EngineFailure?
+    private var finished: ((Result<any BodySource, EngineFailure>) -> Void)?
+
+    init(_ connection: Connection) {
+        self.connection = connection
+        let engine = connection.gateway.engine
+        lent = LentWriter(engine.makeBody())
+        inlineOctetsMax = engine.options.spoolThresholdOctets
+    }
+
+    var hasRoom: Bool { backlogOctets < GatewayLimits.bodyBacklogOctetsMax }
+
+    func append(_ bytes: [UInt8]) { append(ByteBuffer(bytes: bytes)) }
+
+    /// After a failure octets are passed over; `finish` tells.
+    func append(_ part: ByteBuffer) {
+        guard failure == nil else { return }
+        octets += part.readableBytes
+        guard isSpooled || octets > inlineOctetsMax else {
+            part.withUnsafeReadableBytes { bytes in
+                do throws(EngineFailure) { try lent.writer.append(bytes) } catch { failure = error }
+            }
+            return
+        }
+        isSpooled = true
+        backlog.append(part)
+        backlogOctets += part.readableBytes
+        if !isWorking { writeBacklog() }
+    }
+
+    /// Hands the whole body, or why there is none, to `completion` on the loop; perhaps at once.
+    func finish(_ completion: @escaping (Result<any BodySource, EngineFailure>) -> Void) {
+        finished = completion
+        if !isWorking { writeBacklog() }
+    }
+
+    /// The body is not wanted any more.
+    func abandon() {
+        failure = .fault("abandoned")
+        backlog = []
+        backlogOctets = 0
+    }
+
+    private func writeBacklog() {
+        if let failure { return end(.failure(failure)) }
+        guard isSpooled else { return end(close(lent.writer)) }
+        guard !backlog.isEmpty || finished != nil else { return }
+        let (lent, parts, isLast) = (lent, backlog, finished != nil)
+        backlog = []
+        isWorking = true
+        let answer = connection.answering { [self] (result: Result<(any BodySource)?, EngineFailure>) in
+            isWorking = false
+            backlogOctets = backlog.reduce(0) { $0 + $1.readableBytes }
+            switch result {
+            case .success(let source?): end(.success(source))
+            case .success(nil): writeBacklog()
+            case .failure(let error):
+                failure = error
+                backlog = []
+                backlogOctets = 0
+                end(.failure(error))
+            }
+        }
+        connection.gateway.fileThreads.submit { _ in
+            do throws(EngineFailure) {
+                for part in parts { try part.append(to: lent.writer) }
+                answer(.success(isLast ? try lent.writer.finish() : nil))
+            } catch {
+                answer(.failure(error))
+            }
+        }
+    }
+
+    private func end(_ result: Result<any BodySource, EngineFailure>) {
+        let completion = finished
+        finished = nil
+        completion?(result)
+    }
+}
+
+private func close(_ writer: BodyWriter) -> Result<any BodySource, EngineFailure> {
+    do throws(EngineFailure) { return .success(try writer.finish()) } catch { return .failure(error) }
+}
+
+extension ByteBuffer {
+    fileprivate func append(to writer: BodyWriter) throws(EngineFailure) {
+        let result: Result<Void, EngineFailure> = withUnsafeReadableBytes { bytes in
+            do throws(EngineFailure) {
+                return .success(try writer.append(bytes))
+            } catch {
+                return .failure(error)
+            }
+        }
+        try result.get()
+    }
+}

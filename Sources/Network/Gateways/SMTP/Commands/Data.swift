@@ -1,0 +1,144 @@
+// DATA: a body with its trace in front, stored for every recipient in one request.
+//
+// Recipients that lead to the same account share one copy: the account gets the message once, and every RCPT that named
+// it gets that copy's outcome.
+import EventStore
+import Logging
+import MailCore
+import MailEngine
+import MailTypes
+import NIOCore
+import SMTP
+
+extension SMTPSession {
+    func startBody(_ envelope: SMTPEnvelope) {
+        switch connection.gateway.admits() {
+        case .open:
+            let receiver = BodyReceiver(connection)
+            messageCount += 1
+            receiver.append(traceHeaders(trace(envelope)))
+            body = receiver
+            machine.bodyStarted(.ready, into: &actions)
+        case .queueFull:
+            connection.counters.reject(.busy)
+            machine.bodyStarted(.queueFull, into: &actions)
+        case .stopped:
+            connection.counters.reject(.temporary)
+            machine.bodyStarted(.tryLater, into: &actions)
+        }
+    }
+
+    /// Names the message in log lines and in our replies.
+    private var messageName: String { String(connection.id.rawValue, radix: 16) + "." + String(messageCount) }
+
+    private func trace(_ envelope: SMTPEnvelope) -> SMTPTrace {
+        SMTPTrace(
+            returnPath: envelope.reversePath, clientName: machine.clientName, clientAddress: connection.client.text,
+            hostName: machine.configuration.hostName, transmissionType: machine.transmissionType(), id: messageName,
+            date: MailDate.text(InternalDate(time: connection.gateway.engine.clock())))
+    }
+
+    func deliver() {
+        let receiver = body
+        body = nil
+        guard let receiver else { return finish(all: .temporaryFailure) }
+        receiver.finish { [self] result in
+            switch result {
+            case .success(let source): submit(source)
+            case .failure(let failure):
+                connection.log.warning("message not taken", metadata: ["error": "\(failure)"])
+                act { finish(all: failure.outcome) }
+            }
+        }
+    }
+
+    private func submit(_ source: any BodySource) {
+        let isLMTP = machine.configuration.dialect == .lmtp
+        let sender = machine.envelope?.reversePath?.description ?? ""
+        var items: [Request.Item] = []
+        var itemOfAccount: [AccountID: Int] = [:]
+        var itemOfRecipient: [Int] = []
+        for target in targets {
+            if let item = itemOfAccount[target.account] {
+                itemOfRecipient.append(item)
+                continue
+            }
+            let append = AppendMessages(
+                mailbox: target.inbox, messages: [NewMessage(body: 0)], origin: isLMTP ? .lmtp : .smtp,
+                envelopeFrom: sender, envelopeTo: target.address)
+            itemOfAccount[target.account] = items.count
+            itemOfRecipient.append(items.count)
+            items.append(Request.Item(target.account, .append(append)))
+        }
+        let origin = Origin(session: connection.id, gateway: isLMTP ? .lmtp : .smtp)
+        let answer = connection.answering { [self] (outcomes: [CommandOutcome]) in
+            act { delivered(outcomes, itemOfRecipient) }
+        }
+        connection.gateway.engine.submit(
+            Request(items, bodies: [source], origin: origin), completion: answer)
+    }
+
+    private func delivered(_ outcomes: [CommandOutcome], _ itemOfRecipient: [Int]) {
+        let name = messageName
+        let told = outcomes.map { outcome in
+            let told = outcome.told(id: name)
+            if case .stored = told { connection.counters.deliveries.add() } else { note(told, outcome) }
+            return told
+        }
+        connection.log.debug("message stored", metadata: ["message": "\(name)", "copies": "\(told.count)"])
+        targets = []
+        machine.deliveryFinished(itemOfRecipient.map { told[$0] }, into: &actions)
+    }
+
+    private func note(_ told: DeliveryOutcome, _ outcome: CommandOutcome) {
+        connection.counters.reject(told.rejectReason)
+        connection.log.warning("message not stored", metadata: ["message": "\(messageName)", "why": "\(outcome)"])
+    }
+
+    private func finish(all outcome: DeliveryOutcome) {
+        connection.counters.reject(outcome.rejectReason)
+        let count = machine.envelope?.recipients.count ?? 0
+        targets = []
+        machine.deliveryFinished(Array(repeating: outcome, count: count), into: &actions)
+    }
+}
+
+extension EngineFailure {
+    fileprivate var outcome: DeliveryOutcome {
+        switch self {
+        case .busy: .queueFull
+        case .full: .storageFull
+        case .stopped, .fault, .tooLarge: .temporaryFailure
+        }
+    }
+}
+
+extension CommandOutcome {
+    fileprivate func told(id: String) -> DeliveryOutcome {
+        switch self {
+        case .done, .duplicate: return .stored(id: id)
+        case .failed(let failure): return failure.outcome
+        case .refused(let refusal):
+            switch refusal {
+            case .overQuota: return .overQuota
+            case .accountDisabled: return .disabled
+            case .noSuchAccount, .accountRemoved, .noSuchMailbox: return .unknownUser
+            default: return .temporaryFailure
+            }
+        }
+    }
+}
+
+extension DeliveryOutcome {
+    fileprivate var rejectReason: RejectReason {
+        switch self {
+        case .overQuota, .overQuotaForGood: .overQuota
+        case .storageFull: .storageFull
+        case .queueFull: .busy
+        case .unknownUser: .unknownUser
+        case .disabled: .disabled
+        case .stored, .temporaryFailure: .temporary
+        case .tooManyHops: .message
+        }
+    }
+}

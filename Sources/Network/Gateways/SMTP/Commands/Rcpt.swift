@@ -1,0 +1,46 @@
+import SMTP
+
+extension SMTPSession {
+    /// RCPT: whether the address is ours, and where its mail goes.
+    func check(_ recipient: SMTPRecipient) {
+        // A transaction that was reset took its recipients with it.
+        let accepted = machine.envelope?.recipients.count ?? 0
+        targets.removeLast(targets.count - min(accepted, targets.count))
+        machine.recipientChecked(verdict(on: recipient), into: &actions)
+    }
+
+    private func verdict(on recipient: SMTPRecipient) -> RecipientVerdict {
+        let answer: RecipientDirectory.Answer
+        do {
+            answer = try directory.look(up: recipient, octets: machine.envelope?.declaredOctets ?? 0)
+        } catch {
+            connection.log.error("the directory cannot be read", metadata: ["error": "\(error)"])
+            connection.counters.reject(.temporary)
+            return .tryLater("Cannot look up the recipient now, try again later")
+        }
+        switch answer {
+        case .target(let target):
+            targets.append(target)
+            return .accepted
+        case .refused(let verdict):
+            if let reason = verdict.rejectReason { connection.counters.reject(reason) }
+            connection.log.info(
+                "recipient refused",
+                metadata: ["reason": "\(verdict)", "client": "\(connection.client.description)"])
+            return verdict
+        }
+    }
+}
+
+extension RecipientVerdict {
+    fileprivate var rejectReason: RejectReason? {
+        switch self {
+        case .accepted: nil
+        case .unknownUser: .unknownUser
+        case .relayDenied: .relay
+        case .disabled: .disabled
+        case .overQuota: .overQuota
+        case .tryLater: .temporary
+        }
+    }
+}

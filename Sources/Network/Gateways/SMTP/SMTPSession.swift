@@ -1,0 +1,100 @@
+// A session of SMTP or LMTP: octets to `SMTPServerMachine`, and what it asks for to the engine.
+//
+// What a command needs of the engine is in Commands/ under the command's name.
+import Logging
+import MailEngine
+import MailTypes
+import NIOCore
+import SMTP
+
+final class SMTPSession: MailSession {
+    unowned let connection: Connection
+    var machine: SMTPServerMachine
+    /// What the machine asks for, carried out from the front.
+    var actions: [SMTPAction] = []
+    /// Of the recipients that the open transaction has accepted, in their order.
+    var targets: [DeliveryTarget] = []
+    var body: BodyReceiver?
+    /// Messages this session has begun; part of their names.
+    var messageCount = 0
+    let directory: RecipientDirectory
+
+    private var isActing = false
+    private var scratch: [UInt8] = []
+
+    init(_ connection: Connection, _ configuration: SMTPServerConfiguration) {
+        self.connection = connection
+        machine = SMTPServerMachine(configuration)
+        let gateway = connection.gateway
+        directory = RecipientDirectory(
+            engine: gateway.engine, defaultDomain: gateway.options.defaultDomain,
+            isLocalDomain: gateway.options.isLocalDomain)
+    }
+
+    var isWaiting: Bool { machine.isWaiting }
+    var hasRoomForInput: Bool { body?.hasRoom ?? true }
+    var silenceMax: TimeAmount {
+        let options = connection.gateway.options
+        return machine.isReceivingBody ? options.smtpBodySilenceMax : options.smtpCommandSilenceMax
+    }
+
+    func start() { act { machine.start(into: &actions) } }
+    func refuse() { act { machine.refuseConnection(into: &actions) } }
+    func timedOut() { act { machine.timedOut(into: &actions) } }
+    func shutDown() { act { machine.shuttingDown(into: &actions) } }
+    func disconnected() { act { machine.disconnected(into: &actions) } }
+    func outputDrained() {}
+
+    func receive(_ input: inout ByteBuffer) {
+        let window = machine.isReceivingBody
+            ? input.readableBytes : min(input.readableBytes, GatewayLimits.commandWindowOctets)
+        let consumed = input.withUnsafeReadableBytes { bytes in
+            machine.receive(UnsafeRawBufferPointer(rebasing: bytes[..<window]), into: &actions)
+        }
+        carryOut(input)
+        input.moveReaderIndex(forwardBy: consumed)
+    }
+
+    /// Tells the machine something and carries out what it answers.
+    func act(_ tell: () -> Void) {
+        tell()
+        carryOut(ByteBuffer())
+    }
+
+    /// - Parameter input: what the ranges of `.body` count in.
+    private func carryOut(_ input: ByteBuffer) {
+        guard !isActing else { return }
+        isActing = true
+        var index = 0
+        while index < actions.count {
+            carryOut(actions[index], input)
+            index += 1
+        }
+        actions.removeAll(keepingCapacity: true)
+        isActing = false
+    }
+
+    private func carryOut(_ action: SMTPAction, _ input: ByteBuffer) {
+        switch action {
+        case .reply(let reply):
+            scratch.removeAll(keepingCapacity: true)
+            reply.append(to: &scratch)
+            connection.write(scratch)
+            connection.counters.replies.add()
+        case .checkRecipient(let recipient): check(recipient)
+        case .startBody(let envelope): startBody(envelope)
+        case .body(let range):
+            if let part = input.getSlice(at: input.readerIndex + range.lowerBound, length: range.count) {
+                body?.append(part)
+            }
+        case .discardBody:
+            body?.abandon()
+            body = nil
+            connection.counters.reject(.message)
+        case .deliver: deliver()
+        case .close(let reason):
+            connection.log.debug("session over", metadata: ["reason": "\(reason)"])
+            connection.finish()
+        }
+    }
+}

@@ -1,0 +1,293 @@
+// Moves octets between a socket and the session of its protocol, and bounds what either side can make the other hold.
+//
+// Invariants
+// - The client is read from only when nothing of its input waits: not while an answer of the engine is awaited, not while
+//   it leaves replies unread, not while its body waits for the disk. So at most one read (`readOctetsMax`) and a part of
+//   a line are held. One exception: when the client ends its side, NIO hands on at once what the kernel's receive
+//   buffer held, which is bounded by the kernel.
+// - Replies are gathered and written once per read, or when `outputOctets` have come together.
+// - A client that does not read stops its own session: nothing is made for it while `unsentOctetsHigh` wait.
+// - The end of the client's side is not the end of the session: commands that came before it are carried out and their
+//   replies written (RFC 9293 section 3.6, half-closed connections).
+// - The last reply reaches the client: our side is shut down first, and what still comes is read and dropped until the
+//   client closes too, for `lingerMax`. Closing with unread input would make TCP reset and destroy the reply.
+//
+// A synchronous handler and not an async channel: measured, a line costs a twentieth.
+import Logging
+import MailTypes
+import NIOCore
+
+final class Connection: ChannelInboundHandler {
+    typealias InboundIn = ByteBuffer
+    typealias OutboundOut = ByteBuffer
+
+    private enum Phase { case opening, open, closing, closed }
+
+    let gateway: GatewayContext
+    let name: GatewayProtocol
+    let id: SessionID
+    let client: ClientAddress
+    let counters: ProtocolCounters
+    let log: Logger
+    let eventLoop: any EventLoop
+    private let hop: CompletionHop
+    private let makeSession: (Connection) -> any MailSession
+    private var session: (any MailSession)?
+    private var context: ChannelHandlerContext?
+
+    private var phase = Phase.opening
+    private var input = ByteBuffer()
+    private var output = ByteBuffer()
+    private var isProcessing = false
+    private var isReading = false
+    private var hasInputEnded = false
+    private var isEntered = false
+    private var lastProgress = NIODeadline.now()
+    private var timer: NIOScheduledCallback?
+
+    init(
+        _ gateway: GatewayContext, _ name: GatewayProtocol, channel: any Channel,
+        makeSession: @escaping (Connection) -> any MailSession
+    ) {
+        self.gateway = gateway
+        self.name = name
+        self.makeSession = makeSession
+        id = gateway.engine.nextSession()
+        client = ClientAddress(channel.remoteAddress)
+        counters = gateway.counters[name]
+        eventLoop = channel.eventLoop
+        hop = gateway.hop(to: channel.eventLoop)
+        var log = gateway.log
+        log[metadataKey: "session"] = "\(String(id.rawValue, radix: 16))"
+        log[metadataKey: "protocol"] = "\(name.rawValue)"
+        self.log = log
+    }
+
+    var isClosed: Bool { phase == .closed }
+
+    // MARK: For the session
+
+    /// Adds to what will be written.
+    func write(_ octets: [UInt8]) {
+        guard phase == .open else { return }
+        output.writeBytes(octets)
+    }
+
+    func write(_ octets: UnsafeRawBufferPointer) {
+        guard phase == .open else { return }
+        output.writeBytes(octets)
+    }
+
+    /// Whether the client takes what is written.
+    var hasRoomForOutput: Bool {
+        if output.readableBytes >= GatewayLimits.outputOctets { flush() }
+        return phase == .open && context?.channel.isWritable == true
+    }
+
+    /// Closes once everything has been written.
+    func finish() {
+        guard phase == .open, let context else { return }
+        phase = .closing
+        let promise = eventLoop.makePromise(of: Void.self)
+        promise.futureResult.assumeIsolated().whenComplete { [self] result in afterLastWrite(result) }
+        counters.octetsOut.add(output.readableBytes)
+        context.writeAndFlush(wrapOutboundOut(output), promise: promise)
+        output = ByteBuffer()
+        arm(gateway.options.closingMax)
+    }
+
+    /// Closes at once.
+    func abort() { context?.close(promise: nil) }
+
+    /// A completion for another thread: hands its value to `body` on this connection's loop and goes on from there.
+    func answering<Value: Sendable>(_ body: @escaping (Value) -> Void) -> @Sendable (Value) -> Void {
+        let bound = NIOLoopBound((self, body), eventLoop: eventLoop)
+        let (hop, unanswered) = (hop, gateway.unanswered)
+        unanswered.add(1)
+        return { value in
+            hop.post {
+                unanswered.add(-1)
+                let (connection, body) = bound.value
+                body(value)
+                connection.resume()
+            }
+        }
+    }
+
+    /// Calls `body` on this loop after a while, and goes on from there.
+    func after(_ delay: TimeAmount, _ body: @escaping () -> Void) {
+        eventLoop.assumeIsolated().scheduleTask(in: delay) { [self] in
+            body()
+            resume()
+        }
+    }
+
+    // MARK: Flow
+
+    /// Goes on after an answer, or when there is room again.
+    private func resume() {
+        process()
+        flush()
+        readOn()
+    }
+
+    private func process() {
+        guard !isProcessing, let session else { return }
+        isProcessing = true
+        defer { isProcessing = false }
+        var isStuck = false
+        while phase == .open, !session.isWaiting, input.readableBytes > 0, hasRoomForOutput {
+            // Moved out for the call, which may come back to this object.
+            var taken = input
+            input = ByteBuffer()
+            let before = taken.readableBytes
+            session.receive(&taken)
+            if taken.readableBytes > 0 { input = taken }
+            isStuck = taken.readableBytes == before
+            if isStuck { break }
+        }
+        if hasInputEnded, phase == .open, !session.isWaiting, isStuck || input.readableBytes == 0 {
+            session.disconnected()
+        }
+    }
+
+    private func flush() {
+        guard phase == .open, output.readableBytes > 0, let context else { return }
+        counters.octetsOut.add(output.readableBytes)
+        context.writeAndFlush(wrapOutboundOut(output), promise: nil)
+        if output.capacity > GatewayLimits.outputOctets { output = ByteBuffer() } else { output.clear() }
+    }
+
+    private func readOn() {
+        guard !isReading, !hasInputEnded, let context else { return }
+        switch phase {
+        case .opening, .closed: return
+        case .closing: break
+        case .open:
+            guard let session, !session.isWaiting, session.hasRoomForInput, context.channel.isWritable else { return }
+        }
+        isReading = true
+        context.read()
+    }
+
+    private func afterLastWrite(_ result: Result<Void, any Error>) {
+        guard phase == .closing, let context else { return }
+        if case .success = result, !hasInputEnded {
+            context.close(mode: .output, promise: nil)
+            arm(GatewayLimits.lingerMax)
+            readOn()
+        } else {
+            context.close(promise: nil)
+        }
+    }
+
+    // MARK: Events of the channel
+
+    func handlerAdded(context: ChannelHandlerContext) {
+        self.context = context
+        if context.channel.isActive { open() }
+    }
+
+    func channelActive(context: ChannelHandlerContext) { open() }
+
+    private func open() {
+        guard phase == .opening, let context else { return }
+        phase = .open
+        counters.connections.add()
+        counters.connectionsTotal.add()
+        log.debug("connected", metadata: ["client": "\(client.description)"])
+        let session = makeSession(self)
+        self.session = session
+        arm(session.silenceMax)
+        switch gateway.registry.enter(id, context.channel, from: client) {
+        case .accepted:
+            isEntered = true
+            session.start()
+        case .tooMany, .closing:
+            counters.reject(.connectionLimit)
+            session.refuse()
+        }
+        flush()
+        readOn()
+    }
+
+    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
+        var arrived = unwrapInboundIn(data)
+        counters.octetsIn.add(arrived.readableBytes)
+        guard phase == .open else { return }
+        lastProgress = .now()
+        if input.readableBytes == 0 { input = arrived } else { input.writeBuffer(&arrived) }
+        process()
+    }
+
+    func channelReadComplete(context: ChannelHandlerContext) {
+        isReading = false
+        flush()
+        readOn()
+    }
+
+    func channelWritabilityChanged(context: ChannelHandlerContext) {
+        guard context.channel.isWritable, phase == .open else { return }
+        lastProgress = .now()
+        session?.outputDrained()
+        resume()
+    }
+
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        switch event {
+        case ChannelEvent.inputClosed:
+            hasInputEnded = true
+            if phase == .closing { return context.close(promise: nil) }
+            resume()
+        case GatewayEvent.shutDown:
+            if phase == .open { session?.shutDown() }
+            resume()
+        default: context.fireUserInboundEventTriggered(event)
+        }
+    }
+
+    func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        log.debug("connection failed", metadata: ["error": "\(error)"])
+        context.close(promise: nil)
+    }
+
+    func channelInactive(context: ChannelHandlerContext) {
+        let wasOpening = phase == .opening
+        phase = .closed
+        timer?.cancel()
+        timer = nil
+        session?.disconnected()
+        input = ByteBuffer()
+        output = ByteBuffer()
+        if isEntered { gateway.registry.leave(id, from: client) }
+        if !wasOpening { counters.connections.add(-1) }
+        log.debug("disconnected")
+    }
+
+    func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
+}
+
+// MARK: Silence
+
+extension Connection: NIOScheduledCallbackHandler {
+    private func arm(_ delay: TimeAmount) {
+        timer?.cancel()
+        timer = try? eventLoop.assumeIsolated().scheduleCallback(in: delay, handler: self)
+    }
+
+    func handleScheduledCallback(eventLoop: some EventLoop) {
+        guard phase == .open, let session else { return abort() }
+        let limit = session.silenceMax
+        let silence = NIODeadline.now() - lastProgress
+        let isUnread = context?.channel.isWritable != true
+        if silence < limit { return arm(limit - silence) }
+        if isUnread {
+            log.info("closed: the client does not read")
+            return abort()
+        }
+        arm(limit)
+        guard !session.isWaiting else { return }
+        session.timedOut()
+        flush()
+    }
+}

@@ -1,0 +1,76 @@
+import Authentication
+import Logging
+import MailEngine
+import MailTypes
+import NIOCore
+import NIOPosix
+import Synchronization
+
+/// What every session of every protocol uses.
+final class GatewayContext: Sendable {
+    let engine: MailEngine
+    let options: GatewayOptions
+    let log: Logger
+    let authenticator: PasswordAuthenticator
+    let counters = GatewayCounters()
+    let registry: ConnectionRegistry
+    /// Read and write the files of large messages, and large maildrops.
+    let fileThreads: NIOThreadPool
+    /// Questions to the engine or a thread that are not answered yet.
+    let unanswered = Counter()
+    private let hops: [ObjectIdentifier: CompletionHop]
+    private let admission = Mutex(AdmissionCache())
+
+    init(engine: MailEngine, options: GatewayOptions, log: Logger, group: any EventLoopGroup) {
+        self.engine = engine
+        self.options = options
+        self.log = log
+        authenticator = PasswordAuthenticator(
+            engine: engine, defaultDomain: options.defaultDomain, options: options.authentication)
+        registry = ConnectionRegistry(
+            connectionsMax: options.connectionsMax, perNeighbourhoodMax: options.connectionsPerAddressMax)
+        fileThreads = NIOThreadPool(numberOfThreads: options.fileThreads)
+        fileThreads.start()
+        hops = Dictionary(
+            uniqueKeysWithValues: group.makeIterator().map { (ObjectIdentifier($0), CompletionHop($0)) })
+    }
+
+    /// - Precondition: the loop is of the group that this was made with.
+    func hop(to eventLoop: any EventLoop) -> CompletionHop {
+        guard let hop = hops[ObjectIdentifier(eventLoop)] else { preconditionFailure("a loop of another group") }
+        return hop
+    }
+
+    /// Whether the engine can take a message now.
+    func admits() -> Admission {
+        admission.withLock { $0.look(engine) }
+    }
+}
+
+/// Whether mail can be taken.
+enum Admission: Sendable {
+    case open, queueFull, stopped
+}
+
+/// The engine's figures, read anew when they are old: a look costs several locks, and a message needs only a hint.
+private struct AdmissionCache {
+    private var looked: NIODeadline?
+    private var admission = Admission.open
+
+    mutating func look(_ engine: MailEngine) -> Admission {
+        let now = NIODeadline.now()
+        if let looked, now - looked < GatewayLimits.admissionAgeMax { return admission }
+        looked = now
+        let statistics = engine.statistics
+        if statistics.stopped != nil {
+            admission = .stopped
+        } else if statistics.queueRequests >= engine.options.queueRequestsMax
+            || statistics.queueOctets >= engine.options.queueOctetsMax
+        {
+            admission = .queueFull
+        } else {
+            admission = .open
+        }
+        return admission
+    }
+}

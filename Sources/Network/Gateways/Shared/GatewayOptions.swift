@@ -1,0 +1,50 @@
+import Authentication
+import NIOCore
+import SMTP
+
+/// What the site says about its gateways. Every default is what a first run gets.
+package struct GatewayOptions: Sendable {
+    /// The name of this host in greetings and `Received`: a domain, printable ASCII.
+    package var hostName: String
+    /// Belongs to login names without `@` and to `<postmaster>`.
+    package var defaultDomain: String
+    /// Domains that are ours beside those that have a postmaster or a catch-all, in lower case. It decides what an
+    /// unknown address is told, never that one is taken.
+    package var isLocalDomain: @Sendable (String) -> Bool = { _ in false }
+
+    /// Connections to all listeners together but HTTP's.
+    package var connectionsMax = 4_000
+    /// Those of them from one address: an IPv4 address, or the 64 leading bits of an IPv6 address. Unix sockets do not
+    /// count.
+    package var connectionsPerAddressMax = 500
+    /// Connections to the HTTP listeners.
+    package var httpConnectionsMax = 100
+
+    /// RFC 5321 section 4.5.3.2.7.
+    package var smtpCommandSilenceMax = TimeAmount.minutes(5)
+    /// RFC 5321 section 4.5.3.2.5.
+    package var smtpBodySilenceMax = TimeAmount.minutes(3)
+    /// RFC 1939 section 3 asks for at least ten minutes.
+    package var pop3SilenceMax = TimeAmount.minutes(10)
+    package var httpSilenceMax = TimeAmount.seconds(30)
+    /// How long a client may take to read what is left when its session is over.
+    package var closingMax = TimeAmount.seconds(30)
+
+    /// The size limit of a message, in octets. The engine's own limit must not be below.
+    package var messageOctetsMax = SMTPLimits.messageOctetsDefault
+    package var recipientsMax = SMTPLimits.recipientsMax
+    package var bareLineEnds = BareLineEndPolicy.refuse
+
+    /// Event loops; 0 is one for each processor, at most 8.
+    package var eventLoops = 0
+    /// Threads that read and write files of large messages.
+    package var fileThreads = 2
+    /// Permissions of a Unix socket.
+    package var unixSocketMode: UInt32 = 0o660
+    package var authentication = AuthenticationOptions()
+
+    package init(hostName: String, defaultDomain: String) {
+        self.hostName = hostName
+        self.defaultDomain = defaultDomain.lowercased()
+    }
+}

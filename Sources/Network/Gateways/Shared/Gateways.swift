@@ -1,0 +1,151 @@
+// All listeners of a node: their start, their end, and what they count.
+import Logging
+import MailEngine
+import MailTypes
+import NIOCore
+import NIOPosix
+import POP3
+import Synchronization
+
+/// Whether the node is fit to serve, as the parts beside the gateways see it.
+package struct HealthReport: Sendable {
+    /// Why it is not; empty when it is.
+    package var problems: [String]
+    package init(problems: [String] = []) { self.problems = problems }
+}
+
+package final class Gateways: Sendable {
+    private struct State {
+        var mail: [Listener] = []
+        var http: [Listener] = []
+        var areUp = false
+        var isDraining = false
+    }
+
+    private let group: MultiThreadedEventLoopGroup
+    private let context: GatewayContext
+    private let health: @Sendable () -> HealthReport
+    private let extraMetrics: @Sendable () -> String
+    private let state = Mutex(State())
+
+    /// - Parameters:
+    ///   - health: asked by `/ready`; must answer at once.
+    ///   - extraMetrics: further lines of `/metrics`, in Prometheus' text format; must answer at once.
+    package init(
+        engine: MailEngine, options: GatewayOptions, logger: Logger,
+        health: @escaping @Sendable () -> HealthReport = { HealthReport() },
+        extraMetrics: @escaping @Sendable () -> String = { "" }
+    ) {
+        let loops = options.eventLoops > 0 ? options.eventLoops : min(System.coreCount, 8)
+        group = MultiThreadedEventLoopGroup(numberOfThreads: loops)
+        context = GatewayContext(engine: engine, options: options, log: logger, group: group)
+        self.health = health
+        self.extraMetrics = extraMetrics
+    }
+
+    /// What has been counted so far.
+    package var metrics: GatewayMetrics { context.counters.metrics }
+
+    /// Binds all of them, or none. Called once.
+    ///
+    /// - Returns: where each listens, in the order given, with the ports that the system gave.
+    /// - Throws: `ListenError` for the first that cannot be had.
+    package func start(_ listeners: [(GatewayProtocol, ListenAddress)]) async throws -> [(GatewayProtocol, String)] {
+        var bound: [Listener] = []
+        do {
+            for (name, address) in listeners {
+                bound.append(
+                    try await Listener.bind(
+                        name, address, group: group, unixSocketMode: context.options.unixSocketMode, initializer(name)))
+            }
+        } catch {
+            for listener in bound { await listener.close() }
+            throw error
+        }
+        let all = bound
+        state.withLock { state in
+            state.mail = all.filter { $0.name != .http }
+            state.http = all.filter { $0.name == .http }
+            state.areUp = true
+        }
+        for listener in all { context.log.info("listening", metadata: ["listener": "\(listener.name.rawValue)", "address": "\(listener.address)"]) }
+        return all.map { ($0.name, $0.address) }
+    }
+
+    private func initializer(_ name: GatewayProtocol) -> @Sendable (any Channel) throws -> Void {
+        let context = context
+        return { [self] channel in
+            if case .unixDomainSocket = channel.localAddress {} else {
+                try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
+            }
+            if name == .http { return try HTTPPages.install(on: channel, context, page: page) }
+            let connection = Connection(context, name, channel: channel) { connection in
+                switch name {
+                case .lmtp: SMTPSession(connection, context.options.lmtp)
+                case .pop3:
+                    POP3Session(
+                        connection,
+                        // Every listener is on loopback or a Unix socket.
+                        POP3ServerConfiguration(hostName: context.options.hostName, allowsPlaintextLogin: true))
+                default: SMTPSession(connection, context.options.smtp(.smtp))
+                }
+            }
+            try channel.pipeline.syncOperations.addHandler(connection)
+        }
+    }
+
+    /// Stops: no new connections, sessions end after the command or message that is under way, and what is left at the
+    /// deadline is cut off. Pages over HTTP are served until the end. Called once; nothing works afterwards.
+    package func drain(deadline: Duration) async {
+        let (mail, http) = state.withLock { state in
+            state.isDraining = true
+            return (state.mail, state.http)
+        }
+        for listener in mail { await listener.close() }
+        let channels = context.registry.close()
+        for channel in channels { channel.pipeline.fireUserInboundEventTriggered(GatewayEvent.shutDown) }
+        let cut = Task {
+            try await Task.sleep(for: deadline)
+            for channel in context.registry.close() { channel.close(promise: nil) }
+        }
+        await context.registry.waitUntilEmpty()
+        cut.cancel()
+        for listener in http { await listener.close() }
+        await settle()
+        context.authenticator.shutDown()
+        try? await context.fileThreads.shutdownGracefully()
+        try? await group.shutdownGracefully()
+    }
+
+    /// Waits for answers to sessions that were cut off: they would come to event loops that are gone.
+    private func settle() async {
+        let end = ContinuousClock.now + .nanoseconds(GatewayLimits.lateAnswersMax.nanoseconds)
+        while context.unanswered.current > 0, ContinuousClock.now < end {
+            try? await Task.sleep(for: .milliseconds(5))
+        }
+    }
+
+    private func page(_ path: String) -> Page? {
+        switch path {
+        case "/metrics":
+            let text = metrics.text + context.engine.statistics.text + extraMetrics()
+            return Page(status: .ok, type: "text/plain; version=0.0.4; charset=utf-8", text: text)
+        case "/health":
+            return Page(status: .ok, text: "ok\n")
+        case "/ready":
+            let problems = problems
+            return problems.isEmpty
+                ? Page(status: .ok, text: "ready\n")
+                : Page(status: .serviceUnavailable, text: problems.map { $0 + "\n" }.joined())
+        default: return nil
+        }
+    }
+
+    private var problems: [String] {
+        let (areUp, isDraining) = state.withLock { ($0.areUp, $0.isDraining) }
+        var problems: [String] = []
+        if isDraining { problems.append("stopping") } else if !areUp { problems.append("listeners are not up yet") }
+        if let reason = context.engine.statistics.stopped { problems.append("the store takes no writes: \(reason)") }
+        return problems + health().problems
+    }
+}

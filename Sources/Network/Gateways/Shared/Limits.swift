@@ -1,0 +1,39 @@
+import NIOCore
+
+/// Every bound of this room that nobody sets, in one place.
+enum GatewayLimits {
+    /// Octets taken from a socket at a time.
+    static let readOctetsMax = 64 << 10
+    /// The first read of a connection that receives messages, and of one that receives commands only.
+    static let messageReadOctets = 16 << 10
+    static let commandReadOctets = 2 << 10
+    /// Command octets handed to a machine before its replies are looked at: a short command can have a long reply, so
+    /// this bounds what piles up for a client that does not read. At least one command line of any protocol.
+    static let commandWindowOctets = 4 << 10
+    /// Replies gathered before they are given to the socket.
+    static let outputOctets = 32 << 10
+    /// A connection with that many octets to write makes nothing more for its client...
+    static let unsentOctetsHigh = 64 << 10
+    /// ...until they have come down to this.
+    static let unsentOctetsLow = 32 << 10
+    /// Part of a message that is read from the store at a time.
+    static let bodyChunkOctets = 64 << 10
+    /// Messages up to this size are read on the event loop; larger ones by the threads for files.
+    static let inlineBodyOctetsMax = 32 << 10
+    /// Part of a listing that is written at a time.
+    static let listingChunkOctets = 16 << 10
+    /// Octets of a large body that wait for a thread to write them; above, its client is not read from.
+    static let bodyBacklogOctetsMax = 256 << 10
+    /// Connections waiting to be accepted, for each listener.
+    static let listenBacklog = 1_024
+    /// How old the engine's figures may be when it is asked whether it takes mail.
+    static let admissionAgeMax = TimeAmount.milliseconds(20)
+    /// Octets of the body of an HTTP request, which no page here reads.
+    static let httpBodyOctetsMax = 64 << 10
+    /// Octets of a Unix socket's path (`sun_path` of unix(7), less its NUL).
+    static let socketPathOctetsMax = 107
+    /// How long a client may take to close after our last words have been written.
+    static let lingerMax = TimeAmount.seconds(2)
+    /// How long a stopped listener waits for answers of the engine that no client is there to hear.
+    static let lateAnswersMax = TimeAmount.seconds(5)
+}

@@ -1,0 +1,138 @@
+// A real engine over the in-memory store, with real listeners on loopback.
+import Authentication
+import EventStore
+import Glibc
+import Logging
+import MailCore
+import MailEngine
+import MailTypes
+import Testing
+
+@testable import Gateways
+
+/// The password of every account here.
+let password = "correct horse"
+
+/// Derived once: what it costs is not what is tested here.
+private let verifier = (try? ScramCredential.make(password, iterations: 4_096)) ?? ""
+
+struct TestNode {
+    let engine: MailEngine
+    let store: MemoryStore
+    let gateways: Gateways
+    let addresses: [GatewayProtocol: String]
+
+    func client(_ name: GatewayProtocol, receiveBuffer: Int32? = nil) throws -> TestClient {
+        try TestClient(addresses[name]!, receiveBuffer: receiveBuffer)
+    }
+
+    /// After the greeting and LHLO.
+    func lmtp() throws -> TestClient {
+        let client = try client(.lmtp)
+        #expect(try client.reply() == ["220 mx.example.test LMTP Letterlog"])
+        #expect(try client.command("LHLO client.test").hasPrefix("250 "))
+        return client
+    }
+
+    func smtp() throws -> TestClient {
+        let client = try client(.smtp)
+        #expect(try client.reply() == ["220 mx.example.test ESMTP Letterlog"])
+        #expect(try client.command("EHLO client.test").hasPrefix("250 "))
+        return client
+    }
+
+    /// After USER and PASS.
+    func pop3(_ user: String, receiveBuffer: Int32? = nil) throws -> TestClient {
+        let client = try client(.pop3, receiveBuffer: receiveBuffer)
+        #expect(try client.line().hasPrefix("+OK"))
+        #expect(try client.command("USER \(user)").hasPrefix("+OK"))
+        #expect(try client.command("PASS \(password)").hasPrefix("+OK"))
+        return client
+    }
+
+    @discardableResult
+    func perform(_ account: AccountID, _ command: AccountCommand) -> CommandOutcome {
+        engine.performAndWait(Request([Request.Item(account, command)], origin: Origin(gateway: .admin)))[0]
+    }
+
+    func account(_ address: String) throws -> AccountID {
+        try #require(try engine.read { try $0.owner(ofAddress: address) })
+    }
+
+    /// The bodies in the INBOX of an account, in order.
+    func bodies(_ address: String) throws -> [[UInt8]] {
+        let drop = try #require(try engine.maildrop(try account(address)))
+        return try drop.blobs.map { blob in
+            let handle = try engine.openBody(BlobNumber(blob))
+            var bytes: [UInt8] = []
+            try handle.read(at: 0, count: handle.size, into: &bytes)
+            return bytes
+        }
+    }
+
+    func letters(_ address: String) throws -> [String] {
+        try bodies(address).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// Puts a message into an INBOX without a gateway.
+    func deposit(_ address: String, _ octets: [UInt8]) throws {
+        let account = try account(address)
+        let inbox = try #require(try engine.read { try $0.mailboxID(account, named: .inbox) })
+        let body = engine.makeBody()
+        try body.append(octets)
+        let append = AppendMessages(mailbox: inbox, messages: [NewMessage(body: 0)], origin: .append)
+        let outcome = engine.performAndWait(
+            Request([Request.Item(account, .append(append))], bodies: [try body.finish()], origin: Origin()))[0]
+        guard case .done = outcome else { throw ClientError.system("\(outcome)") }
+    }
+}
+
+func wallClock() -> Timestamp {
+    var now = timespec()
+    clock_gettime(CLOCK_REALTIME, &now)
+    return Timestamp(milliseconds: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000)
+}
+
+/// Runs `body` against a node with alice, bob, carol and a postmaster at example.test, and drains it.
+func withNode(
+    listeners: [(GatewayProtocol, ListenAddress)]? = nil,
+    options change: (inout GatewayOptions) -> Void = { _ in },
+    engine changeEngine: (inout EngineOptions) -> Void = { _ in },
+    health: @escaping @Sendable () -> HealthReport = { HealthReport() },
+    _ body: (TestNode) async throws -> Void
+) async throws {
+    let store = MemoryStore()
+    var engineOptions = EngineOptions(spoolDirectory: "/tmp")
+    changeEngine(&engineOptions)
+    let engine = MailEngine(store: store, options: engineOptions, clock: wallClock)
+    for name in ["alice", "bob", "carol", "postmaster"] {
+        let new = NewAccount(
+            address: Address(localPart: name, domain: "example.test")!, credential: NewCredential(verifier: verifier))
+        let outcome = engine.performAndWait(
+            Request([Request.Item(Request.newAccount, .createAccount(new))], origin: Origin(gateway: .admin)))[0]
+        guard case .done = outcome else { throw ClientError.system("\(outcome)") }
+    }
+    var options = GatewayOptions(hostName: "mx.example.test", defaultDomain: "example.test")
+    options.eventLoops = 2
+    options.authentication.delayFirst = .zero
+    change(&options)
+    var logger = Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() })
+    logger.logLevel = .trace
+    let gateways = Gateways(
+        engine: engine, options: options, logger: logger, health: health, extraMetrics: { "extra_metric 7\n" })
+    let loopback = ListenAddress.tcp(host: "127.0.0.1", port: 0)
+    let bound = try await gateways.start(
+        listeners ?? [(.smtp, loopback), (.lmtp, loopback), (.pop3, loopback), (.http, loopback)])
+    let node = TestNode(
+        engine: engine, store: store, gateways: gateways,
+        addresses: Dictionary(bound, uniquingKeysWith: { first, _ in first }))
+    do {
+        try await body(node)
+    } catch {
+        await gateways.drain(deadline: .milliseconds(10))
+        engine.close()
+        throw error
+    }
+    await gateways.drain(deadline: .seconds(2))
+    engine.close()
+}
