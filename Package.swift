@@ -54,6 +54,14 @@ let package = Package(
         room("Storage", "EventStore", ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "LMDB"]),
         // Engine
         room("Engine", "MailEngine", ["EventStore", "MailCore", "MailTypes"]),
+        // Network
+        room("Network", "Authentication", nio + ["MailEngine", "MailCore", "Digests", "MailTypes", "Octets"]),
+        room(
+            "Network", "Gateways",
+            nio + [
+                .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "Logging", package: "swift-log"), "SMTP",
+                "POP3", "MailEngine", "EventStore", "MailCore", "Authentication", "MailTypes",
+            ]),
         // Tests
         .target(
             name: "PowerCutSupport", path: "Tests/Support/PowerCut", exclude: ["Preload"], swiftSettings: settings),
@@ -62,6 +70,14 @@ let package = Package(
             exclude: ["Programs"], swiftSettings: settings),
         tests("SMTPTests", ["SMTP", "MailTypes"]),
         tests("POP3Tests", ["POP3", "MailTypes"]),
+        tests("EventStoreTests", ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets"]),
+        tests("MailCoreTests", ["MailCore", "EventStore", "MailTypes"]),
+        tests(
+            "GatewaysTests",
+            [
+                "Gateways", "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "SMTP", "POP3",
+                .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
+            ]),
         tests("MailEngineTests", ["MailEngine", "EventStore", "MailCore", "MailTypes"]),
         tests("DigestsTests", ["Digests"]),
         tests("LMDBTests", ["LMDB"]),

@@ -87,7 +87,7 @@ final class TestClient {
         var sent = 0
         while sent < octets.count {
             let count = octets.withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress! + sent, octets.count - sent, Int32(MSG_NOSIGNAL.rawValue))
+                Glibc.send(descriptor, $0.baseAddress! + sent, octets.count - sent, 0x4000)
             }
             guard count > 0 else { throw Self.failure("send") }
             sent += count
@@ -102,7 +102,7 @@ final class TestClient {
     /// Sends as much as goes without blocking; returns how many octets went.
     func sendWhatGoes(_ octets: [UInt8]) -> Int {
         octets.withUnsafeBytes {
-            max(0, Glibc.send(descriptor, $0.baseAddress!, $0.count, Int32(MSG_NOSIGNAL.rawValue | MSG_DONTWAIT.rawValue)))
+            max(0, Glibc.send(descriptor, $0.baseAddress!, $0.count, 0x4040))
         }
     }
 
