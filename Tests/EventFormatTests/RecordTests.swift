@@ -1,3 +1,4 @@
+// Records: their bytes against ones made elsewhere, round trips, damage, erasure, limits, seals.
 import Digests
 import EventFormat
 import MailCore
