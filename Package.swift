@@ -73,6 +73,9 @@ let package = Package(
         tests("SMTPTests", ["SMTP", "MailTypes"]),
         tests("POP3Tests", ["POP3", "MailTypes"]),
         tests("EventStoreTests", ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets"]),
+        .testTarget(
+            name: "EventFormatTests", dependencies: ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests"],
+            path: "Tests/EventFormatTests", exclude: ["fixtures"], swiftSettings: settings),
         tests("MailCoreTests", ["MailCore", "EventStore", "MailTypes"]),
         tests(
             "GatewaysTests",

@@ -1,3 +1,4 @@
+// The local store on real directories: what is committed stays, what is not leaves nothing, a replay equals the rows.
 import EventStore
 import Foundation
 import MailCore
