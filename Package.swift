@@ -51,7 +51,9 @@ let package = Package(
         .systemLibrary(
             name: "CLMDB", path: "Sources/Storage/CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
         room("Storage", "LMDB", ["CLMDB"]),
-        room("Storage", "EventStore", ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "LMDB"]),
+        .systemLibrary(name: "CFile", path: "Sources/Storage/CFile"),
+        room(
+            "Storage", "EventStore", ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "LMDB", "CFile"]),
         // Engine
         room("Engine", "MailEngine", ["EventStore", "MailCore", "MailTypes"]),
         // Network
@@ -71,6 +73,9 @@ let package = Package(
         tests("SMTPTests", ["SMTP", "MailTypes"]),
         tests("POP3Tests", ["POP3", "MailTypes"]),
         tests("EventStoreTests", ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets"]),
+        .testTarget(
+            name: "EventFormatTests", dependencies: ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests"],
+            path: "Tests/EventFormatTests", exclude: ["fixtures"], swiftSettings: settings),
         tests("MailCoreTests", ["MailCore", "EventStore", "MailTypes"]),
         tests(
             "GatewaysTests",

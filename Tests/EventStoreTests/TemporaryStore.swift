@@ -51,7 +51,7 @@ final class TemporaryStore {
         _ command: AccountCommand, _ account: AccountID, bodies: [[UInt8]] = [], id: CommandID? = nil
     ) throws -> CommandResult {
         now = Timestamp(rawValue: now.rawValue + 10)
-        let staged = try bodies.map { try store.stage(BufferedBody($0)) }
+        let staged = try bodies.map { try store.stage(MemoryBody($0)) }
         try store.syncBodies()
         let batch = try store.beginBatch(now: now)
         do {

@@ -97,7 +97,7 @@ extension LMDBStore {
         _ counted: [BlobNumber: UInt32], _ transaction: ReadTransaction, _ report: inout VerifyReport
     ) throws {
         var left = counted
-        let tail = bodies.tail
+        let tail = syncedBodies
         var seen = 0
         try transaction.scan(tables.blob, from: []) { key, value in
             let blob = try BlobKey.parse(key)
@@ -140,8 +140,11 @@ extension LMDBStore {
                 }
             }
             for (blob, row) in rows where row.references > 0 && Self.isSampled(blob, percent) {
-                if let reason = try bodies.mismatch(row, blob) {
-                    throw Violation(.body, 23, "body \(blob.rawValue) \(reason)")
+                let location = BodyLocation(segment: row.segment, offset: row.offset)
+                switch try bodies.verify(location, expected: row.hash) {
+                case .intact: break
+                case .erased: throw Violation(.body, 23, "body \(blob.rawValue) is erased and still held")
+                case .damaged(let reason): throw Violation(.body, 23, "body \(blob.rawValue): \(reason)")
                 }
                 report.bodiesRead += 1
             }
