@@ -152,6 +152,32 @@ private func events(_ store: MemoryStore) throws -> [LoggedEvent] {
         }
     }
 
+    @Test func readersBesideAWriterSeeWholeBatches() async throws {
+        let store = try filledStore()
+        try await withThrowingTaskGroup(of: Int.self) { group in
+            for _ in 0..<3 {
+                group.addTask {
+                    var torn = 0
+                    for _ in 0..<300 {
+                        try store.read { reader in
+                            let position = try reader.head(alice)?.aseq.rawValue ?? 0
+                            let one = try reader.setting(alice, "one")
+                            if try reader.setting(alice, "two") != one || position % 2 != 0 { torn += 1 }
+                        }
+                    }
+                    return torn
+                }
+            }
+            for number in UInt64(1)...300 {
+                let batch = try store.beginBatch(now: start)
+                let events = ["one", "two"].map { Event.settingSet(key: $0, value: "\(number)") }
+                _ = try batch.append(Append(account: alice, expected: ModSeq(number * 2), events: events))
+                _ = try batch.commit()
+            }
+            for try await torn in group { #expect(torn == 0) }
+        }
+    }
+
     // MARK: Faults
 
     @Test func aFullDiskRefusesAndGoesOn() throws {

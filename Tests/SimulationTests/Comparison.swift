@@ -85,6 +85,7 @@ private func learn(
         box.messages[uid]?.email = found.email.rawValue
     }
     for uid in touched.gone { box.gone[uid]?.modseq = highest }
+    if !touched.gone.isEmpty { box.lastGone = highest }
     box.highest = highest
 }
 
@@ -148,6 +149,7 @@ private func compareBox(_ box: Model.Box, _ name: String, _ account: AccountID, 
     try expect(row.uidValidity.rawValue == box.validity, "UIDVALIDITY of \(name)")
     try expect(row.uidNext == box.next, "UIDNEXT of \(name): \(row.uidNext), expected \(box.next)")
     try expect(row.highestModSeq.rawValue == box.highest, "HIGHESTMODSEQ of \(name)")
+    try expect(row.lastExpunge.rawValue == box.lastGone, "position of the last expunge of \(name)")
     // 16
     let unseen = messages.count { !$0.flags.contains("\\seen") }
     let deleted = messages.count { $0.flags.contains("\\deleted") }

@@ -87,6 +87,17 @@ private func set(_ uids: PickedUIDs, _ box: Model.Box?) -> UIDSet {
     }
 }
 
+/// Flags by their names, in lower case since they have no case (RFC 9051 section 2.3.2).
+func names(_ flags: SystemFlags, _ keywords: [Keyword]) -> Set<String> {
+    var names = Set(keywords.map { $0.name.lowercased() })
+    let system: [(SystemFlags, String)] = [
+        (.seen, "\\seen"), (.answered, "\\answered"), (.flagged, "\\flagged"), (.deleted, "\\deleted"),
+        (.draft, "\\draft"),
+    ]
+    for (flag, name) in system where flags.contains(flag) { names.insert(name) }
+    return names
+}
+
 private func keywordList(_ mask: Int) -> [Keyword] {
     Pools.keywords.enumerated().filter { mask >> $0.offset & 1 == 1 }.compactMap { Keyword($0.element) }
 }

@@ -27,6 +27,8 @@ struct Model {
         var validity: UInt32 = 0
         var next: UInt32 = 1
         var highest: UInt64 = 0
+        /// Modseq of the last message that went.
+        var lastGone: UInt64 = 0
         var messages: [UInt32: Message] = [:]
         var gone: [UInt32: Gone] = [:]
         /// Set when the mailbox was deleted.
@@ -311,15 +313,4 @@ extension Model.Account {
         let parts = name.split(separator: "/")
         return parts.indices.map { parts[...$0].joined(separator: "/") }
     }
-}
-
-/// Flags by their names, in lower case since they have no case (RFC 9051 section 2.3.2).
-func names(_ flags: SystemFlags, _ keywords: [Keyword]) -> Set<String> {
-    var names = Set(keywords.map { $0.name.lowercased() })
-    let system: [(SystemFlags, String)] = [
-        (.seen, "\\seen"), (.answered, "\\answered"), (.flagged, "\\flagged"), (.deleted, "\\deleted"),
-        (.draft, "\\draft"),
-    ]
-    for (flag, name) in system where flags.contains(flag) { names.insert(name) }
-    return names
 }

@@ -6,7 +6,7 @@ import MailTypes
 enum Spoiling: CaseIterable, Sendable {
     case dropsChangeRow, forgetsModseq, countsTwice, forgetsUnseen, leaksReference, losesReference, keepsExpunged
     case forgetsSpill, leavesName, forgetsSchedule, keepsSchedule, reusesUID, forgetsHead, overstatesUse, lowersHighest
-    case losesSubscription, changesEmail
+    case losesSubscription, changesEmail, forgetsLastExpunge
 }
 
 /// Spoils one of `period` calls, so that what was right before and after hides it.
@@ -34,6 +34,7 @@ final class SpoiledEditor: StateEditor, MemoryBacked {
         if row.unseen > 0, spoils(.forgetsUnseen) { row.unseen -= 1 }
         if row.uidNext > 2, spoils(.reusesUID) { row.uidNext -= 1 }
         if row.highestModSeq.rawValue > 5, spoils(.lowersHighest) { row.highestModSeq = ModSeq(4) }
+        if row.lastExpunge > .zero, spoils(.forgetsLastExpunge) { row.lastExpunge = .zero }
         state.setMailbox(account, mailbox, row)
     }
 
