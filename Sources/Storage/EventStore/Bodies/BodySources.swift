@@ -1,8 +1,8 @@
 // Bodies on their way to the store: small ones in memory, large ones in a file without a name.
 //
-// A gateway appends what it receives to a `BodySpool`, which hashes on the way, and hands the result to the store. Memory
-// for a body is bounded by `BodyLimits.memoryBodyOctetsMax` whatever its size. The file is gone with its descriptor, so
-// a crash leaves nothing behind.
+// A gateway appends what it receives to a `BodySpool`, which hashes on the way, and hands the result to the store. What
+// a body takes of memory is bounded by `BodyLimits.memoryBodyOctetsMax` whatever its size. The file is gone with its
+// descriptor, so a crash leaves nothing behind.
 import Digests
 import EventFormat
 import Glibc

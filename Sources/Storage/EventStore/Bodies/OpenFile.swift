@@ -200,4 +200,12 @@ final class OpenFile: Sendable {
     }
 }
 
+/// Whether all octets are zero; true for none. By memcmp, as whole segments are looked through at open.
+func isZero(_ bytes: [UInt8]) -> Bool {
+    bytes.withUnsafeBytes { run in
+        guard let base = run.baseAddress, let first = run.first else { return true }
+        return first == 0 && memcmp(base, base + 1, run.count - 1) == 0
+    }
+}
+
 private let zeros = [UInt8](repeating: 0, count: 256 << 10)

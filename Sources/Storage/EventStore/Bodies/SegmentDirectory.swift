@@ -62,9 +62,10 @@ struct SegmentDirectory: Sendable {
                 guard errno == 0 else { throw FileFault("readdir", path) }
                 return names
             }
-            names.append(withUnsafeBytes(of: entry.pointee.d_name) { text in
-                String(decoding: text.prefix { $0 != 0 }, as: UTF8.self)
-            })
+            names.append(
+                withUnsafeBytes(of: entry.pointee.d_name) { text in
+                    String(decoding: text.prefix { $0 != 0 }, as: UTF8.self)
+                })
         }
     }
 
