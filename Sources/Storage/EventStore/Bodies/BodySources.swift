@@ -97,8 +97,8 @@ package final class BodySpool {
     package var isInFile: Bool { file != nil }
 
     /// Takes the next octets of the body.
-    /// - Throws: `.unusable` when there is no `room` for them, and nothing of them was taken; `.full` and `.failed` from
-    ///   writing the file, after which the spool is of no more use.
+    /// - Throws: `.unusable` when there is no `room` for them, and nothing of them was taken; `.full` and `.failed`
+    ///   from writing the file, after which the spool is of no more use.
     package func append(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
         guard bytes.count <= room else { throw .unusable("a body over \(octetsMax) octets") }
         guard bytes.count > 0 else { return }

@@ -101,7 +101,7 @@ package final class SegmentStore: Sendable {
             try Ballast(path: place.ballastPath, octets: options.ballastOctets, disk: disk).restore()
             let file = try place.allocate(
                 place.sparePath, octets: UInt64(options.segmentOctets), prezero: options.prezero)
-            try place.adopt(file, as: 1)
+            _ = try place.adopt(file, as: 1)
         } catch {
             throw error.code == EEXIST ? .unusable("\(directory) holds bodies already") : error.storeError
         }
