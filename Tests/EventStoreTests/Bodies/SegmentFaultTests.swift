@@ -1,3 +1,5 @@
+// What damage, erasing and failing calls do to stored bodies. Calls fail through the `DiskCalls` a store is given;
+// damage is done to the files behind its back.
 import EventFormat
 import EventStore
 import Glibc

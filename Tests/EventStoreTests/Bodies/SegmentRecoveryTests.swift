@@ -1,3 +1,4 @@
+// What opening makes of what a crash, or a log whose end does not verify, has left behind the tail.
 import EventFormat
 import EventStore
 import Glibc

@@ -1,3 +1,4 @@
+// The store of bodies on a sound disk: what goes in comes out, and the files look as they should.
 import EventFormat
 import EventStore
 import Glibc
