@@ -1,3 +1,4 @@
+import Digests
 import EventFormat
 import EventStore
 import Glibc
@@ -120,6 +121,9 @@ extension SegmentStore {
         return bytes
     }
 
+    /// The digest of a body as it is read back.
+    func digest(_ body: StagedBody) throws(StoreError) -> SHA256Digest { SHA256Digest.of(try contents(body)) }
+
     /// Places of all records, in order.
     func places() throws(StoreError) -> (places: [BodyLocation], blobs: [UInt64], gaps: [SegmentGap]) {
         var places: [BodyLocation] = []
@@ -145,6 +149,12 @@ func contents(of path: String, from offset: UInt64 = 0) -> [UInt8] {
 
 /// Compared as a whole, which is quick without optimisation too.
 func isZero(_ bytes: [UInt8]) -> Bool { bytes == [UInt8](repeating: 0, count: bytes.count) }
+
+/// Whether a file holds only zeros from `offset` on.
+func isZero(_ path: String, from offset: UInt64) -> Bool { isZero(contents(of: path, from: offset)) }
+
+/// What expectations on bodies compare, so that one that fails does not print megabytes.
+func digest(_ bytes: [UInt8]) -> SHA256Digest { SHA256Digest.of(bytes) }
 
 /// Turns one bit of a file.
 func flipBit(_ path: String, at offset: UInt64) {

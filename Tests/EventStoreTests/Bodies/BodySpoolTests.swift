@@ -45,7 +45,7 @@ struct BodySpoolTests {
                 longest = max(longest, run.count)
                 read += run
             }
-            #expect(read == bytes)
+            #expect(digest(read) == digest(bytes))
             #expect(longest <= 1 << 20)
         }
     }
@@ -89,6 +89,6 @@ struct BodySpoolTests {
         for piece in 0..<50 { try spool.append(octets(60_000, seed: UInt64(piece))) }
         let staged = try store.stage(try spool.finish())
         #expect(try store.verify(staged.location) == .intact)
-        #expect(try store.contents(staged) == (0..<50).flatMap { octets(60_000, seed: $0) })
+        #expect(try store.digest(staged) == digest((0..<50).flatMap { octets(60_000, seed: $0) }))
     }
 }

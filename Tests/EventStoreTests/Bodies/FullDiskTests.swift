@@ -49,7 +49,7 @@ struct FullDiskTests {
         #expect(!store.isStopped)
         try store.sync()
         for (index, body) in staged.enumerated() {
-            #expect(try store.contents(body) == octets(30_000, seed: UInt64(index)), "body \(index)")
+            #expect(try store.digest(body) == digest(octets(30_000, seed: UInt64(index))), "body \(index)")
         }
         #expect(try store.places().places == staged.map(\.location))
         #expect(failure { () throws(StoreError) in try store.stage(octets(600_000)) } == .full)
@@ -57,10 +57,10 @@ struct FullDiskTests {
         for body in staged[1..<30] { try store.erase(body.location) }
         let next = try store.stage(octets(30_000, seed: 77))
         #expect(next.reference.blob.rawValue == UInt64(staged.count) + 1)
-        #expect(try store.contents(next) == octets(30_000, seed: 77))
+        #expect(try store.digest(next) == digest(octets(30_000, seed: 77)))
         store.close()
         let again = try place.open(tail: store.tail, nextBlob: store.nextBlob)
-        #expect(try again.contents(next) == octets(30_000, seed: 77))
+        #expect(try again.digest(next) == digest(octets(30_000, seed: 77)))
     }
 
     @Test("what has been allocated can be filled on a full disk")
@@ -97,7 +97,7 @@ struct FullDiskTests {
         unlink(place.segment(2))
         disk.fill()
         let again = try place.open(tail: tail, nextBlob: 2)
-        #expect(try again.contents(first) == octets(30_000))
+        #expect(try again.digest(first) == digest(octets(30_000)))
         #expect(failure { () throws(StoreError) in for _ in 0..<20 { _ = try again.stage(octets(30_000)) } } == .full)
         disk.empty()
         #expect(try again.stage(octets(30_000)).reference.size == 30_000)

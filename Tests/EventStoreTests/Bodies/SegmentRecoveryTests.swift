@@ -24,7 +24,7 @@ struct SegmentRecoveryTests {
         let again = try place.open(tail: tail, nextBlob: next)
         #expect(again.tail == tail)
         #expect(try again.places().places == [kept.location])
-        #expect(try again.contents(kept) == octets(5000, seed: 1))
+        #expect(try again.digest(kept) == digest(octets(5000, seed: 1)))
         #expect(failure { () throws(StoreError) in try again.open(lost.row) } != nil)
         let new = try again.stage(octets(100, seed: 4))
         #expect(new.location == lost.location)
@@ -34,7 +34,7 @@ struct SegmentRecoveryTests {
         let found = try again.places()
         #expect(found.blobs == [1, 4])
         #expect(status(of: place.segment(1)).st_size == place.options.segmentOctets)
-        #expect(isZero(contents(of: place.segment(1), from: again.tail.offset)))
+        #expect(isZero(place.segment(1), from: again.tail.offset))
     }
 
     @Test("segments behind the tail's are removed, and the tail's takes its whole size again")
@@ -54,11 +54,11 @@ struct SegmentRecoveryTests {
         #expect(names(in: place.path).filter { $0.hasSuffix(".seg") } == ["00000001.seg"])
         #expect(status(of: place.segment(1)).st_size == place.options.segmentOctets)
         #expect(Int(status(of: place.segment(1)).st_blocks) * 512 >= place.options.segmentOctets)
-        #expect(isZero(contents(of: place.segment(1), from: tail.offset)))
+        #expect(isZero(place.segment(1), from: tail.offset))
         let new = try again.stage(octets(10))
         #expect(new.location == BodyLocation(segment: 1, offset: tail.offset))
         #expect(new.reference.blob.rawValue == 10)
-        #expect(try again.contents(kept) == octets(50_000, seed: 1))
+        #expect(try again.digest(kept) == digest(octets(50_000, seed: 1)))
     }
 
     @Test("an empty log leaves no body")
@@ -86,12 +86,12 @@ struct SegmentRecoveryTests {
         overwrite(place.segment(1), at: tail.offset + 4000, [UInt8](repeating: 0, count: 5100))
         let again = try place.open(tail: tail, nextBlob: 2)
         #expect(try again.places().places == [kept.location])
-        #expect(isZero(contents(of: place.segment(1), from: tail.offset)))
+        #expect(isZero(place.segment(1), from: tail.offset))
         again.close()
         overwrite(place.segment(1), at: tail.offset + 24, octets(300))
         let third = try place.open(tail: tail, nextBlob: 2)
         #expect(try third.places().places == [kept.location])
-        #expect(isZero(contents(of: place.segment(1), from: tail.offset)))
+        #expect(isZero(place.segment(1), from: tail.offset))
     }
 
     @Test("bytes that look like a record cannot use up the numbers")
@@ -169,7 +169,7 @@ struct SegmentRecoveryTests {
         // There is nothing more to move, and what is left opens.
         #expect(try move() == nil)
         let again = try place.open(tail: tail, nextBlob: 2)
-        #expect(try again.contents(kept) == octets(50_000, seed: 1))
+        #expect(try again.digest(kept) == digest(octets(50_000, seed: 1)))
         #expect(try again.places().places == [kept.location])
     }
 

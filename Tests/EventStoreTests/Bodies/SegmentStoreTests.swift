@@ -24,8 +24,8 @@ struct SegmentStoreTests {
         let after = try store.stage(octets(100, seed: 9))
         try store.sync()
         #expect(staged.reference.size == UInt32(size))
-        #expect(try store.contents(staged) == bytes)
-        #expect(try store.contents(after) == octets(100, seed: 9))
+        #expect(try store.digest(staged) == digest(bytes))
+        #expect(try store.digest(after) == digest(octets(100, seed: 9)))
         #expect(try store.verify(staged.location, expected: staged.reference.hash) == .intact)
         #expect(try store.verify(after.location) == .intact)
     }
@@ -64,7 +64,7 @@ struct SegmentStoreTests {
         for row in cases {
             var read: [UInt8] = [42]
             try handle.read(at: row.offset, count: row.count, into: &read)
-            #expect(read == [42] + bytes[row.expected], "\(row.offset), \(row.count)")
+            #expect(digest(read) == digest([42] + bytes[row.expected]), "\(row.offset), \(row.count)")
         }
     }
 
@@ -79,7 +79,7 @@ struct SegmentStoreTests {
         #expect(staged.map(\.segment) == [1, 1, 1, 1, 2, 2, 2, 2, 3, 3, 3, 3, 4, 4, 4, 4, 5, 5, 5, 5])
         #expect(staged.map(\.reference.blob.rawValue) == Array(1...20))
         for (index, body) in staged.enumerated() {
-            #expect(try store.contents(body) == octets(60_000, seed: UInt64(index)), "body \(index)")
+            #expect(try store.digest(body) == digest(octets(60_000, seed: UInt64(index))), "body \(index)")
         }
         let record = SegmentFormat.recordOctets(payload: 60_000)
         #expect(status(of: place.segment(1)).st_size == 4096 + 4 * record)
@@ -101,13 +101,13 @@ struct SegmentStoreTests {
         let after = try store.stage(octets(5000, seed: 3))
         try store.sync()
         #expect([small.segment, large.segment, after.segment] == [1, 2, 3])
-        #expect(try store.contents(large) == octets(3 << 20, seed: 2))
+        #expect(try store.digest(large) == digest(octets(3 << 20, seed: 2)))
         #expect(try store.verify(large.location) == .intact)
-        #expect(try store.contents(small) == octets(10))
-        #expect(try store.contents(after) == octets(5000, seed: 3))
+        #expect(try store.digest(small) == digest(octets(10)))
+        #expect(try store.digest(after) == digest(octets(5000, seed: 3)))
         let reopened = try BodyPlace(directory: scratch.path, segmentOctets: 64 << 10)
             .open(tail: store.tail, nextBlob: store.nextBlob)
-        #expect(try reopened.contents(large) == octets(3 << 20, seed: 2))
+        #expect(try reopened.digest(large) == digest(octets(3 << 20, seed: 2)))
         #expect(reopened.statistics.segments == 3)
     }
 
@@ -155,13 +155,13 @@ struct SegmentStoreTests {
         }
         let first = try store.open(staged[0].row)
         for (index, body) in staged.enumerated() {
-            #expect(try store.contents(body) == octets(4000, seed: UInt64(index)))
+            #expect(try store.digest(body) == digest(octets(4000, seed: UInt64(index))))
         }
         #expect(store.statistics.segmentsOpen == BodyLimits.openSegmentsMax)
         unlink(place.segment(1))
         var bytes: [UInt8] = []
         try first.read(at: 0, count: 4000, into: &bytes)
-        #expect(bytes == octets(4000, seed: 0))
+        #expect(digest(bytes) == digest(octets(4000, seed: 0)))
         #expect(failure { () throws(StoreError) in try store.open(staged[0].row) } != nil)
     }
 
