@@ -15,10 +15,18 @@ import Testing
     }
 
     private let header = Array("Subject: large\r\n\r\n".utf8)
-    /// Repeated; its length divides nothing that matters.
-    private let line = Array(".A line that begins with a dot and goes on with some more of these words 0123456789\r\n".utf8)
-    /// Below 50 MiB.
-    private let lines = 600_000
+    /// Some 84 KB: a length that divides nothing that matters, and dots to be stuffed.
+    private let part = lines(dotted: ".A line that begins with a dot\r\n")
+    /// The same on the wire.
+    private let wire = lines(dotted: "..A line that begins with a dot\r\n")
+
+    private static func lines(dotted: String) -> [UInt8] {
+        let plain = String(repeating: "and a line that goes on ", count: 40) + "\r\n"
+        return Array(String(repeating: dotted + plain, count: 85).utf8)
+    }
+
+    /// 50 MB in all, below the limit of 50 MiB.
+    private let parts = 600
     /// What the client and the tests beside this one may take, far below the message.
     private let growthMax = 32 << 20
 
@@ -46,9 +54,8 @@ import Testing
         let before = try anonymousMemory()
         var peak = before
         try client.send(header)
-        let part = Array(repeatElement([0x2E] + line, count: 1_000).joined())
-        for index in 0..<(lines / 1_000) {
-            try client.send(part)
+        for index in 0..<parts {
+            try client.send(wire)
             if index % 20 == 0 { peak = max(peak, try anonymousMemory()) }
         }
         try client.send(".\r\n")
@@ -60,15 +67,14 @@ import Testing
     private func fetch(from node: TestNode) throws {
         let client = try node.pop3("alice")
         let size = try #require(node.engine.maildrop(try node.account("alice@example.test"))?.sizes.first)
-        #expect(Int(size) > header.count + line.count * lines)
+        #expect(Int(size) > header.count + part.count * parts)
         #expect(try client.command("RETR 1") == "+OK \(size) octets")
         let before = try anonymousMemory()
         var peak = before
         // The trace, then the header, then the lines with their dots doubled.
         while try client.line() != "" {}
-        let part = Array(repeatElement([0x2E] + line, count: 1_000).joined())
-        for index in 0..<(lines / 1_000) {
-            guard try client.takes(part, times: 1) else {
+        for index in 0..<parts {
+            guard try client.takes(wire, times: 1) else {
                 Issue.record("other octets came back in part \(index)")
                 return
             }
@@ -82,7 +88,9 @@ import Testing
     @Test func aClientThatDoesNotReadCostsLittle() async throws {
         try await withStore { store in
             try await withNode(options: { $0.pop3SilenceMax = .milliseconds(300) }, store: store) { node in
-                try node.deposit("alice@example.test", header + Array(repeatElement(line, count: 300_000).joined()))
+                var message = header
+                for _ in 0..<300 { message += part }
+                try node.deposit("alice@example.test", message)
                 let start = try anonymousMemory()
                 let reader = try node.pop3("alice", receiveBuffer: 4_096)
                 try reader.send("RETR 1\r\n")
@@ -103,7 +111,7 @@ import Testing
             #expect(try client.command("MAIL FROM:<a@client.test> SIZE=2000001").hasPrefix("552 5.3.4"))
             try client.send("MAIL FROM:<a@client.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n")
             for _ in 0..<3 { _ = try client.line() }
-            for _ in 0..<40 { try client.send(Array(repeatElement(line, count: 1_000).joined())) }
+            for _ in 0..<40 { try client.send(part) }
             try client.send(".\r\n")
             #expect(try client.line().hasPrefix("552 5.3.4"))
             try client.send(
