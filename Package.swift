@@ -26,11 +26,11 @@ let nio: [Target.Dependency] = [
 
 let package = Package(
     name: "letterlog",
+    products: [.executable(name: "letterlog", targets: ["letterlog"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -51,9 +51,30 @@ let package = Package(
         .systemLibrary(
             name: "CLMDB", path: "Sources/Storage/CLMDB", pkgConfig: "lmdb", providers: [.apt(["liblmdb-dev"])]),
         room("Storage", "LMDB", ["CLMDB"]),
-        room("Storage", "EventStore", ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "LMDB"]),
+        .systemLibrary(name: "CFile", path: "Sources/Storage/CFile"),
+        room(
+            "Storage", "EventStore", ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "LMDB", "CFile"]),
         // Engine
         room("Engine", "MailEngine", ["EventStore", "MailCore", "MailTypes"]),
+        // Network
+        room("Network", "Authentication", nio + ["MailEngine", "MailCore", "Digests", "MailTypes", "Octets"]),
+        room(
+            "Network", "Gateways",
+            nio + [
+                .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "Logging", package: "swift-log"), "SMTP",
+                "POP3", "MailEngine", "EventStore", "MailCore", "Authentication", "MailTypes",
+            ]),
+        // App
+        room(
+            "App", "Server",
+            nio + [
+                "Gateways", "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Octets",
+                .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
+            ]),
+        .executableTarget(
+            name: "letterlog",
+            dependencies: ["Server", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Sources/App/letterlog", swiftSettings: settings),
         // Tests
         .target(
             name: "PowerCutSupport", path: "Tests/Support/PowerCut", exclude: ["Preload"], swiftSettings: settings),
@@ -62,6 +83,17 @@ let package = Package(
             exclude: ["Programs"], swiftSettings: settings),
         tests("SMTPTests", ["SMTP", "MailTypes"]),
         tests("POP3Tests", ["POP3", "MailTypes"]),
+        tests("EventStoreTests", ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets"]),
+        .testTarget(
+            name: "EventFormatTests", dependencies: ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests"],
+            path: "Tests/EventFormatTests", exclude: ["fixtures"], swiftSettings: settings),
+        tests("MailCoreTests", ["MailCore", "EventStore", "MailTypes"]),
+        tests(
+            "GatewaysTests",
+            [
+                "Gateways", "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "SMTP", "POP3",
+                .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
+            ]),
         tests("MailEngineTests", ["MailEngine", "EventStore", "MailCore", "MailTypes"]),
         tests("DigestsTests", ["Digests"]),
         tests("LMDBTests", ["LMDB"]),

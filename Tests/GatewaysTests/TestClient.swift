@@ -11,6 +11,9 @@ enum ClientError: Error {
 final class TestClient {
     /// Seconds without an octet after which a read fails.
     private static let patience = 30
+    /// MSG_NOSIGNAL and MSG_DONTWAIT of send(2); their Swift types change with the modules that are imported.
+    private static let noSignal: Int32 = 0x4000
+    private static let dontWait: Int32 = 0x40
 
     private let descriptor: CInt
     private var received: [UInt8] = []
@@ -87,7 +90,7 @@ final class TestClient {
         var sent = 0
         while sent < octets.count {
             let count = octets.withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress! + sent, octets.count - sent, Int32(MSG_NOSIGNAL))
+                Glibc.send(descriptor, $0.baseAddress! + sent, octets.count - sent, Self.noSignal)
             }
             guard count > 0 else { throw Self.failure("send") }
             sent += count
@@ -102,7 +105,7 @@ final class TestClient {
     /// Sends as much as goes without blocking; returns how many octets went.
     func sendWhatGoes(_ octets: [UInt8]) -> Int {
         octets.withUnsafeBytes {
-            max(0, Glibc.send(descriptor, $0.baseAddress!, $0.count, Int32(MSG_NOSIGNAL) | Int32(MSG_DONTWAIT)))
+            max(0, Glibc.send(descriptor, $0.baseAddress!, $0.count, Self.noSignal | Self.dontWait))
         }
     }
 

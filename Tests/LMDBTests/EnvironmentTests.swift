@@ -1,3 +1,4 @@
+// Opening, options, limits and inspection of a real environment.
 import Glibc
 import LMDB
 import Testing

@@ -1,3 +1,4 @@
+// Rows written and read back, in order, in ranges, and what an abort leaves.
 import LMDB
 import Testing
 

@@ -1,3 +1,4 @@
+// What readers see beside a writer, on many threads.
 import Glibc
 import LMDB
 import Synchronization

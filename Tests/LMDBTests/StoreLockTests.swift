@@ -1,3 +1,4 @@
+// The lock that keeps a second process out, held by real processes.
 import Glibc
 import LMDB
 import Testing

@@ -8,19 +8,19 @@ import Testing
 private struct ModelClient {
     var messages: [(uid: UID, flags: SystemFlags)] = []
 
-    mutating func apply(_ report: SyncReport, _ state: any StateReader, _ account: AccountID, _ mailbox: MailboxID) throws {
+    mutating func apply(_ report: SyncReport, _ state: MemoryState, _ account: AccountID, _ mailbox: MailboxID) throws {
         for (number, uid) in report.gone {
             #expect(messages[Int(number) - 1].uid == uid, "EXPUNGE \(number) names another message")
             messages.remove(at: Int(number) - 1)
         }
         for uid in report.arrived {
-            let row = try #require(try state.message(account, mailbox, uid))
+            let row = try #require(state.message(account, mailbox, uid))
             messages.append((uid, row.flags))
         }
         if let exists = report.exists { #expect(Int(exists) == messages.count) }
         for uid in report.changed {
             let index = try #require(messages.firstIndex { $0.uid == uid })
-            messages[index].flags = try #require(try state.message(account, mailbox, uid)).flags
+            messages[index].flags = try #require(state.message(account, mailbox, uid)).flags
         }
     }
 }
@@ -50,7 +50,7 @@ struct MailboxViewTests {
             nextBlob += 1
             let decision = try decide(command, DecideContext(account: account, now: now, bodies: bodies), state)
             for event in decision.events {
-                let position = try state.head(account)?.aseq ?? .zero
+                let position = state.head(account)?.aseq ?? .zero
                 try evolve(event, at: EventContext(account: account, aseq: position.next, time: now), in: state)
             }
         }
@@ -78,7 +78,7 @@ struct MailboxViewTests {
         var client = ModelClient()
         for _ in 0..<120 {
             for _ in 0..<random.below(4) {
-                let next = try #require(try state.mailbox(account, inbox)).uidNext
+                let next = try #require(state.mailbox(account, inbox)).uidNext
                 try timeline.run(randomCommand(&random, next), account, state)
             }
             let tells = random.below(2) == 0
@@ -86,7 +86,7 @@ struct MailboxViewTests {
             if !tells { #expect(report.gone.isEmpty) }
             try client.apply(report, state, account, inbox)
             #expect(client.messages.count == view.uids.count)
-            let row = try #require(try state.mailbox(account, inbox))
+            let row = try #require(state.mailbox(account, inbox))
             if view.pendingGone.isEmpty {
                 #expect(report.highestModSeq == row.highestModSeq)
             } else {
@@ -95,7 +95,7 @@ struct MailboxViewTests {
         }
         _ = try client.apply(try view.sync(state, tellsGone: true), state, account, inbox)
         var live: [(UID, SystemFlags)] = []
-        try state.messages(account, inbox, from: UID(1)) { uid, row in
+        state.messages(account, inbox, from: UID(1)) { uid, row in
             live.append((uid, row.flags))
             return true
         }
@@ -115,7 +115,7 @@ struct MailboxViewTests {
         try timeline.run(.changeFlags(others), account, state)
         let own = ChangeFlags(mailbox: inbox, uids: UIDSet(UID(2)), operation: .add, flags: .flagged)
         try timeline.run(.changeFlags(own), account, state)
-        let position = try #require(try state.head(account)).aseq
+        let position = try #require(state.head(account)).aseq
         let report = try view.sync(state, tellsGone: true, silenced: [position])
         #expect(report.changed == UIDSet(UID(1)))
         #expect(report.highestModSeq == position)
@@ -124,9 +124,9 @@ struct MailboxViewTests {
     @Test("a deleted mailbox and a new UIDVALIDITY end the view")
     func ends() throws {
         var (state, timeline) = try newState()
-        try timeline.run(
-            .createMailbox(NewMailbox(name: try #require(MailboxName("Box")))), account, state)
-        let box = try #require(try state.mailboxID(account, named: try #require(MailboxName("Box"))))
+        let name = try #require(MailboxName("Box"))
+        try timeline.run(.createMailbox(NewMailbox(name: name)), account, state)
+        let box = try #require(try state.mailboxID(account, named: name))
         var view = try #require(try MailboxView(state, account, box))
         var inboxView = try #require(try MailboxView(state, account, inbox))
         try timeline.run(.deleteMailbox(box), account, state)
@@ -148,12 +148,12 @@ struct MailboxViewTests {
             let append = AppendMessages(mailbox: inbox, messages: [NewMessage(body: 0)], origin: .lmtp)
             try timeline.run(.append(append), account, state)
         }
-        let since = try #require(try state.head(account)).aseq
+        let since = try #require(state.head(account)).aseq
         let gone = Expunge(mailbox: inbox, uids: UIDSet(UID(4)), onlyDeleted: false, reason: .expunge)
         try timeline.run(.expunge(gone), account, state)
         let flags = ChangeFlags(mailbox: inbox, uids: UIDSet(UID(9)), operation: .add, flags: .seen)
         try timeline.run(.changeFlags(flags), account, state)
-        let now = try #require(try state.head(account)).aseq
+        let now = try #require(state.head(account)).aseq
         let changes = try #require(try state.changes(account, inbox, since: since, now: now))
         #expect(changes.gone == UIDSet(UID(4)))
         #expect(changes.changed == UIDSet(UID(9)))

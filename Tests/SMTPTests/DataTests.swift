@@ -1,3 +1,4 @@
+// The DATA phase: dots, smuggling variants, limits, against a naive reference.
 import MailTypes
 import SMTP
 import Testing

@@ -14,6 +14,16 @@ package struct DecideContext: Sendable {
     }
 }
 
+extension DecideContext {
+    /// The body a command names by its place; a place that is not there is the caller's mistake.
+    func body(_ index: Int) throws(StateFault) -> BodyReference {
+        guard bodies.indices.contains(index) else {
+            throw .inconsistent("the command names body \(index) of \(bodies.count)")
+        }
+        return bodies[index]
+    }
+}
+
 /// The events that do what `command` asks, for `evolve` to fold in this order.
 package func decide(
     _ command: AccountCommand, _ context: DecideContext, _ state: any StateReader
@@ -44,6 +54,8 @@ private func decision(
     default: break
     }
     guard let head = try state.head(context.account) else { throw Refusal.noSuchAccount }
+    // What a removed account left behind is still collected.
+    if case .collect(let mailbox, let uids) = command { return try decideCollect(mailbox, uids, context, state) }
     guard head.status != .removed else { throw Refusal.accountRemoved }
     switch command {
     case .setStatus, .removeAccount, .setCredential, .revokeCredential, .addAddress, .removeAddress, .setQuota,

@@ -12,6 +12,8 @@ package func evolve(_ event: Event, at context: EventContext, in state: any Stat
     } else {
         switch event {
         case .accountCreated, .shardOpened: head = AccountHead()
+        // The queue's account begins with its first entry.
+        case .queueAccepted where context.account == .queue: head = AccountHead()
         default: throw .inconsistent("event of account \(context.account.rawValue), which does not exist")
         }
     }

@@ -14,7 +14,9 @@ package enum DomainLimits {
     package static let displayNameOctetsMax = 255
     package static let appendMessagesMax = 1000
     package static let queueRecipientsMax = 1000
-    /// Messages one COPY may name, since it is one transaction (RFC 9051 section 6.4.7).
+    /// Messages one COPY may copy, since it is one transaction (RFC 9051 section 6.4.7).
     package static let copyMessagesMax = 100_000
+    /// Expunged messages one collection may name.
+    package static let collectMessagesMax = 100_000
     package static let uidlOctetsMax = 70
 }

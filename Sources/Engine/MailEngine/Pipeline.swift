@@ -75,8 +75,8 @@ struct JobQueue: Sendable {
     }
 }
 
+// Mutable state lives in the monitors; `disk` belongs to the writer thread, `threads` to whoever closes.
 final class Pipeline: @unchecked Sendable {
-    // Mutable state lives in the monitors; `disk` and `histogram` belong to the writer thread.
     private struct Flow {
         var incoming = JobQueue()
         var ready = JobQueue()

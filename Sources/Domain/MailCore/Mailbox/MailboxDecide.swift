@@ -87,7 +87,10 @@ func decideMailbox(
         var builder = MailboxBuilder(head: head, now: context.now)
         let events = try builder.create(new, account, state: state)
         try checkMailboxCount(adding: events.count, account, state)
-        guard case .mailboxCreated(let last)? = events.last(where: { if case .mailboxCreated = $0 { true } else { false } })
+        guard
+            case .mailboxCreated(let last)? = events.last(where: {
+                if case .mailboxCreated = $0 { true } else { false }
+            })
         else { throw Refusal.mailboxExists }
         return Decision(events, .mailbox(last.mailbox, last.uidValidity))
     case .deleteMailbox(let mailbox):
@@ -155,17 +158,35 @@ private func decideRename(
             guard case .mailboxCreated(let last)? = events.last else { throw Refusal.noSuchMailbox }
             parent = last.mailbox
         }
+        // The lowest name above the new one that is there already: what is created now has no mailbox below it.
         var ancestor = parent
+        if case .mailboxCreated(let first)? = events.first { ancestor = first.parent }
         while ancestor != .root {
             guard ancestor != mailbox else { throw Refusal.invalidName("a mailbox cannot go below itself") }
             ancestor = try state.mailbox(account, ancestor)?.parent ?? .root
         }
-        if events.contains(where: { if case .mailboxCreated(let new) = $0 { new.parent == mailbox } else { false } }) {
-            throw Refusal.invalidName("a mailbox cannot go below itself")
-        }
+    }
+    guard name.components.count + (try height(mailbox, account, state)) <= MailboxName.depthMax else {
+        throw Refusal.invalidName("a name below it would have more than \(MailboxName.depthMax) components")
     }
     events.append(.mailboxRenamed(MailboxRenamed(mailbox: mailbox, newParent: parent, newLeaf: name.leaf)))
     return Decision(events, .mailbox(mailbox, row.uidValidity))
+}
+
+/// Levels of names below a mailbox; 0 without children.
+private func height(_ mailbox: MailboxID, _ account: AccountID, _ state: any StateReader) throws -> Int {
+    var children: [MailboxID: [MailboxID]] = [:]
+    try state.mailboxes(account) { id, row in
+        children[row.parent, default: []].append(id)
+        return true
+    }
+    var height = 0
+    var level = children[mailbox] ?? []
+    while !level.isEmpty {
+        height += 1
+        level = level.flatMap { children[$0] ?? [] }
+    }
+    return height
 }
 
 private func checkMailboxCount(adding count: Int, _ account: AccountID, _ state: any StateReader) throws {

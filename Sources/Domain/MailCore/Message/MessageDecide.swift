@@ -11,7 +11,6 @@ func decideMessages(
     case .copy(let copy): try decideCopy(copy, moves: false, context.account, head, state)
     case .move(let copy): try decideCopy(copy, moves: true, context.account, head, state)
     case .restore(let restore): try decideRestore(restore, context.account, head, state)
-    case .collect(let mailbox, let uids): try decideCollect(mailbox, uids, context, state)
     default: throw StateFault.inconsistent("not a message command")
     }
 }
@@ -30,7 +29,7 @@ private func decideAppend(
     var nextUID = box.uidNext
     var bytes: UInt64 = 0
     for (index, message) in append.messages.enumerated() {
-        let body = context.bodies[message.body]
+        let body = try context.body(message.body)
         bytes += UInt64(body.size)
         if let uid = message.uid?.rawValue {
             guard uid >= nextUID else { throw Refusal.uidNotAscending }
@@ -61,7 +60,8 @@ private func decideFlags(
     _ = try live(change.mailbox, account, state)
     guard change.keywords.count <= DomainLimits.keywordsPerMessageMax else { throw Refusal.tooManyKeywords }
     var definer = KeywordDefiner(account, head, state)
-    let named = change.operation == .remove
+    let named =
+        change.operation == .remove
         ? try definer.known(change.keywords) : try definer.identify(change.keywords)
     let wanted = Set(named)
     var changed = UIDSet()
@@ -124,17 +124,19 @@ private func decideCopy(
 ) throws -> Decision {
     _ = try live(copy.source, account, state)
     let destination = try live(copy.destination, account, state)
-    guard moves || copy.uids.count <= DomainLimits.copyMessagesMax else {
-        throw Refusal.limit("more than \(DomainLimits.copyMessagesMax) messages in one copy")
-    }
     var present = UIDSet()
     var bytes: UInt64 = 0
+    var count = 0
     try eachLive(copy.uids, account, copy.source, state) { uid, row in
+        count += 1
+        guard moves || count <= DomainLimits.copyMessagesMax else {
+            throw Refusal.limit("more than \(DomainLimits.copyMessagesMax) messages in one copy")
+        }
         present.insertAtEnd(uid)
         bytes += UInt64(row.size)
     }
-    if !moves { try checkQuota(head, addingBytes: bytes, messages: UInt64(present.count)) }
-    guard UInt64(destination.uidNext) + UInt64(present.count) < UInt64(UInt32.max) else {
+    if !moves { try checkQuota(head, addingBytes: bytes, messages: UInt64(count)) }
+    guard UInt64(destination.uidNext) + UInt64(count) < UInt64(UInt32.max) else {
         throw Refusal.uidsExhausted
     }
     var events: [Event] = []
@@ -153,17 +155,22 @@ private func decideRestore(
     _ restore: RestoreMessages, _ account: AccountID, _ head: AccountHead, _ state: any StateReader
 ) throws -> Decision {
     let box = try live(restore.mailbox, account, state)
+    let count = restore.uids.count
+    guard count <= DomainLimits.messagesPerEventMax else {
+        throw Refusal.limit("more than \(DomainLimits.messagesPerEventMax) messages in one restore")
+    }
+    guard UInt64(box.uidNext) + UInt64(count) < UInt64(UInt32.max) else { throw Refusal.uidsExhausted }
     var missing = UIDSet()
     var events: [Event] = []
     var uids = UIDSet()
     var bytes: UInt64 = 0
     var next = box.uidNext
     for uid in restore.uids {
-        guard let gone = try state.expunged(account, restore.fromMailbox, uid), !gone.movedOut else {
+        guard let row = try restorable(account, restore.fromMailbox, uid, state) else {
             missing.insertAtEnd(uid)
             continue
         }
-        bytes += UInt64(gone.row.size)
+        bytes += UInt64(row.size)
         events.append(
             .messageRestored(
                 MessageRestored(
@@ -172,15 +179,22 @@ private func decideRestore(
         next += 1
     }
     guard missing.isEmpty else { throw Refusal.notRestorable(missing) }
-    guard events.count <= DomainLimits.messagesPerEventMax else {
-        throw Refusal.limit("more than \(DomainLimits.messagesPerEventMax) messages in one restore")
-    }
     try checkQuota(head, addingBytes: bytes, messages: UInt64(events.count))
     return Decision(events, .appended(box.uidValidity, uids))
 }
 
+/// The message as it was when it was expunged, or when its mailbox was deleted; nil when it is live, has been moved to
+/// another mailbox or is gone.
+func restorable(
+    _ account: AccountID, _ mailbox: MailboxID, _ uid: UID, _ state: any StateReader
+) throws(StateFault) -> MessageRow? {
+    if let gone = try state.expunged(account, mailbox, uid) { return gone.movedOut ? nil : gone.row }
+    guard try state.tombstone(account, mailbox) != nil else { return nil }
+    return try state.message(account, mailbox, uid)
+}
+
 /// `uids` empty: the next part of a deleted mailbox.
-private func decideCollect(
+func decideCollect(
     _ mailbox: MailboxID, _ uids: UIDSet, _ context: DecideContext, _ state: any StateReader
 ) throws -> Decision {
     let account = context.account
@@ -198,6 +212,9 @@ private func decideCollect(
         }
         let event = MessagesCollected(mailbox: mailbox, uids: chunk, lastOfMailbox: !more)
         return Decision([.messagesCollected(event)], .expunged(chunk))
+    }
+    guard uids.count <= DomainLimits.collectMessagesMax else {
+        throw Refusal.limit("more than \(DomainLimits.collectMessagesMax) messages in one collection")
     }
     var due = UIDSet()
     for uid in uids {

@@ -64,6 +64,9 @@ func foldGone(
     let due = dayNumber(context.time, plusDays: head.retention.undeleteDays)
     for uid in uids {
         let row = try requiredMessage(uid, mailbox, account, state)
+        guard box.exists > 0, box.bytes >= UInt64(row.size), head.used.messages > 0,
+            head.used.bytes >= UInt64(row.size)
+        else { throw .inconsistent("counters of mailbox \(mailbox.rawValue) are below what it holds") }
         try state.removeMessage(account, mailbox, uid)
         let gone = ExpungedRow(row: row, expunged: context.aseq, time: context.time, dueDay: due, movedOut: movedOut)
         try state.setExpunged(account, mailbox, uid, gone)
@@ -118,9 +121,9 @@ private func foldArrivals(
 ) throws(StateFault) -> UIDSet {
     let account = context.account
     var box = try required(event.destination, account, state)
-    guard event.firstUID.rawValue >= box.uidNext else {
-        throw .inconsistent("UID \(event.firstUID.rawValue) is below UIDNEXT \(box.uidNext)")
-    }
+    guard event.firstUID.rawValue >= box.uidNext, !rows.isEmpty,
+        UInt64(event.firstUID.rawValue) + UInt64(rows.count) <= UInt64(UInt32.max)
+    else { throw .inconsistent("\(rows.count) UIDs from \(event.firstUID.rawValue), UIDNEXT is \(box.uidNext)") }
     var uid = event.firstUID
     for (sourceUID, sourceRow) in rows {
         var row = sourceRow
@@ -143,14 +146,13 @@ func foldRestored(
     _ event: MessageRestored, at context: EventContext, head: inout AccountHead, in state: any StateEditor
 ) throws(StateFault) {
     let account = context.account
-    guard let gone = try state.expunged(account, event.fromMailbox, event.fromUID), !gone.movedOut else {
+    guard var row = try restorable(account, event.fromMailbox, event.fromUID, state) else {
         throw .inconsistent("restore of UID \(event.fromUID.rawValue), which is not restorable")
     }
     var box = try required(event.mailbox, account, state)
     guard event.uid.rawValue >= box.uidNext else {
         throw .inconsistent("UID \(event.uid.rawValue) is below UIDNEXT \(box.uidNext)")
     }
-    var row = gone.row
     row.modSeq = context.aseq
     row.flags.remove(.deleted)
     if row.keywordBits & MessageRow.spillBit != 0 {
@@ -158,8 +160,12 @@ func foldRestored(
         try state.setSpilledKeywords(account, event.mailbox, event.uid, ids)
         try state.setSpilledKeywords(account, event.fromMailbox, event.fromUID, [])
     }
-    try state.setExpunged(account, event.fromMailbox, event.fromUID, nil)
-    try state.cancelCollection(day: gone.dueDay, account, event.fromMailbox, event.fromUID)
+    if let gone = try state.expunged(account, event.fromMailbox, event.fromUID) {
+        try state.setExpunged(account, event.fromMailbox, event.fromUID, nil)
+        try state.cancelCollection(day: gone.dueDay, account, event.fromMailbox, event.fromUID)
+    } else {
+        try state.removeMessage(account, event.fromMailbox, event.fromUID)
+    }
     try state.setMessage(account, event.mailbox, event.uid, row, isNew: true)
     box.arrive(row, event.uid, at: context.aseq)
     try state.setMailbox(account, event.mailbox, box)

@@ -5,8 +5,8 @@ func decideEnqueue(_ enqueue: Enqueue, _ context: DecideContext, _ state: any St
     guard (1...DomainLimits.queueRecipientsMax).contains(enqueue.recipients.count) else {
         throw Refusal.limit("a queue entry has 1 to \(DomainLimits.queueRecipientsMax) recipients")
     }
-    guard let head = try state.head(.queue) else { throw Refusal.noSuchAccount }
-    let body = context.bodies[enqueue.body]
+    let head = try state.head(.queue) ?? AccountHead()
+    let body = try context.body(enqueue.body)
     // The position this event will take is used by nothing else, so it names the entry.
     let id = QueueID(head.aseq.next.rawValue)
     let event = QueueAccepted(
@@ -18,19 +18,22 @@ func decideEnqueue(_ enqueue: Enqueue, _ context: DecideContext, _ state: any St
 func decideAttempt(_ attempt: QueueAttempt, _ state: any StateReader) throws -> Decision {
     guard let entry = try state.queueEntry(attempt.result.id) else { throw Refusal.noSuchQueueEntry }
     let touched = Set(attempt.result.recipients.map(Int.init))
-    guard !touched.isEmpty, touched.allSatisfy({ $0 < entry.recipients.count && entry.recipients[$0].state == .waiting })
+    var result = attempt.result
+    result.recipients = touched.sorted().map { UInt16($0) }
+    result.nextAttempt = nil
+    guard !touched.isEmpty,
+        touched.allSatisfy({ $0 < entry.recipients.count && entry.recipients[$0].state == .waiting })
     else { throw Refusal.noSuchQueueEntry }
-    var events: [Event] = [.queueAttempted(attempt.result)]
+    var events: [Event] = [.queueAttempted(result)]
     switch attempt.outcome {
     case .deferred(let until):
-        var result = attempt.result
         result.nextAttempt = until
         events.append(.queueDeferred(result))
         return Decision(events)
-    case .delivered: events.append(.queueDelivered(attempt.result))
-    case .bounced: events.append(.queueBounced(attempt.result))
+    case .delivered: events.append(.queueDelivered(result))
+    case .bounced: events.append(.queueBounced(result))
     }
     let waiting = entry.recipients.indices.contains { entry.recipients[$0].state == .waiting && !touched.contains($0) }
-    if !waiting { events.append(.queueRemoved(attempt.result.id, .done)) }
+    if !waiting { events.append(.queueRemoved(result.id, .done)) }
     return Decision(events)
 }

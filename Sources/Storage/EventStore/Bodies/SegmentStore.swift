@@ -1,317 +1,226 @@
-// Message bodies in append-only segment files (engine.md decision 7 and section 8.1; docs/formats/event-log.md).
+// The bodies of one shard, in append-only files beside its database (docs/formats/event-log.md, "Segment file").
+//
+// A body is written once, flushed before the commit that names it, and read by position without a transaction. The
+// database says where the bodies end: whatever lies behind that tail was never acknowledged.
 //
 // Invariants
-// - A segment is allocated and zeroed before its first use, so that a full disk shows there and never at a flush, and
-//   a flush after an append changes no extents (docs/decisions/0010).
-// - `tail` is where the synced bodies end. Seals carry it; what lies behind it after a crash is cut off at open.
-// - After a failed write or flush nothing more is taken: what the kernel dropped cannot be flushed again.
-// - Staging and syncing belong to one thread; opening and reading to any.
-import Digests
+// - `stage` and `sync` are one thread's; everything else may be called from any thread.
+// - A location stays valid, and the bytes there the same, until the body is erased.
+// - An open body can be read to its end whatever happens to its segment's name.
+// - A full disk is met before a commit and leaves the store usable. Any other failed write, and any failed flush, stops
+//   all writing until the store is opened again.
+//
+// Rejected: bodies in LMDB (space never returns, erasing means rewriting), a file for each body (a flush for each), and
+// mapping segments (a read past a truncated end would be a signal instead of an error).
 import EventFormat
 import Glibc
-import MailCore
 import MailTypes
 import Synchronization
 
+/// How segments are made.
 package struct SegmentOptions: Sendable {
-    /// Octets of one segment file; a larger body gets a segment of its own size.
-    package var segmentOctets = 64 << 20
-    /// Octets set aside in a file of their own, given back when the disk is full so that deletions can run.
-    package var ballastOctets = 64 << 20
-    package init() {}
+    /// Size of a segment, in whole blocks of 4 KiB. A larger body gets a segment of its own.
+    package var segmentOctets: Int
+    /// Blocks kept to be given back when the disk is full; 0 for none.
+    package var ballastOctets: Int
+    /// Write the zeros of a new segment instead of only reserving its blocks (docs/decisions/0010).
+    package var prezero: Bool
+    package init(segmentOctets: Int = 64 << 20, ballastOctets: Int = 64 << 20, prezero: Bool = true) {
+        let block = BodyLimits.blockOctets
+        self.segmentOctets = max(BodyLimits.segmentOctetsMin, (segmentOctets + block - 1) / block * block)
+        self.ballastOctets = ballastOctets
+        self.prezero = prezero
+    }
 }
 
+/// Sizes now, and counters since the store was opened.
 package struct SegmentStatistics: Sendable {
     package var segments = 0
-    package var octets = 0
+    /// Lengths of all segments, the unused end of the last one included.
+    package var octets: UInt64 = 0
+    /// Octets of records erased since the store was opened.
+    package var octetsErased: UInt64 = 0
+    package var bodiesStaged: UInt64 = 0
+    package var octetsStaged: UInt64 = 0
+    package var flushes: UInt64 = 0
 }
 
-/// The end of the bodies: a position in a segment, and the number the next body gets.
-struct BodyTail: Equatable, Sendable {
-    var segment: UInt32
-    var offset: UInt64
-    var nextBlob: UInt64
+/// What the writer has done since the store was opened.
+struct SegmentCounters: Sendable {
+    var bodiesStaged: UInt64 = 0
+    var octetsStaged: UInt64 = 0
+    var flushes: UInt64 = 0
+    var segmentsBegun = 0
+    var segmentOctetsGrown: Int64 = 0
 }
 
-/// One open segment file; closed when the last reader lets go of it.
-final class SegmentFile: Sendable {
-    let number: UInt32
-    let fd: Int32
-    let octets: UInt64
-
-    init(number: UInt32, fd: Int32) throws(StoreError) {
-        var status = stat()
-        guard fstat(fd, &status) == 0 else { throw FileAccess.error(errno, "segment \(number)") }
-        self.number = number
-        self.fd = fd
-        octets = UInt64(status.st_size)
-    }
-
-    deinit { close(fd) }
-}
-
-final class SegmentStore: @unchecked Sendable {
-    // `active`, `staged`, `dirty` and `buffer` belong to the staging thread; the rest is behind `shared`.
-    private struct Shared {
-        var files: [UInt32: SegmentFile] = [:]
-        var synced: BodyTail
-        var failure: String?
-    }
-
-    let directory: String
-    private let storeUUID: [UInt8]
-    private let shard: UInt32
+package final class SegmentStore: Sendable {
+    let directory: SegmentDirectory
     private let options: SegmentOptions
-    private let shared: Mutex<Shared>
-    private let preparer: SegmentPreparer
-    private var active: SegmentFile?
-    private var staged: BodyTail
-    private var dirty: [SegmentFile] = []
-    private var buffer: [UInt8] = []
+    private let writer: Mutex<SegmentWriter>
+    /// What other threads see of the writer, so that they never wait for a flush.
+    private let shown: Mutex<Shown>
+    let files: SegmentFiles
+    private let ballast: Ballast
 
-    /// Open files kept for readers beside the active one.
-    static let openFilesMax = 64
-
-    static func create(
-        directory: String, storeUUID: [UInt8], shard: UInt32, options: SegmentOptions
-    ) throws(StoreError) {
-        guard mkdir(directory, 0o700) == 0 || errno == EEXIST else { throw FileAccess.error(errno, directory) }
-        try Ballast.fill(directory, octets: options.ballastOctets)
-        try FileAccess.syncDirectory(directory)
+    private struct Shown {
+        var tail: BodyLocation
+        var nextBlob: UInt64
+        var isStopped = false
+        var statistics: SegmentStatistics
     }
 
-    /// Opens the bodies and cuts off what lies behind `tail`: call it only when the log's end has been verified.
-    static func open(
-        directory: String, storeUUID: [UInt8], shard: UInt32, options: SegmentOptions,
-        tail: (segment: UInt32, offset: UInt64), nextBlob: UInt64
-    ) throws(StoreError) -> SegmentStore {
-        let end = BodyTail(segment: tail.segment, offset: tail.offset, nextBlob: max(1, nextBlob))
-        try SegmentTail.cut(directory, end)
-        let store = SegmentStore(directory, storeUUID, shard, options, end)
-        if end.offset > 0 { store.active = try store.file(end.segment) }
-        return store
-    }
-
-    private init(
-        _ directory: String, _ storeUUID: [UInt8], _ shard: UInt32, _ options: SegmentOptions, _ end: BodyTail
-    ) {
+    init(_ directory: SegmentDirectory, options: SegmentOptions, writer: SegmentWriter, segments: Int, octets: UInt64) {
         self.directory = directory
-        self.storeUUID = storeUUID
-        self.shard = shard
         self.options = options
-        staged = end
-        shared = Mutex(Shared(synced: end))
-        preparer = SegmentPreparer(directory: directory, octets: UInt64(options.segmentOctets))
-    }
-
-    /// Where the synced bodies end.
-    var tail: BodyTail { shared.withLock { $0.synced } }
-
-    var statistics: SegmentStatistics {
+        files = SegmentFiles(directory)
+        ballast = Ballast(path: directory.ballastPath, octets: options.ballastOctets, disk: directory.disk)
         var statistics = SegmentStatistics()
-        for name in SegmentTail.segments(directory) {
-            var status = stat()
-            guard stat(SegmentTail.path(directory, name), &status) == 0 else { continue }
-            statistics.segments += 1
-            statistics.octets += Int(status.st_blocks) * 512
-        }
-        return statistics
+        statistics.segments = segments
+        statistics.octets = octets
+        shown = Mutex(Shown(tail: writer.tail, nextBlob: writer.nextBlob, statistics: statistics))
+        self.writer = Mutex(writer)
     }
 
-    func close() { preparer.close() }
-
-    // MARK: Staging
-
-    /// Appends a body. It is durable after the next `sync`.
-    func stage(_ source: any BodySource) throws(StoreError) -> StagedBody {
-        try check()
-        guard source.count <= FormatLimits.bodyOctetsMax else { throw .failed("body of \(source.count) octets") }
-        let octets = UInt64(SegmentFormat.recordOctets(payload: source.count))
-        let file = try room(for: octets)
-        let start = staged.offset
-        do throws(StoreError) {
-            try append(source, to: file, at: start)
+    /// Makes an empty store of bodies in `directory`: ballast and a first segment. Its tail is behind the header of
+    /// segment 1. A directory left by a create that was interrupted is taken over; one that holds bodies is refused.
+    /// - Parameter storeUUID: 16 bytes that every segment carries.
+    package static func create(
+        directory: String, storeUUID: [UInt8], shard: UInt32, options: SegmentOptions = SegmentOptions(),
+        disk: DiskCalls = .system
+    ) throws(StoreError) {
+        let place = SegmentDirectory(path: directory, storeUUID: storeUUID, shard: shard, disk: disk)
+        do throws(FileFault) {
+            try place.create()
+            guard try place.segments().allSatisfy({ $0 == 1 }) else { throw FileFault("create", directory, code: EEXIST) }
+            try removeEmptyFirst(place)
+            try Ballast(path: place.ballastPath, octets: options.ballastOctets, disk: disk).restore()
+            let file = try place.allocate(
+                place.sparePath, octets: UInt64(options.segmentOctets), prezero: options.prezero)
+            try place.adopt(file, as: 1)
         } catch {
-            // Space ran out although the segment was allocated, or the device failed: the tail stays where it was.
-            if case .full = error { throw error }
-            fail("\(error)")
-            throw error
+            throw error.code == EEXIST ? .unusable("\(directory) holds bodies already") : error.storeError
         }
-        let blob = BlobNumber(staged.nextBlob)
-        staged.nextBlob += 1
-        staged.offset = start + octets
-        if dirty.last !== file { dirty.append(file) }
-        let reference = BodyReference(blob: blob, size: UInt32(source.count), hash: source.hash)
-        return StagedBody(reference: reference, segment: file.number, offset: start)
     }
 
-    /// Flushes every body staged so far.
-    func sync() throws(StoreError) {
-        try check()
-        for file in dirty {
-            do throws(StoreError) {
-                try FileAccess.sync(file.fd, "segment \(file.number)")
-            } catch {
-                fail("\(error)")
-                throw error
-            }
-        }
-        dirty = []
-        shared.withLock { $0.synced = staged }
+    private static func removeEmptyFirst(_ place: SegmentDirectory) throws(FileFault) {
+        let path = place.path(of: 1)
+        guard access(path, F_OK) == 0 else { return }
+        let start = UInt64(SegmentFormat.headerOctets)
+        let first = try OpenFile(path, flags: O_RDONLY, disk: place.disk)
+            .read(SegmentFormat.recordHeaderOctets, at: start)
+        guard first.allSatisfy({ $0 == 0 }) else { throw FileFault("create", path, code: EEXIST) }
+        try place.remove(path)
     }
 
-    private func append(_ source: any BodySource, to file: SegmentFile, at start: UInt64) throws(StoreError) {
-        let header = SegmentFormat.RecordHeader(
-            blob: BlobNumber(staged.nextBlob), storedOctets: UInt64(source.count), rawOctets: UInt64(source.count),
-            hash: source.hash)
-        var checksums = ChunkChecksums()
-        var position = start
-        // Small bodies go out in one write: header, payload, checksums, padding.
-        buffer.removeAll(keepingCapacity: true)
-        buffer.append(contentsOf: header.encode())
-        try source.read { (run) throws(StoreError) in
-            checksums.add(run)
-            if buffer.count + run.count > 1 << 20 {
-                try flush(file, &position)
-                try FileAccess.write(file.fd, run, at: position)
-                position += UInt64(run.count)
-            } else {
-                buffer.append(contentsOf: run)
-            }
-        }
-        for checksum in checksums.finish() { withUnsafeBytes(of: checksum.littleEndian) { buffer.append(contentsOf: $0) } }
-        let padding = SegmentFormat.paddingOctets(payload: source.count)
-        buffer.append(contentsOf: repeatElement(0, count: padding))
-        try flush(file, &position)
+    // MARK: Writing
+
+    /// Appends a body; not durable before `sync`. The body writer's thread.
+    /// - Throws: `.full` when there is no room, and the store is as before; `.unusable` for a body over 4 GiB - 1;
+    ///   `.failed` when the write failed, or one before it, or the source gave another number of octets than announced.
+    package func stage(_ source: any BodySource) throws(StoreError) -> StagedBody {
+        try write { (writer) throws(StoreError) in try writer.stage(source) }
     }
 
-    private func flush(_ file: SegmentFile, _ position: inout UInt64) throws(StoreError) {
-        let count = buffer.count
-        let result: Result<Void, StoreError> = buffer.withUnsafeBytes { bytes in
-            do throws(StoreError) {
-                return .success(try FileAccess.write(file.fd, bytes, at: position))
-            } catch { return .failure(error) }
-        }
-        try result.get()
-        position += UInt64(count)
-        buffer.removeAll(keepingCapacity: true)
+    /// Returns when every staged body is on stable storage. The body writer's thread.
+    package func sync() throws(StoreError) {
+        try write { (writer) throws(StoreError) in try writer.sync() }
     }
 
-    /// The segment that takes the next record, a new one when the active one is full.
-    private func room(for octets: UInt64) throws(StoreError) -> SegmentFile {
-        if let active, staged.offset + octets <= active.octets { return active }
-        let number = staged.offset == 0 ? max(1, staged.segment) : staged.segment + 1
-        let path = SegmentTail.path(directory, number)
-        let needed = UInt64(SegmentFormat.headerOctets) + octets
-        let fd: Int32
-        if needed <= UInt64(options.segmentOctets) {
-            fd = try preparer.take(as: path)
-        } else {
-            fd = try SegmentPreparer.make(path, octets: needed)
+    private func write<R: Sendable>(
+        _ body: (inout SegmentWriter) throws(StoreError) -> R
+    ) throws(StoreError) -> R {
+        try writer.withLock { (writer) throws(StoreError) -> R in
+            let before = writer.counters
+            defer { show(writer, since: before) }
+            return try body(&writer)
         }
-        let file = try SegmentFile(number: number, fd: fd)
-        let header = SegmentFormat.FileHeader(storeUUID: storeUUID, shard: shard, segment: number)
-        let result: Result<Void, StoreError> = header.encode().withUnsafeBytes { bytes in
-            do throws(StoreError) {
-                return .success(try FileAccess.write(fd, bytes, at: 0))
-            } catch { return .failure(error) }
-        }
-        try result.get()
-        guard fsync(fd) == 0 else {
-            fail("segment \(number): \(String(cString: strerror(errno)))")
-            throw .failed("segment \(number): \(String(cString: strerror(errno)))")
-        }
-        try FileAccess.syncDirectory(directory)
-        active = file
-        staged.segment = number
-        staged.offset = UInt64(SegmentFormat.headerOctets)
-        shared.withLock { $0.files[number] = file }
-        preparer.prepare()
-        return file
     }
 
-    private func check() throws(StoreError) {
-        if let failure = shared.withLock({ $0.failure }) { throw .failed(failure) }
+    private func show(_ writer: SegmentWriter, since before: SegmentCounters) {
+        let now = writer.counters
+        shown.withLock { shown in
+            shown.tail = writer.tail
+            shown.nextBlob = writer.nextBlob
+            shown.isStopped = writer.failure != nil
+            shown.statistics.bodiesStaged = now.bodiesStaged
+            shown.statistics.octetsStaged = now.octetsStaged
+            shown.statistics.flushes = now.flushes
+            shown.statistics.segments += now.segmentsBegun - before.segmentsBegun
+            let grown = now.segmentOctetsGrown - before.segmentOctetsGrown
+            shown.statistics.octets = UInt64(Int64(shown.statistics.octets) + grown)
+        }
     }
 
-    private func fail(_ reason: String) { shared.withLock { if $0.failure == nil { $0.failure = reason } } }
+    /// Behind the last staged body: what the next seal records.
+    package var tail: (segment: UInt32, offset: UInt64) {
+        let tail = location
+        return (tail.segment, tail.offset)
+    }
+
+    /// The same as one value.
+    var location: BodyLocation { shown.withLock { $0.tail } }
+
+    /// The number the next body gets.
+    package var nextBlob: UInt64 { shown.withLock { $0.nextBlob } }
+
+    /// A write or a flush has failed, or the store is closed: no body is taken any more.
+    package var isStopped: Bool { shown.withLock { $0.isStopped } }
+
+    package var statistics: SegmentStatistics { shown.withLock { $0.statistics } }
+
+    /// Waits for the segment in preparation and ends writing. Open bodies can still be read.
+    package func close() {
+        writer.withLock { writer in
+            writer.preparer.stop()
+            writer.stop(.unusable("the store of bodies is closed"))
+            show(writer, since: writer.counters)
+        }
+    }
+
+    /// Ends writing after a failure outside `stage` and `sync`.
+    func stop(_ reason: StoreError) {
+        writer.withLock { writer in
+            writer.stop(reason)
+            show(writer, since: writer.counters)
+        }
+    }
+
+    func noteErased(octets: UInt64) {
+        shown.withLock { $0.statistics.octetsErased += octets }
+    }
 
     // MARK: Reading
 
-    func open(_ row: BlobRow) throws(StoreError) -> any BodyHandle {
-        guard !row.flags.contains(.erased) else { throw .damaged("the body has been erased") }
+    /// Opens the body a row tells of.
+    /// - Throws: `.damaged` when another body, an erased one or none is at that place.
+    package func open(_ row: BlobRow) throws(StoreError) -> any BodyHandle {
+        let location = BodyLocation(segment: row.segment, offset: row.offset)
+        let file = try files.file(location.segment)
+        guard case .record(let header) = try RecordReader(file).header(at: location.offset) else {
+            throw .damaged("\(file.path): no body at \(location.offset)")
+        }
+        guard header.hash == row.hash, header.rawOctets == row.rawOctets else {
+            throw .damaged("\(file.path): another body at \(location.offset)")
+        }
+        guard !header.flags.contains(.erased) else { throw .damaged("body \(header.blob.rawValue) is erased") }
         return SegmentBody(
-            file: try file(row.segment), start: row.offset + UInt64(SegmentFormat.recordHeaderOctets),
-            size: Int(row.rawOctets))
+            file, start: location.offset + UInt64(SegmentFormat.recordHeaderOctets), size: Int(header.rawOctets))
     }
 
-    func file(_ number: UInt32) throws(StoreError) -> SegmentFile {
-        if let file = shared.withLock({ $0.files[number] }) { return file }
-        let path = SegmentTail.path(directory, number)
-        let file = try SegmentFile(number: number, fd: try FileAccess.open(path, O_RDWR))
-        shared.withLock { shared in
-            if shared.files.count >= Self.openFilesMax, let victim = shared.files.keys.first(where: { $0 != shared.synced.segment }) {
-                shared.files[victim] = nil
-            }
-            shared.files[number] = file
-        }
-        return file
-    }
-}
+    // MARK: Ballast
 
-/// A CRC for each started chunk of a payload that comes in runs of any size.
-struct ChunkChecksums {
-    private var sums: [UInt32] = []
-    private var current: UInt32 = 0
-    private var held = 0
-
-    mutating func add(_ run: UnsafeRawBufferPointer) {
-        var rest = run
-        while !rest.isEmpty {
-            let count = min(rest.count, SegmentFormat.chunkOctets - held)
-            current = CRC32C.checksum(UnsafeRawBufferPointer(rebasing: rest[..<count]), seed: current)
-            held += count
-            rest = UnsafeRawBufferPointer(rebasing: rest[count...])
-            if held == SegmentFormat.chunkOctets { close() }
-        }
+    /// Gives the ballast's blocks back to the file system, so that something can be deleted.
+    package func releaseBallast() throws(StoreError) {
+        do throws(FileFault) { try ballast.release() } catch { throw error.storeError }
     }
 
-    mutating func finish() -> [UInt32] {
-        if held > 0 { close() }
-        return sums
+    /// Takes the ballast's blocks again.
+    /// - Throws: `.full` while there is no room; nothing has changed then.
+    package func restoreBallast() throws(StoreError) {
+        do throws(FileFault) { try ballast.restore() } catch { throw error.storeError }
     }
 
-    private mutating func close() {
-        sums.append(current)
-        current = 0
-        held = 0
-    }
-}
-
-/// A body in its segment. It stays readable after its message is expunged, as long as someone holds it.
-final class SegmentBody: BodyHandle {
-    private let file: SegmentFile
-    private let start: UInt64
-    let size: Int
-
-    init(file: SegmentFile, start: UInt64, size: Int) {
-        self.file = file
-        self.start = start
-        self.size = size
-    }
-
-    func read(at offset: Int, count: Int, into bytes: inout [UInt8]) throws(StoreError) {
-        let wanted = max(0, min(count, size - offset))
-        guard wanted > 0 else { return }
-        let before = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: wanted))
-        let position = start + UInt64(offset)
-        let result: Result<Int, StoreError> = bytes.withUnsafeMutableBytes { all in
-            let target = UnsafeMutableRawBufferPointer(rebasing: all[before...])
-            do throws(StoreError) {
-                return .success(try FileAccess.read(file.fd, into: target, at: position))
-            } catch { return .failure(error) }
-        }
-        guard try result.get() == wanted else { throw .damaged("segment \(file.number) ends inside a body") }
-    }
+    /// Whether the ballast has all its blocks.
+    package var holdsBallast: Bool { ballast.isHeld }
 }

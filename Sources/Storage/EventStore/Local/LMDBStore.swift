@@ -40,6 +40,13 @@ struct LocalLimits: Sendable {
     var batchGrowthOctetsMax = 4 << 20
 }
 
+/// Where the bodies on stable storage end, and the number the next one gets.
+struct BodyTail: Sendable {
+    var segment: UInt32
+    var offset: UInt64
+    var nextBlob: UInt64
+}
+
 /// Where the log ends.
 struct LogEnd: Sendable {
     var lsn: UInt64
@@ -59,9 +66,11 @@ package final class LMDBStore: ShardStore {
     let writerInstance: UInt64
     private let lock: StoreLock
     private let end: Mutex<LogEnd>
-    private let counters = Mutex(Counters())
+    private let counters: Mutex<Counters>
 
     private struct Counters {
+        /// Where the bodies on stable storage end.
+        var synced: BodyTail
         var statistics = StoreStatistics()
         var failure: String?
         var clockBehind = false
@@ -126,7 +135,17 @@ package final class LMDBStore: ShardStore {
         bodies = try SegmentStore.open(
             directory: shard + "/seg", storeUUID: manifest.uuid, shard: 0, options: options.segments,
             tail: (segment: tail.segment, offset: tail.offset), nextBlob: tail.nextBlob)
+        counters = Mutex(Counters(synced: Self.tail(of: bodies)))
     }
+
+    private static func tail(of bodies: SegmentStore) -> BodyTail {
+        let tail = bodies.tail
+        return BodyTail(segment: tail.segment, offset: tail.offset, nextBlob: bodies.nextBlob)
+    }
+
+    /// What the next seal says of the bodies: never more than is on stable storage, although the body thread may have
+    /// staged those of the next batch already.
+    var syncedBodies: BodyTail { counters.withLock { $0.synced } }
 
     private static func acquire(_ directory: String) throws(StoreError) -> StoreLock {
         do throws(StoreLockError) {
@@ -171,7 +190,11 @@ package final class LMDBStore: ShardStore {
             fail("\(error)")
             throw error
         }
-        counters.withLock { $0.statistics.bodySyncs += 1 }
+        let synced = Self.tail(of: bodies)
+        counters.withLock {
+            $0.statistics.bodySyncs += 1
+            $0.synced = synced
+        }
     }
 
     package func openBody(_ blob: BlobNumber) throws(StoreError) -> any BodyHandle {
@@ -196,7 +219,7 @@ package final class LMDBStore: ShardStore {
         statistics.databaseBytes = UInt64(environment.dataFileBytes)
         let segments = bodies.statistics
         statistics.segments = segments.segments
-        statistics.segmentBytes = UInt64(segments.octets)
+        statistics.segmentBytes = segments.octets
         return statistics
     }
 

@@ -132,7 +132,7 @@ final class LocalBatch: LocalView, StateEditor, ShardBatch {
 
     private func seal() throws -> LogEnd {
         let end = store.logEnd
-        let tail = store.bodies.tail
+        let tail = store.syncedBodies
         let seal = Seal.make(
             firstLSN: firstLSN, count: count, timeline: end.timeline, writer: store.writerInstance,
             segment: tail.segment, offset: tail.offset, nextBlob: tail.nextBlob,

@@ -139,7 +139,8 @@ package final class MemoryState: StateEditor, @unchecked Sendable {
         let owner = writable(account)
         let rows: MailboxRows
         if let existing = owner.mailboxes[mailbox.rawValue] {
-            rows = existing.generation == generation
+            rows =
+                existing.generation == generation
                 ? existing : MailboxRows(copying: existing, generation: generation)
         } else {
             rows = MailboxRows(account, mailbox, generation: generation)
@@ -154,7 +155,8 @@ package final class MemoryState: StateEditor, @unchecked Sendable {
         precondition(!isFrozen, "a frozen state cannot be changed")
         let page: ReferencePage
         if let existing = referencePages[number] {
-            page = existing.generation == generation
+            page =
+                existing.generation == generation
                 ? existing : ReferencePage(copying: existing, generation: generation)
         } else {
             page = ReferencePage(generation: generation)

@@ -178,7 +178,7 @@ package final class MemoryStore: ShardStore {
     package func openBody(_ blob: BlobNumber) throws(StoreError) -> any BodyHandle {
         let body = contents.withLock { $0.image.bodies[blob] ?? $0.staged[blob] }
         guard let body else { throw .damaged("body \(blob.rawValue) is not there") }
-        return MemoryBody(body.bytes)
+        return HeldBody(body.bytes)
     }
 
     package func freeBytes() -> UInt64 { contents.withLock { $0.freeBytes } }
@@ -189,7 +189,7 @@ package final class MemoryStore: ShardStore {
 }
 
 /// A body's bytes; they stay for as long as someone holds the handle.
-private final class MemoryBody: BodyHandle {
+private final class HeldBody: BodyHandle {
     private let bytes: [UInt8]
     var size: Int { bytes.count }
 

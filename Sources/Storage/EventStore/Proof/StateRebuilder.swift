@@ -246,7 +246,12 @@ private final class BulkLoader {
         let write: WriteTransaction
         if let open = self.write { write = open } else { write = try environment.beginWrite() }
         self.write = write
-        try write.append(table, key, value)
+        do throws(LMDBError) {
+            try write.append(table, key, value)
+        } catch where error.isKeyExists {
+            // The shard's few shared rows and the queue's index come after rows that sort behind them.
+            try write.put(table, key, value)
+        }
         count += 1
         pending += 1
         if pending == rowsMax { try finish() }
