@@ -26,11 +26,11 @@ let nio: [Target.Dependency] = [
 
 let package = Package(
     name: "letterlog",
+    products: [.executable(name: "letterlog", targets: ["letterlog"])],
     dependencies: [
         .package(url: "https://github.com/apple/swift-nio", from: "2.101.2"),
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
-        .package(url: "https://github.com/apple/swift-metrics", from: "2.13.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -64,6 +64,17 @@ let package = Package(
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "Logging", package: "swift-log"), "SMTP",
                 "POP3", "MailEngine", "EventStore", "MailCore", "Authentication", "MailTypes",
             ]),
+        // App
+        room(
+            "App", "Server",
+            nio + [
+                "Gateways", "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Octets",
+                .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
+            ]),
+        .executableTarget(
+            name: "letterlog",
+            dependencies: ["Server", .product(name: "ArgumentParser", package: "swift-argument-parser")],
+            path: "Sources/App/letterlog", swiftSettings: settings),
         // Tests
         .target(
             name: "PowerCutSupport", path: "Tests/Support/PowerCut", exclude: ["Preload"], swiftSettings: settings),

@@ -90,9 +90,10 @@ final class Connection: ChannelInboundHandler {
         phase = .closing
         let promise = eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenComplete { [self] result in afterLastWrite(result) }
-        counters.octetsOut.add(output.readableBytes)
-        context.writeAndFlush(wrapOutboundOut(output), promise: promise)
+        let last = output
         output = ByteBuffer()
+        counters.octetsOut.add(last.readableBytes)
+        context.writeAndFlush(wrapOutboundOut(last), promise: promise)
         arm(gateway.options.closingMax)
     }
 
@@ -153,9 +154,14 @@ final class Connection: ChannelInboundHandler {
 
     private func flush() {
         guard phase == .open, output.readableBytes > 0, let context else { return }
-        counters.octetsOut.add(output.readableBytes)
-        context.writeAndFlush(wrapOutboundOut(output), promise: nil)
-        if output.capacity > GatewayLimits.outputOctets { output = ByteBuffer() } else { output.clear() }
+        // Taken out first: the write may come back here with news of writability, and more may be written then.
+        var octets = output
+        output = ByteBuffer()
+        counters.octetsOut.add(octets.readableBytes)
+        context.writeAndFlush(wrapOutboundOut(octets), promise: nil)
+        guard output.capacity == 0, octets.capacity <= GatewayLimits.outputOctets else { return }
+        octets.clear()
+        output = octets
     }
 
     private func readOn() {

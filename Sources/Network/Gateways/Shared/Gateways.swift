@@ -68,7 +68,10 @@ package final class Gateways: Sendable {
             state.http = all.filter { $0.name == .http }
             state.areUp = true
         }
-        for listener in all { context.log.info("listening", metadata: ["listener": "\(listener.name.rawValue)", "address": "\(listener.address)"]) }
+        for listener in all {
+            context.log.info(
+                "listening", metadata: ["listener": "\(listener.name.rawValue)", "address": "\(listener.address)"])
+        }
         return all.map { ($0.name, $0.address) }
     }
 
@@ -95,12 +98,15 @@ package final class Gateways: Sendable {
     }
 
     /// Stops: no new connections, sessions end after the command or message that is under way, and what is left at the
-    /// deadline is cut off. Pages over HTTP are served until the end. Called once; nothing works afterwards.
+    /// deadline is cut off. Pages over HTTP are served until the end. Nothing works afterwards; a second call does
+    /// nothing.
     package func drain(deadline: Duration) async {
-        let (mail, http) = state.withLock { state in
-            state.isDraining = true
-            return (state.mail, state.http)
+        let isFirst = state.withLock { state in
+            defer { state.isDraining = true }
+            return !state.isDraining
         }
+        guard isFirst else { return }
+        let (mail, http) = state.withLock { ($0.mail, $0.http) }
         for listener in mail { await listener.close() }
         let channels = context.registry.close()
         for channel in channels { channel.pipeline.fireUserInboundEventTriggered(GatewayEvent.shutDown) }
