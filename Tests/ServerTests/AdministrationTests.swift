@@ -52,6 +52,7 @@ struct AdministrationTests {
     @Test(arguments: [OutputForm.text, .json])
     func bothWaysAnswerTheSame(_ form: OutputForm) throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let direct = try scratch.store("direct")
         defer { direct.close() }
         let served = try scratch.store("served")
@@ -77,7 +78,9 @@ struct AdministrationTests {
     }
 
     @Test func theFirstAccountOfADomainReceivesForItsRoles() throws {
-        let backend = try Scratch().store()
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try scratch.store()
         defer { backend.close() }
         let first = try backend.answer(AccountAdd(entries: [.init(address: "a@one.test", verifier: nil)]))
         #expect(first.last?.text == "added a@one.test; it also receives for postmaster@one.test, abuse@one.test")
@@ -88,7 +91,9 @@ struct AdministrationTests {
     }
 
     @Test func anAccountUnderARoleAddressTakesItOver() throws {
-        let backend = try Scratch().store()
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try scratch.store()
         defer { backend.close() }
         _ = try backend.answer(AccountAdd(entries: [.init(address: "a@one.test", verifier: nil)]))
         let lines = try backend.answer(AccountAdd(entries: [.init(address: "postmaster@one.test", verifier: nil)]))
@@ -98,7 +103,9 @@ struct AdministrationTests {
     }
 
     @Test func rolesOfARemovedAccountGoToAnother() throws {
-        let backend = try Scratch().store()
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try scratch.store()
         defer { backend.close() }
         for address in ["a@one.test", "b@one.test"] {
             _ = try backend.answer(AccountAdd(entries: [.init(address: address, verifier: nil)]))
@@ -109,7 +116,9 @@ struct AdministrationTests {
     }
 
     @Test func whyFollowsAMessageThroughItsMailboxes() throws {
-        let backend = try Scratch().store()
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try scratch.store()
         defer { backend.close() }
         _ = try backend.answer(AccountAdd(entries: [.init(address: "a@one.test", verifier: nil)]))
         _ = try backend.append("a@one.test", .inbox, "Subject: other\r\n\r\n")
@@ -135,7 +144,9 @@ struct AdministrationTests {
     }
 
     @Test func theLogShowsEachEventOnce() throws {
-        let backend = try Scratch().store()
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try scratch.store()
         defer { backend.close() }
         for address in ["a@one.test", "b@one.test"] {
             _ = try backend.answer(AccountAdd(entries: [.init(address: address, verifier: nil)]))
@@ -153,8 +164,82 @@ struct AdministrationTests {
         #expect(from == Array(all.dropFirst(10)))
     }
 
+    @Test func anMboxComesInWithFlagsAndDates() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try scratch.store()
+        defer { backend.close() }
+        _ = try backend.answer(AccountAdd(entries: [.init(address: "a@one.test", verifier: nil)]))
+        let file = scratch.path + "/old.mbox"
+        let text = """
+            From bob@x.test Tue Jul  1 10:52:37 2003
+            Subject: one
+            Status: RO
+            X-Status: F
+            X-IMAPbase: 4000000000 0000000009
+            X-UID: 3
+
+            hello
+            >From here
+
+            From bob@x.test Tue Jul  1 10:52:38 2003
+            Subject: two
+            X-UID: 9
+
+            bye
+
+            """
+        try text.write(toFile: file, atomically: true, encoding: .utf8)
+        let lines = try backend.answer(ImportMbox(address: "a@one.test", file: file, mailbox: "Old/Mail"))
+        #expect(lines.last?.text == "2 messages into Old/Mail of a@one.test")
+        let (account, mailbox) = try backend.place("a@one.test", try #require(MailboxName("Old/Mail")))
+        let (row, first, second) = try backend.engine.read { state in
+            (
+                try state.mailbox(account, mailbox), try state.message(account, mailbox, UID(3)),
+                try state.message(account, mailbox, UID(9))
+            )
+        }
+        #expect(row?.uidValidity == UIDValidity(4_000_000_000))
+        #expect(first?.flags == [.seen, .flagged])
+        // date -u -d '2003-07-01 10:52:37' +%s
+        #expect(first?.internalDate.time == Timestamp(seconds: 1_057_056_757))
+        var bytes: [UInt8] = []
+        let body = try backend.engine.openBody(try #require(first).blob)
+        try body.read(at: 0, count: body.size, into: &bytes)
+        #expect(String(decoding: bytes, as: UTF8.self) == "Subject: one\r\n\r\nhello\r\nFrom here\r\n")
+        #expect(second?.flags == [])
+        let again = try backend.answer(ImportMbox(address: "a@one.test", file: file, mailbox: "Old/Mail"))
+        #expect(again.last?.kind == .done)
+        #expect(try backend.engine.read { try $0.mailbox(account, mailbox)?.uidNext } == 12)
+        try "no mail here\n".write(toFile: file, atomically: true, encoding: .utf8)
+        let none = try backend.answer(ImportMbox(address: "a@one.test", file: file, mailbox: "INBOX"))
+        #expect(none.last?.status == .failed)
+    }
+
+    @Test func verifyAndRebuildAgreeWithASoundStore() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try scratch.store()
+        defer { backend.close() }
+        _ = try backend.answer(AccountAdd(entries: [.init(address: "a@one.test", verifier: nil)]))
+        for number in 0..<5 { _ = try backend.append("a@one.test", .inbox, "Subject: \(number)\r\n\r\n") }
+        let verified = try backend.answer(StoreVerify(blobsPercent: 100, maildir: true))
+        #expect(verified.filter { $0.kind == .item }.count == 2)
+        #expect(verified.last?.kind == .done)
+        let checked = try backend.answer(StoreRebuild(projection: .all, check: true))
+        #expect(checked.last?.kind == .done)
+        let rebuilt = try backend.answer(StoreRebuild(projection: .maildir, check: false))
+        #expect(rebuilt.last?.kind == .done)
+        let root = backend.store.directory + "-maildir/a@one.test/.Junk"
+        try FileManager.default.removeItem(atPath: root)
+        let broken = try backend.answer(StoreVerify(blobsPercent: 0, maildir: true))
+        #expect(broken.last?.kind == .failed && broken.last?.text.contains(".Junk") == true)
+    }
+
     @Test func noAnswerHoldsASecret() throws {
-        let backend = try Scratch().store()
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try scratch.store()
         defer { backend.close() }
         let verifier = try PasswordVerifier.make(Array("a secret".utf8))
         var all = try backend.answer(AccountAdd(entries: [.init(address: "a@one.test", verifier: verifier)]))

@@ -31,15 +31,18 @@ struct CommandLineTests {
 
     @Test func aStoreFromInitToTheLog() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let store = scratch.path + "/mail"
         let first = try Program.run("init", "--store", store, "--domain", "example.test")
         #expect(first.status == 0)
         let again = try Program.run("init", "--store", store)
         #expect(again.status == 1 && again.error.contains("holds a store already"))
-        let added = try Program.run("account", "add", "alice", "--password-stdin", "--store", store, input: "pass word\n")
+        let added = try Program.run(
+            "account", "add", "alice", "--password-stdin", "--store", store, input: "pass word\n")
         #expect(added.status == 0)
-        #expect(added.output == "added alice@example.test; it also receives for postmaster@example.test, "
-            + "abuse@example.test\n")
+        #expect(
+            added.output == "added alice@example.test; it also receives for postmaster@example.test, "
+                + "abuse@example.test\n")
         let twice = try Program.run("account", "add", "alice", "--no-password", "--store", store)
         #expect(twice.status == 1)
         #expect(twice.error == "letterlog: alice@example.test belongs to an account already\n")
@@ -64,6 +67,7 @@ struct CommandLineTests {
 
     @Test func accountsOfAFile() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let store = scratch.path + "/mail"
         try Program.run("init", "--store", store, "--domain", "example.test")
         let file = scratch.path + "/people.csv"
@@ -77,10 +81,12 @@ struct CommandLineTests {
         #expect(!run.output.contains("three") && !run.error.contains("three"))
     }
 
-    @Test(arguments: [
-        ("a,b\n", ["a", "b"]), ("\"a\",\"b,c\"\n", ["a", "b,c"]), ("\"a\"\"\",b", ["a\"", "b"]), ("a,\r\n", ["a", ""]),
-        ("a\n", nil), ("a,b,c\n", nil), ("\"a,b\n", nil), ("a\"b,c\n", nil), ("\"a\"x,c\n", nil),
-    ] as [(String, [String]?)])
+    @Test(
+        arguments: [
+            ("a,b\n", ["a", "b"]), ("\"a\",\"b,c\"\n", ["a", "b,c"]), ("\"a\"\"\",b", ["a\"", "b"]),
+            ("a,\r\n", ["a", ""]),
+            ("a\n", nil), ("a,b,c\n", nil), ("\"a,b\n", nil), ("a\"b,c\n", nil), ("\"a\"x,c\n", nil),
+        ] as [(String, [String]?)])
     func linesOfAFile(_ text: String, _ fields: [String]?) {
         let record = try? AccountFile.parse(text, path: "f").first
         #expect((record ?? nil).map { [$0.address, $0.password] } == fields)
@@ -88,6 +94,7 @@ struct CommandLineTests {
 
     @Test func aNodeAndItsStoreAnswerTheSame() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let store = scratch.path + "/mail"
         try Program.run("init", "--store", store, "--domain", "example.test")
         let node = try ServedStore(store, "--listen", "smtp=127.0.0.1:0", "--listen", "http=127.0.0.1:0")
@@ -117,6 +124,7 @@ struct CommandLineTests {
 
     @Test func aStoreThatAnotherProcessOwnsIsTriedLater() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let store = scratch.path + "/mail"
         try Program.run("init", "--store", store)
         let node = try ServedStore(store, "--listen", "http=127.0.0.1:0")
@@ -130,6 +138,7 @@ struct CommandLineTests {
 
     @Test func storesThatAreNoneAreNamed() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let nothing = try Program.run("account", "list", "--store", scratch.path + "/nothing")
         #expect(nothing.status == 1 && nothing.error.contains("holds no store"))
         let store = scratch.path + "/newer"
@@ -143,6 +152,7 @@ struct CommandLineTests {
 
     @Test func aListenerThatCannotBeHadEndsTheNode() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let store = scratch.path + "/mail"
         try Program.run("init", "--store", store)
         let run = try Program.run("serve", "--store", store, "--listen", "smtp=192.0.2.1:25")
@@ -151,6 +161,7 @@ struct CommandLineTests {
 
     @Test func mistakesInTheConfiguration() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let file = scratch.path + "/site.yaml"
         try "limits:\n  conections: 5\n".write(toFile: file, atomically: true, encoding: .utf8)
         let check = try Program.run("check-config", "--config", file)

@@ -42,6 +42,7 @@ struct ConfigurationTests {
     @Test(arguments: mistaken)
     func eachMistakeIsNamedWithItsPlace(_ sample: Mistaken) throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let path = scratch.path + "/site.yaml"
         try sample.yaml.write(toFile: path, atomically: true, encoding: .utf8)
         let (_, _, mistakes) = ConfigurationSources(file: path).load()
@@ -55,6 +56,7 @@ struct ConfigurationTests {
 
     @Test func aKeyThatIsThereTwiceIsAMistake() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let path = scratch.path + "/site.yaml"
         try "domain: a.test\ndomain: b.test\n".write(toFile: path, atomically: true, encoding: .utf8)
         #expect(!ConfigurationSources(file: path).load().mistakes.isEmpty)
@@ -68,6 +70,7 @@ struct ConfigurationTests {
 
     @Test func laterSourcesOverrideEarlierOnesKeyByKey() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         let path = scratch.path + "/site.yaml"
         try "domain: file.test\nhostname: file.test\nlimits: {connections: 7, recipients: 200}\n"
             .write(toFile: path, atomically: true, encoding: .utf8)
@@ -84,6 +87,7 @@ struct ConfigurationTests {
 
     @Test func theStoresOwnFileIsFound() throws {
         let scratch = try Scratch()
+        defer { scratch.remove() }
         try "domain: own.test\n".write(toFile: scratch.path + "/letterlog.yaml", atomically: true, encoding: .utf8)
         #expect(ConfigurationSources(store: scratch.path).load().configuration.domain == "own.test")
     }
@@ -118,11 +122,12 @@ struct ConfigurationTests {
         #expect(names == expected)
     }
 
-    @Test(arguments: [
-        ("0", 0), ("50000000", 50_000_000), ("50MB", 50_000_000), ("64MiB", 64 << 20), ("2 GiB", 2 << 30),
-        ("1k", 1024), ("1kB", 1000), ("", nil), ("-1", nil), ("5 parsecs", nil), ("99999999999999999999", nil),
-        ("9999999999TiB", nil),
-    ] as [(String, Int?)])
+    @Test(
+        arguments: [
+            ("0", 0), ("50000000", 50_000_000), ("50MB", 50_000_000), ("64MiB", 64 << 20), ("2 GiB", 2 << 30),
+            ("1k", 1024), ("1kB", 1000), ("", nil), ("-1", nil), ("5 parsecs", nil), ("99999999999999999999", nil),
+            ("9999999999TiB", nil),
+        ] as [(String, Int?)])
     func sizes(_ text: String, _ octets: Int?) {
         #expect(ConfigurationValue.octets(text) == octets)
     }

@@ -32,7 +32,8 @@ struct LogLineTests {
     }
 
     @Test(arguments: [
-        (JSONValue.null, "null"), (.bool(true), "true"), (.integer(-5), "-5"), (.string("a\"\\\n\u{0}é"), "\"a\\\"\\\\\\n\\u0000é\""),
+        (JSONValue.null, "null"), (.bool(true), "true"), (.integer(-5), "-5"),
+        (.string("a\"\\\n\u{0}é"), "\"a\\\"\\\\\\n\\u0000é\""),
         (.object(["b": 1, "a": [2, "x"]]), "{\"a\":[2,\"x\"],\"b\":1}"), (.number(.infinity), "null"),
     ])
     func json(_ value: JSONValue, _ text: String) {

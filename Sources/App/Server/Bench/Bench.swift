@@ -181,13 +181,16 @@ package struct EngineBench: Sendable {
         try BenchStore.share(count, 128) { number in
             let (account, inbox) = targets[number % targets.count]
             let uid = UID(UInt32(number / targets.count % 400 + 1))
-            let command: AccountCommand = switch number / targets.count % 10 {
-            case 0: .copy(CopyMessages(source: inbox, destination: inbox, uids: UIDSet(uid)))
-            case 1: .expunge(Expunge(mailbox: inbox, uids: UIDSet(uid), onlyDeleted: false, reason: .expunge))
-            case let kind: .changeFlags(ChangeFlags(
-                mailbox: inbox, uids: UIDSet(uid), operation: kind % 2 == 0 ? .add : .remove,
-                flags: kind < 6 ? .seen : .flagged))
-            }
+            let command: AccountCommand =
+                switch number / targets.count % 10 {
+                case 0: .copy(CopyMessages(source: inbox, destination: inbox, uids: UIDSet(uid)))
+                case 1: .expunge(Expunge(mailbox: inbox, uids: UIDSet(uid), onlyDeleted: false, reason: .expunge))
+                case let kind:
+                    .changeFlags(
+                        ChangeFlags(
+                            mailbox: inbox, uids: UIDSet(uid), operation: kind % 2 == 0 ? .add : .remove,
+                            flags: kind < 6 ? .seen : .flagged))
+                }
             let request = Request([Request.Item(account, command)], origin: Origin(gateway: .bench))
             _ = try shared.engine.performAndWait(request)[0].result()
         }

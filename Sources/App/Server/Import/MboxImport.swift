@@ -38,12 +38,7 @@ final class MboxImport {
 
     func read(_ path: String) throws {
         mailbox = try session.engine.read { try $0.mailboxID(account, named: name) }
-        let handle: FileHandle
-        do {
-            handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-        } catch {
-            throw AdministrationFailure("\(path) cannot be read: \((error as NSError).localizedDescription)")
-        }
+        let handle = try InputFile.open(path)
         let size = Int(clamping: (try? handle.seekToEnd()) ?? 0)
         try? handle.seek(toOffset: 0)
         var reader = MboxReader(dropsStatusFields: true)
@@ -99,7 +94,8 @@ final class MboxImport {
         messages.append(message)
         bodies.append(source)
         pendingOctets += source.count
-        let isFull = messages.count == ServerLimits.importMessagesPerCommandMax
+        let isFull =
+            messages.count == ServerLimits.importMessagesPerCommandMax
             || pendingOctets >= ServerLimits.importOctetsPerCommandMax
         if isFull { try flush() }
     }

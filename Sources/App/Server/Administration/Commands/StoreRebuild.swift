@@ -26,7 +26,8 @@ package struct StoreRebuild: AdministrationCommand {
 
     private func state(_ session: AdministrationSession) throws {
         guard check || !session.backend.serves else {
-            throw AdministrationFailure("the state of a store that a node serves cannot be replaced; stop the node first")
+            throw AdministrationFailure(
+                "the state of a store that a node serves cannot be replaced; stop the node first")
         }
         let total = try session.engine.read { Int(clamping: $0.head.rawValue) }
         let progress: (Int) -> Void = { done in
@@ -35,7 +36,8 @@ package struct StoreRebuild: AdministrationCommand {
         }
         let report: ReplayReport
         do {
-            report = try check
+            report =
+                try check
                 ? session.backend.store.compareStateWithReplay(progress: progress)
                 : session.backend.store.rebuildState(progress: progress)
         } catch let difference as StateDifference {
