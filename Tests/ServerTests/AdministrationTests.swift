@@ -1,3 +1,5 @@
+// Administrative commands, run directly on a store and through the socket of a node: what they answer, and that both
+// ways answer the same. Stores are real ones in directories of their own.
 import Foundation
 import MailCore
 import MailTypes

@@ -1,3 +1,5 @@
+// The built `letterlog` as a person or a script runs it: exit codes, what is printed where, a node from its start to
+// its end. Each test makes a store of its own; ports are given by the system.
 import Foundation
 import Testing
 

@@ -1,3 +1,4 @@
+// Mistakes in the configuration and where they are said to be; which source overrides which; what a reload takes.
 import Gateways
 import MailTypes
 import Testing

@@ -1,5 +1,4 @@
 import Authentication
-import Digests
 
 /// Makes of a password what the store keeps of it.
 ///
