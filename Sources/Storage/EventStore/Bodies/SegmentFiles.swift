@@ -59,7 +59,7 @@ final class SegmentBody: BodyHandle {
         guard offset >= 0, count > 0, offset < size else { return }
         let wanted = min(count, size - offset)
         let before = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: wanted))
+        bytes.append(contentsOf: [UInt8](repeating: 0, count: wanted))
         var got = 0
         var fault: FileFault?
         bytes.withUnsafeMutableBytes { room in
