@@ -1,3 +1,4 @@
+// Logins against accounts of a real engine: who gets in, who does not, what the next login of an address costs.
 import EventStore
 import MailCore
 import MailEngine
