@@ -13,7 +13,7 @@ struct Letterlog: ParsableCommand {
             """,
         subcommands: [
             Init.self, ServeCommand.self, CheckConfig.self, Account.self, Mailbox.self, Import.self, Log.self,
-            Rebuild.self, Verify.self, Stats.self,
+            Rebuild.self, Verify.self, Stats.self, Bench.self,
         ])
 
     func run() throws { throw ValidationError("a command is missing") }

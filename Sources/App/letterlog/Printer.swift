@@ -8,10 +8,12 @@ final class Printer {
     private let output: OutputOptions
     private var meter: ProgressMeter?
     private var pending: [UInt8] = []
-    private let isTerminal = isatty(STDOUT_FILENO) == 1
+    private let flushesLines: Bool
 
-    init(_ output: OutputOptions) {
+    /// - Parameter live: each line is wanted at once, also by a pipe.
+    init(_ output: OutputOptions, live: Bool = false) {
         self.output = output
+        flushesLines = live || isatty(STDOUT_FILENO) == 1
         if !output.quiet, !output.json, isatty(STDERR_FILENO) == 1 { meter = ProgressMeter() }
     }
 
@@ -40,7 +42,7 @@ final class Printer {
         meter?.clear()
         pending.append(contentsOf: text.utf8)
         pending.append(0x0A)
-        if isTerminal || pending.count > 1 << 16 { flush() }
+        if flushesLines || pending.count > 1 << 16 { flush() }
     }
 
     /// Nothing is lost in a buffer: called before the process ends, and while it waits for more.
@@ -91,12 +93,12 @@ struct ProgressMeter {
 
 extension StoreOptions {
     /// Runs one administrative command on the store and prints its answer.
-    func run(_ command: some AdministrationCommand) throws {
+    func run(_ command: some AdministrationCommand, live: Bool = false) throws {
         let (store, configuration) = try resolve()
         let client = try AdministrationClient(
             store: store, configuration: configuration, form: output.json ? .json : .text)
         defer { client.close() }
-        let printer = Printer(output)
+        let printer = Printer(output, live: live)
         defer { printer.finish() }
         try client.run(command) { try printer.print($0) }
     }

@@ -11,6 +11,8 @@ package protocol AdministrationBackend: AnyObject, Sendable {
     var configuration: NodeConfiguration { get }
     /// Whether the process serves, so that the store can change while a command looks at it.
     var serves: Bool { get }
+    /// Makes the Maildirs equal to the state, or, with `check`, says the first difference.
+    func rebuildMaildir(check: Bool, _ session: AdministrationSession) throws
 }
 
 /// One run of one command: the door to the engine, and the way out for what it prints.

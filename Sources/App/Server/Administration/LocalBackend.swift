@@ -21,5 +21,9 @@ package final class LocalBackend: AdministrationBackend {
             store: store, options: configuration.engineOptions(store: directory), clock: { .now })
     }
 
+    package func rebuildMaildir(check: Bool, _ session: AdministrationSession) throws {
+        throw AdministrationFailure("the Maildir projection is not built yet")
+    }
+
     package func close() { engine.close() }
 }

@@ -60,6 +60,10 @@ package final class Node: AdministrationBackend {
         log.info("stopped")
     }
 
+    package func rebuildMaildir(check: Bool, _ session: AdministrationSession) throws {
+        throw AdministrationFailure("the Maildir projection is not built yet")
+    }
+
     /// Takes what a running node can take of a new configuration, and says what it cannot.
     package func reload(_ sources: ConfigurationSources) {
         let (new, _, mistakes) = sources.load()

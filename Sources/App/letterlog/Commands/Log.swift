@@ -39,7 +39,8 @@ struct Log: ParsableCommand {
         func run() throws {
             try options.run(
                 LogTail(
-                    account: filter.account, mailbox: filter.mailbox, uid: filter.uid, count: count, follows: follow))
+                    account: filter.account, mailbox: filter.mailbox, uid: filter.uid, count: count, follows: follow),
+                live: true)
         }
     }
 
