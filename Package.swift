@@ -56,6 +56,7 @@ let package = Package(
             "Storage", "EventStore", ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "LMDB", "CFile"]),
         // Engine
         room("Engine", "MailEngine", ["EventStore", "MailCore", "MailTypes"]),
+        room("Engine", "Projections", ["MailEngine", "EventStore", "MailCore", "MailTypes", "Octets"]),
         // Network
         room("Network", "Authentication", nio + ["MailEngine", "MailCore", "Digests", "MailTypes", "Octets"]),
         room(
@@ -83,10 +84,25 @@ let package = Package(
             exclude: ["Programs"], swiftSettings: settings),
         tests("SMTPTests", ["SMTP", "MailTypes"]),
         tests("POP3Tests", ["POP3", "MailTypes"]),
-        tests("EventStoreTests", ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets"]),
+        tests("EventStoreTests", ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets", "Digests"]),
         .testTarget(
             name: "EventFormatTests", dependencies: ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests"],
             path: "Tests/EventFormatTests", exclude: ["fixtures"], swiftSettings: settings),
+        tests("OctetsTests", ["Octets"]),
+        tests("ProjectionsTests", ["Projections", "MailEngine", "EventStore", "MailCore", "MailTypes"]),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "Server", "letterlog", "Gateways", "MailEngine", "EventStore", "MailCore", "MailTypes",
+            ],
+            path: "Tests/ServerTests", swiftSettings: settings),
+        tests("SimulationTests", ["EventStore", "MailCore", "MailTypes"]),
+        tests(
+            "AuthenticationTests",
+            [
+                "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Digests",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ]),
         tests("MailCoreTests", ["MailCore", "EventStore", "MailTypes"]),
         tests(
             "GatewaysTests",
