@@ -1,3 +1,4 @@
+// What the tree looks like after each kind of event. Names and texts are those of Maildir, Maildir++ and Dovecot 2.3.
 import Glibc
 import MailCore
 import MailTypes
@@ -26,7 +27,7 @@ struct TreeTests {
         #expect(names(site.home + "/cur").isEmpty)
         #expect(names(site.home + "/tmp").isEmpty)
         let list = try #require(contents(site.home + "/dovecot-uidlist")).split(separator: "\n")
-        #expect(list[0].hasPrefix("3 V\(row.uidValidity.rawValue) N1 G6c74726c6f6700010000001000000001"))
+        #expect(list[0].hasPrefix("3 V\(row.uidValidity.rawValue) N2 G6c74726c6f6700010000001000000001"))
         #expect(list[1] == "1 :\(name)")
         #expect(try site.differences(projection) == [])
     }

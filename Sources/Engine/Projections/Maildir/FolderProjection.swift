@@ -306,7 +306,7 @@ extension MaildirProjection {
     /// Makes the whole folder equal to the state: what is right stays, what has another name is renamed, what is ours
     /// and not wanted goes, what is missing is written.
     private func converge(_ place: FolderPlace, _ validity: UIDValidity, _ memory: AccountMemory) throws {
-        for part in ["tmp", "new", "cur"] { try disk.makeDirectory("\(place.path)/\(part)") }
+        try makeParts(place.path, isInbox: place.path == memory.path)
         try sweep(place)
         var index = FolderIndex()
         for part in ["cur", "new"] {

@@ -82,7 +82,8 @@ extension MaildirProjection {
         }
         guard let directory = plan.directory else { return }
         let path = "\(options.root)/\(directory)"
-        let actual = try foldersOfOurs(account, path)
+        let (actual, unfinished) = try foldersOfOurs(account, path)
+        for name in unfinished { report.add(.leftover, "\(directory)/\(name)", "was left by an interrupted run") }
         let wanted = try wantedFolders(account)
         try checkFolders(directory, actual, wanted, &report)
         for (mailbox, folder) in wanted.sorted(by: { $0.key < $1.key }) where actual[mailbox] == folder.name {

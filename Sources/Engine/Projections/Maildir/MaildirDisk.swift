@@ -18,6 +18,11 @@ package struct MaildirFailure: Error, Equatable, Sendable, CustomStringConvertib
     package var path: String
     /// The errno.
     package var code: Int32
+    package init(operation: String, path: String, code: Int32) {
+        self.operation = operation
+        self.path = path
+        self.code = code
+    }
     package var description: String { "\(operation) \(path): \(String(cString: strerror(code)))" }
 }
 

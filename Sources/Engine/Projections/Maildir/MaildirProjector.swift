@@ -25,6 +25,14 @@ package struct MaildirStatus: Sendable {
     /// Events not yet in the tree.
     package var lag: UInt64 { head.rawValue > projected.rawValue ? head.rawValue - projected.rawValue : 0 }
     package init() {}
+
+    fileprivate mutating func take(_ projection: MaildirProjection, head: Cursor) {
+        projected = projection.projected
+        checkpoint = projection.checkpoint
+        self.head = max(head, projected)
+        filesWritten = projection.filesWritten
+        octetsWritten = projection.octetsWritten
+    }
 }
 
 /// When the projector makes its work durable and how it waits.
@@ -126,9 +134,11 @@ package final class MaildirProjector: Sendable {
 
     private func perform<R: Sendable>(_ body: @escaping @Sendable (MaildirProjection) -> R) -> R {
         let answer = TimedMonitor<R?>(nil)
+        let monitor = inbox
         inbox.change { inbox in
             inbox.jobs.append { projection in
                 let result = body(projection)
+                monitor.withLock { $0.status.take(projection, head: $0.head) }
                 answer.change { $0 = result }
             }
             inbox.isWoken = true
@@ -203,11 +213,7 @@ private struct ProjectorLoop {
             let isNews = inbox.status.failure != failure
             inbox.status.failure = failure
             inbox.status.failures = failures
-            inbox.status.projected = projection.projected
-            inbox.status.checkpoint = projection.checkpoint
-            inbox.status.head = max(inbox.head, projection.projected)
-            inbox.status.filesWritten = projection.filesWritten
-            inbox.status.octetsWritten = projection.octetsWritten
+            inbox.status.take(projection, head: inbox.head)
             return isNews
         }
         guard isNews else { return }
