@@ -55,6 +55,10 @@ package struct StoreRebuild: AdministrationCommand {
             guard projection == .maildir else { return }
             throw AdministrationFailure("maildir.enabled is false: there is no Maildir to rebuild")
         }
-        try session.backend.rebuildMaildir(check: check, session)
+        if check {
+            try MaildirWork.check(nil, contents: true, session)
+        } else {
+            try MaildirWork.rebuild(nil, session)
+        }
     }
 }
