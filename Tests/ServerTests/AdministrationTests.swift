@@ -1,3 +1,4 @@
+// Administrative commands over an engine, and the same ones over the socket.
 import Foundation
 import MailCore
 import MailTypes

@@ -1,3 +1,4 @@
+// The program as people run it: a process, its words, its exit codes.
 import Foundation
 import Testing
 

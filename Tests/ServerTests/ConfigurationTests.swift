@@ -1,3 +1,4 @@
+// Mistakes in the configuration are named by file, line and key.
 import Gateways
 import MailTypes
 import Testing

@@ -69,6 +69,7 @@ package struct EngineBench: Sendable {
         let targets = try store.accounts(accounts)
         let latencies = LatencyLog()
         let measure = BenchMeasure(store)
+        // The store outlives the producers, and its engine may be used from any thread.
         nonisolated(unsafe) let shared = store
         try BenchStore.share(messages, producers) { [messages, size] number in
             let (account, inbox) = targets[number % targets.count]
@@ -116,6 +117,7 @@ package struct EngineBench: Sendable {
         }
         let latencies = LatencyLog()
         let measure = BenchMeasure(store)
+        // The store outlives the producers, and its engine may be used from any thread.
         nonisolated(unsafe) let shared = store
         try BenchStore.share(messages, producers) { [messages] number in
             let index = number % targets.count
@@ -177,6 +179,7 @@ package struct EngineBench: Sendable {
     private func mixedChanges(
         _ store: BenchStore, _ targets: [(account: AccountID, inbox: MailboxID)], count: Int
     ) throws {
+        // The store outlives the producers, and its engine may be used from any thread.
         nonisolated(unsafe) let shared = store
         try BenchStore.share(count, 128) { number in
             let (account, inbox) = targets[number % targets.count]

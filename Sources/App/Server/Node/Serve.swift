@@ -51,6 +51,7 @@ package enum Serve {
     /// Runs `body` on the pool of tasks and waits on this thread, which is none of the pool's.
     private static func blocking<R: Sendable>(_ body: @escaping @Sendable () async -> R) -> R {
         let done = DispatchSemaphore(value: 0)
+        // Written before the signal, read after the wait.
         nonisolated(unsafe) var result: R?
         Task.detached {
             result = await body()
