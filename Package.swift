@@ -42,6 +42,7 @@ let package = Package(
         room("Base", "Digests", ["COpenSSL", "CChecksum"]),
         room("Base", "MailTypes", ["Octets"]),
         // Protocols
+        room("Protocols", "MIME", ["Octets", "MailTypes"]),
         room("Protocols", "SMTP", ["Octets", "MailTypes"]),
         room("Protocols", "POP3", ["Octets", "MailTypes"]),
         // Domain
@@ -69,8 +70,9 @@ let package = Package(
         room(
             "App", "Server",
             nio + [
-                "Gateways", "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Octets",
-                .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
+                "Gateways", "Projections", "Authentication", "MailEngine", "EventStore", "MailCore", "MIME", "MailTypes",
+                "Octets", "Digests", .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
             ]),
         .executableTarget(
             name: "letterlog",
@@ -89,6 +91,7 @@ let package = Package(
             name: "EventFormatTests", dependencies: ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests"],
             path: "Tests/EventFormatTests", exclude: ["fixtures"], swiftSettings: settings),
         tests("OctetsTests", ["Octets"]),
+        tests("MIMETests", ["MIME", "MailTypes"]),
         tests("ProjectionsTests", ["Projections", "MailEngine", "EventStore", "MailCore", "MailTypes"]),
         .testTarget(
             name: "ServerTests",
