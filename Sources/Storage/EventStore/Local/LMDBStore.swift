@@ -98,6 +98,11 @@ package final class LMDBStore: ShardStore {
         }
         try SegmentStore.create(
             directory: shard + "/seg", storeUUID: manifest.uuid, shard: 0, options: options.segments)
+        // A sync of a file need not keep its name: the folders are synced for that, from the inside out.
+        try syncDirectory(shard)
+        try syncDirectory(directory)
+        // The parent is another's and need not be readable for us.
+        try? syncDirectory(directory + "/..")
         // The manifest comes last: a directory without one is no store, and create can be tried again.
         try manifest.write(directory)
         withExtendedLifetime(lock) {}
@@ -159,6 +164,14 @@ package final class LMDBStore: ShardStore {
         guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
             throw .unusable("\(path): \(String(cString: strerror(errno)))")
         }
+    }
+
+    /// Makes the names in a directory durable.
+    private static func syncDirectory(_ path: String) throws(StoreError) {
+        let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .unusable("\(path): \(String(cString: strerror(errno)))") }
+        defer { Glibc.close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw .failed("fsync \(path): \(String(cString: strerror(errno)))") }
     }
 
     // MARK: ShardStore
