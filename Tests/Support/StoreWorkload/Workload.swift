@@ -16,6 +16,9 @@ struct WorkloadSettings {
     var killAfter = 0
     var segmentOctets = 256 << 10
     var ballastOctets = 0
+    /// Small, so that the database file is extended often and images stay small.
+    var growthOctets = 1 << 20
+    var stepOctets = 256 << 10
     var softFreeOctets: UInt64 = 0
     var hardFreeOctets: UInt64 = 0
     /// One body in so many is over the spool's threshold; 0 for none.
@@ -37,6 +40,8 @@ struct WorkloadSettings {
         case "kill-after": killAfter = value
         case "segment": segmentOctets = value
         case "ballast": ballastOctets = value
+        case "growth": growthOctets = value
+        case "step": stepOctets = value
         case "soft": softFreeOctets = UInt64(value)
         case "hard": hardFreeOctets = UInt64(value)
         case "large-every": largeEvery = value
@@ -52,6 +57,8 @@ struct WorkloadSettings {
         var options = LMDBStoreOptions()
         options.segments.segmentOctets = segmentOctets
         options.segments.ballastOctets = ballastOctets
+        options.limits.batchGrowthOctetsMax = growthOctets
+        options.limits.allocationStepOctets = stepOctets
         return options
     }
 }
@@ -142,13 +149,26 @@ struct Producer {
         run = UInt64(getpid()) << 32 | UInt64(number)
     }
 
+    /// Text that every body is cut from; printable, without runs of zeros.
+    private static let noise: [UInt8] = {
+        var random = SeededRandom(1)
+        return (0..<(64 << 10)).map { _ in UInt8(32 + random.below(90)) }
+    }()
+
     /// Requests a producer still makes after the shard has stopped, to see that each is refused.
     private static let requestsAfterStop = 5
 
+    /// Without accounts there is no load; a disk that is full from the start may get room.
+    private static let triesOnFullDisk = 1000
+
     mutating func prepare() async {
         let opened = ShardOpened(shard: 0, storeUUID: String(repeating: "0", count: 32))
-        await ask([Request.Item(.system, .openShard(opened))], [], messages: 0) { command, account, _, position in
-            [Acknowledgement(command, "account", account, position)]
+        var tries = 0
+        while (try? engine.read { try $0.head(.system) }) == nil, !isStopped, tries < Self.triesOnFullDisk {
+            tries += 1
+            await ask([Request.Item(.system, .openShard(opened))], [], messages: 0) {
+                [Acknowledgement($0, "account", $1, $3)]
+            }
         }
         for account in 0..<settings.accounts {
             let id = AccountID(AccountID.firstPersonal.rawValue + UInt32(account))
@@ -156,10 +176,14 @@ struct Producer {
             if exists { continue }
             guard let address = Address("user\(account)@example.test"), let name = MailboxName("Archive") else { continue }
             let new = NewAccount(address: address, mailboxes: [NewMailbox(name: name, subscribed: true)])
-            let outcome = await ask([Request.Item(id, .createAccount(new))], [], messages: 0) { command, _, _, position in
-                [Acknowledgement(command, "account", id, position)]
+            var tries = 0
+            while !isStopped, tries < Self.triesOnFullDisk {
+                tries += 1
+                let isDone = await ask([Request.Item(id, .createAccount(new))], [], messages: 0) {
+                    [Acknowledgement($0, "account", id, $3)]
+                }
+                if isDone { break }
             }
-            if !outcome { return }
         }
     }
 
@@ -275,7 +299,8 @@ struct Producer {
     }
 
     private mutating func renameMailbox(_ account: AccountID) async {
-        let text = "Renamed-\(random.below(20))"
+        // A name never used before: renaming a mailbox to its own name would leave no event to look for.
+        let text = "Renamed-\(run)-\(sequence)"
         guard let mailbox = anyMailbox(account), mailbox.rawValue > 1, let name = MailboxName(text) else { return }
         let item = Request.Item(account, .renameMailbox(mailbox, to: name))
         await ask([item], [], messages: 0) { command, account, _, position in
@@ -336,8 +361,8 @@ struct Producer {
         var text = Array("Subject: \(number)-\(sequence)\r\n\r\n".utf8)
         text.reserveCapacity(octets)
         while text.count < octets {
-            var word = random.next()
-            withUnsafeBytes(of: &word) { text.append(contentsOf: $0.map { 32 + $0 % 90 }) }
+            let start = random.below(Self.noise.count - 1)
+            text.append(contentsOf: Self.noise[start...].prefix(octets - text.count))
         }
         do throws(EngineFailure) {
             try writer.append(text)
