@@ -162,7 +162,22 @@ package protocol ShardStore: AnyObject, Sendable {
     /// Free bytes where the store lives.
     func freeBytes() throws(StoreError) -> UInt64
     var statistics: StoreStatistics { get }
+    /// Blocks held so that deletions can still be written when the disk is full; 0 for none.
+    var reserveOctets: UInt64 { get }
+    var holdsReserve: Bool { get }
+    /// Gives the reserve back to the file system.
+    func releaseReserve() throws(StoreError)
+    /// Takes the reserve again; `.full` while there is no room for it, and nothing has changed then.
+    func restoreReserve() throws(StoreError)
     func close()
+}
+
+/// A store that needs no disk holds no reserve.
+extension ShardStore {
+    package var reserveOctets: UInt64 { 0 }
+    package var holdsReserve: Bool { true }
+    package func releaseReserve() throws(StoreError) {}
+    package func restoreReserve() throws(StoreError) {}
 }
 
 /// Counters since the store was opened, and sizes now.
