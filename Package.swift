@@ -84,6 +84,15 @@ let package = Package(
         .testTarget(
             name: "PowerCutTests", dependencies: ["PowerCutSupport"], path: "Tests/PowerCutTests",
             exclude: ["Programs"], swiftSettings: settings),
+        .executableTarget(
+            name: "StoreWorkload",
+            dependencies: [
+                "MailEngine", "EventStore", "EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "LMDB",
+            ],
+            path: "Tests/Support/StoreWorkload", swiftSettings: settings),
+        .testTarget(
+            name: "RecoveryTests", dependencies: ["StoreWorkload", "PowerCutSupport", "letterlog"],
+            path: "Tests/RecoveryTests", exclude: ["kill9.py"], swiftSettings: settings),
         tests("SMTPTests", ["SMTP", "MailTypes"]),
         tests("POP3Tests", ["POP3", "MailTypes"]),
         tests("EventStoreTests", ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets", "Digests"]),
