@@ -112,12 +112,9 @@ package protocol ShardBatch: StateReader {
 package struct CommitReceipt: Sendable {
     package var head: Cursor
     package var events: Int
-    /// Pages of the database written, where the store has pages.
-    package var pages: Int
-    package init(head: Cursor, events: Int, pages: Int) {
+    package init(head: Cursor, events: Int) {
         self.head = head
         self.events = events
-        self.pages = pages
     }
 }
 
@@ -184,9 +181,9 @@ extension ShardStore {
 package struct StoreStatistics: Sendable {
     package var batches: UInt64 = 0
     package var events: UInt64 = 0
-    package var pagesWritten: UInt64 = 0
     package var bodyBytesStaged: UInt64 = 0
     package var bodySyncs: UInt64 = 0
+    /// Octets of the database in use, without what is set aside behind its end.
     package var databaseBytes: UInt64 = 0
     package var segmentBytes: UInt64 = 0
     package var segments: Int = 0

@@ -232,7 +232,7 @@ package final class LMDBStore: ShardStore {
 
     package var statistics: StoreStatistics {
         var statistics = counters.withLock { $0.statistics }
-        statistics.databaseBytes = UInt64(environment.dataFileBytes)
+        statistics.databaseBytes = UInt64(environment.usedOctets)
         let segments = bodies.statistics
         statistics.segments = segments.segments
         statistics.segmentBytes = segments.octets
@@ -276,7 +276,7 @@ package final class LMDBStore: ShardStore {
             $0.statistics.batches += 1
             $0.statistics.events += UInt64(events)
         }
-        return CommitReceipt(head: Cursor(newEnd.lsn), events: events, pages: 0)
+        return CommitReceipt(head: Cursor(newEnd.lsn), events: events)
     }
 
     private func fail(_ reason: String) {

@@ -116,7 +116,7 @@ final class LocalBatch: LocalView, StateEditor, ShardBatch {
     func commit() throws(StoreError) -> CommitReceipt {
         guard count > 0 else {
             abort()
-            return CommitReceipt(head: Cursor(firstLSN - 1), events: 0, pages: 0)
+            return CommitReceipt(head: Cursor(firstLSN - 1), events: 0)
         }
         let end: LogEnd
         do {
