@@ -24,7 +24,7 @@ import Testing
 
             let stored = try #require(try node.letters("alice@example.test").first)
             #expect(stored.hasSuffix("\r\n" + letter))
-            let trace = stored.dropLast(letter.utf8.count).replacing("\r\n\t", with: " ").split(separator: "\r\n")
+            let trace = stored.dropLast(letter.count).replacing("\r\n\t", with: " ").split(separator: "\r\n")
             #expect(trace.count == 2)
             #expect(trace[0] == "Return-Path: <a@client.test>")
             let received = String(trace[1])
@@ -132,7 +132,8 @@ import Testing
             let client = try node.lmtp()
             var script = ""
             for number in 1...50 {
-                script += "MAIL FROM:<a@client.test>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<nobody@example.test>\r\n"
+                script +=
+                    "MAIL FROM:<a@client.test>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<nobody@example.test>\r\n"
                     + "DATA\r\nSubject: \(number)\r\n\r\nbody\r\n.\r\n"
             }
             try client.send(script + "QUIT\r\n")
@@ -178,7 +179,7 @@ import Testing
     @Test func aFailedCommitIsATemporaryFailure() async throws {
         try await withNode { node in
             let client = try node.lmtp()
-            node.store.failNextCommit(.lost)
+            node.store?.failNextCommit(.lost)
             try client.send("MAIL FROM:<a@client.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n" + stuffed)
             let codes = try (0..<4).map { _ in try client.line().prefix(9) }
             #expect(codes == ["250 2.1.0", "250 2.1.5", "354 End d", "451 4.3.0"])
@@ -190,7 +191,7 @@ import Testing
     @Test func aFullDiskIsTold() async throws {
         try await withNode { node in
             let client = try node.lmtp()
-            node.store.failNextCommit(.full)
+            node.store?.failNextCommit(.full)
             try client.send("MAIL FROM:<a@client.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n" + stuffed)
             let codes = try (0..<4).map { _ in try client.line().prefix(9) }
             #expect(codes.last == "452 4.3.1")

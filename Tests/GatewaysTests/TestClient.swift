@@ -11,6 +11,9 @@ enum ClientError: Error {
 final class TestClient {
     /// Seconds without an octet after which a read fails.
     private static let patience = 30
+    /// MSG_NOSIGNAL and MSG_DONTWAIT of send(2); their Swift types change with the modules that are imported.
+    private static let noSignal: Int32 = 0x4000
+    private static let dontWait: Int32 = 0x40
 
     private let descriptor: CInt
     private var received: [UInt8] = []
@@ -30,7 +33,8 @@ final class TestClient {
         if var receiveBuffer {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
         }
-        let code = isUnix
+        let code =
+            isUnix
             ? Self.connectUnix(descriptor, String(address.dropFirst(5))) : Self.connectIP(descriptor, address, isV6)
         guard code == 0 else {
             let error = Self.failure("connect")
@@ -87,7 +91,7 @@ final class TestClient {
         var sent = 0
         while sent < octets.count {
             let count = octets.withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress! + sent, octets.count - sent, 0x4000)
+                Glibc.send(descriptor, $0.baseAddress! + sent, octets.count - sent, Self.noSignal)
             }
             guard count > 0 else { throw Self.failure("send") }
             sent += count
@@ -102,7 +106,7 @@ final class TestClient {
     /// Sends as much as goes without blocking; returns how many octets went.
     func sendWhatGoes(_ octets: [UInt8]) -> Int {
         octets.withUnsafeBytes {
-            max(0, Glibc.send(descriptor, $0.baseAddress!, $0.count, 0x4040))
+            max(0, Glibc.send(descriptor, $0.baseAddress!, $0.count, Self.noSignal | Self.dontWait))
         }
     }
 
@@ -122,13 +126,14 @@ final class TestClient {
         received += part
     }
 
-    /// The next line, without its CRLF.
+    /// The next line, without its CRLF or LF.
     func line() throws -> String {
         var searched = start
         while true {
             if let end = received[searched...].firstIndex(of: 0x0A) {
                 defer { start = end + 1 }
-                return String(decoding: received[start..<max(start, end - 1)], as: UTF8.self)
+                let isCRLF = end > start && received[end - 1] == 0x0D
+                return String(decoding: received[start..<(isCRLF ? end - 1 : end)], as: UTF8.self)
             }
             let offset = received.count - start
             try fill()
@@ -165,6 +170,17 @@ final class TestClient {
             }
             try fill()
         }
+    }
+
+    /// Takes exactly these octets, `times` over; false where something else comes.
+    func takes(_ expected: [UInt8], times: Int) throws -> Bool {
+        for _ in 0..<times {
+            while received.count - start < expected.count { try fill() }
+            let isEqual = received.withUnsafeBytes { memcmp($0.baseAddress! + start, expected, expected.count) == 0 }
+            guard isEqual else { return false }
+            start += expected.count
+        }
+        return true
     }
 
     /// Sends a command and gives the first line of the answer.

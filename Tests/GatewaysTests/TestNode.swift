@@ -1,7 +1,7 @@
 // A real engine over the in-memory store, with real listeners on loopback.
 import Authentication
 import EventStore
-import Glibc
+import Foundation
 import Logging
 import MailCore
 import MailEngine
@@ -18,7 +18,8 @@ private let verifier = (try? ScramCredential.make(password, iterations: 4_096)) 
 
 struct TestNode {
     let engine: MailEngine
-    let store: MemoryStore
+    /// Nil when the test brought a store of its own.
+    let store: MemoryStore?
     let gateways: Gateways
     let addresses: [GatewayProtocol: String]
 
@@ -93,15 +94,24 @@ func wallClock() -> Timestamp {
     return Timestamp(milliseconds: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000)
 }
 
+/// Runs `body` on a thread of its own: the clients of these tests block, and the pool of Swift tasks has few threads.
+func onOwnThread<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
+    try await withCheckedThrowingContinuation { continuation in
+        Thread.detachNewThread { continuation.resume(with: Result(catching: body)) }
+    }
+}
+
 /// Runs `body` against a node with alice, bob, carol and a postmaster at example.test, and drains it.
 func withNode(
     listeners: [(GatewayProtocol, ListenAddress)]? = nil,
     options change: (inout GatewayOptions) -> Void = { _ in },
     engine changeEngine: (inout EngineOptions) -> Void = { _ in },
     health: @escaping @Sendable () -> HealthReport = { HealthReport() },
+    store given: (any ShardStore)? = nil,
     _ body: (TestNode) async throws -> Void
 ) async throws {
-    let store = MemoryStore()
+    let memory = given == nil ? MemoryStore() : nil
+    guard let store = given ?? memory else { return }
     var engineOptions = EngineOptions(spoolDirectory: "/tmp")
     changeEngine(&engineOptions)
     let engine = MailEngine(store: store, options: engineOptions, clock: wallClock)
@@ -124,7 +134,7 @@ func withNode(
     let bound = try await gateways.start(
         listeners ?? [(.smtp, loopback), (.lmtp, loopback), (.pop3, loopback), (.http, loopback)])
     let node = TestNode(
-        engine: engine, store: store, gateways: gateways,
+        engine: engine, store: memory, gateways: gateways,
         addresses: Dictionary(bound, uniquingKeysWith: { first, _ in first }))
     do {
         try await body(node)

@@ -140,7 +140,7 @@ let flagRows: [Row] = [
         "flags are removed", given: three, when: flags(.remove, .deleted),
         then: .events([changed(uids(3), remove: .deleted)])),
     Row(
-        "a keyword nobody knows is removed", given: three, when: flags(.remove, [], keywords: ["x"]), then: .events([])),
+        "an unknown keyword is removed", given: three, when: flags(.remove, [], keywords: ["x"]), then: .events([])),
     Row(
         "a keyword that no message takes is not defined", given: three, when: flags(.add, [], uids(9), keywords: ["x"]),
         then: .events([])),

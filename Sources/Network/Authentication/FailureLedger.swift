@@ -15,6 +15,8 @@ struct FailureLedger: Sendable {
 
     init(_ options: AuthenticationOptions) { self.options = options }
 
+    var count: Int { entries.count }
+
     /// Failures of the address that are not yet forgiven.
     func failures(of client: String, at now: NIODeadline) -> Int {
         entries[client].map { forgiven($0, at: now).failures } ?? 0

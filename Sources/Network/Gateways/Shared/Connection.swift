@@ -42,6 +42,7 @@ final class Connection: ChannelInboundHandler {
     private var isReading = false
     private var hasInputEnded = false
     private var isEntered = false
+    private var isStopping = false
     private var lastProgress = NIODeadline.now()
     private var timer: NIOScheduledCallback?
 
@@ -90,10 +91,11 @@ final class Connection: ChannelInboundHandler {
         phase = .closing
         let promise = eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenComplete { [self] result in afterLastWrite(result) }
-        counters.octetsOut.add(output.readableBytes)
-        context.writeAndFlush(wrapOutboundOut(output), promise: promise)
+        let last = output
         output = ByteBuffer()
+        counters.octetsOut.add(last.readableBytes)
         arm(gateway.options.closingMax)
+        context.writeAndFlush(wrapOutboundOut(last), promise: promise)
     }
 
     /// Closes at once.
@@ -153,9 +155,14 @@ final class Connection: ChannelInboundHandler {
 
     private func flush() {
         guard phase == .open, output.readableBytes > 0, let context else { return }
-        counters.octetsOut.add(output.readableBytes)
-        context.writeAndFlush(wrapOutboundOut(output), promise: nil)
-        if output.capacity > GatewayLimits.outputOctets { output = ByteBuffer() } else { output.clear() }
+        // Taken out first: the write may come back here with news of writability, and more may be written then.
+        var octets = output
+        output = ByteBuffer()
+        counters.octetsOut.add(octets.readableBytes)
+        context.writeAndFlush(wrapOutboundOut(octets), promise: nil)
+        guard output.capacity == 0, octets.capacity <= GatewayLimits.outputOctets else { return }
+        octets.clear()
+        output = octets
     }
 
     private func readOn() {
@@ -172,9 +179,10 @@ final class Connection: ChannelInboundHandler {
 
     private func afterLastWrite(_ result: Result<Void, any Error>) {
         guard phase == .closing, let context else { return }
-        if case .success = result, !hasInputEnded {
+        // Who was not let in is not waited for: a crowd would hold more sockets than those who were.
+        if case .success = result, !hasInputEnded, isEntered {
             context.close(mode: .output, promise: nil)
-            arm(GatewayLimits.lingerMax)
+            arm(isStopping ? GatewayLimits.stoppingLingerMax : GatewayLimits.lingerMax)
             readOn()
         } else {
             context.close(promise: nil)
@@ -240,6 +248,7 @@ final class Connection: ChannelInboundHandler {
             if phase == .closing { return context.close(promise: nil) }
             resume()
         case GatewayEvent.shutDown:
+            isStopping = true
             if phase == .open { session?.shutDown() }
             resume()
         default: context.fireUserInboundEventTriggered(event)

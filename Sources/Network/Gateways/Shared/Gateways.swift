@@ -68,14 +68,18 @@ package final class Gateways: Sendable {
             state.http = all.filter { $0.name == .http }
             state.areUp = true
         }
-        for listener in all { context.log.info("listening", metadata: ["listener": "\(listener.name.rawValue)", "address": "\(listener.address)"]) }
+        for listener in all {
+            context.log.info(
+                "listening", metadata: ["listener": "\(listener.name.rawValue)", "address": "\(listener.address)"])
+        }
         return all.map { ($0.name, $0.address) }
     }
 
     private func initializer(_ name: GatewayProtocol) -> @Sendable (any Channel) throws -> Void {
         let context = context
         return { [self] channel in
-            if case .unixDomainSocket = channel.localAddress {} else {
+            if case .unixDomainSocket = channel.localAddress {
+            } else {
                 try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
             }
             if name == .http { return try HTTPPages.install(on: channel, context, page: page) }
@@ -95,12 +99,15 @@ package final class Gateways: Sendable {
     }
 
     /// Stops: no new connections, sessions end after the command or message that is under way, and what is left at the
-    /// deadline is cut off. Pages over HTTP are served until the end. Called once; nothing works afterwards.
+    /// deadline is cut off. Pages over HTTP are served until the end. Nothing works afterwards; a second call does
+    /// nothing.
     package func drain(deadline: Duration) async {
-        let (mail, http) = state.withLock { state in
-            state.isDraining = true
-            return (state.mail, state.http)
+        let isFirst = state.withLock { state in
+            defer { state.isDraining = true }
+            return !state.isDraining
         }
+        guard isFirst else { return }
+        let (mail, http) = state.withLock { ($0.mail, $0.http) }
         for listener in mail { await listener.close() }
         let channels = context.registry.close()
         for channel in channels { channel.pipeline.fireUserInboundEventTriggered(GatewayEvent.shutDown) }

@@ -1,8 +1,8 @@
 // Bodies on their way to the store: small ones in memory, large ones in a file without a name.
 //
-// A gateway appends what it receives to a `BodySpool`, which hashes on the way, and hands the result to the store. Memory
-// for a body is bounded by `BodyLimits.memoryBodyOctetsMax` whatever its size. The file is gone with its descriptor, so
-// a crash leaves nothing behind.
+// A gateway appends what it receives to a `BodySpool`, which hashes on the way, and hands the result to the store. What
+// a body takes of memory is bounded by `BodyLimits.memoryBodyOctetsMax` whatever its size. The file is gone with its
+// descriptor, so a crash leaves nothing behind.
 import Digests
 import EventFormat
 import Glibc
@@ -97,8 +97,8 @@ package final class BodySpool {
     package var isInFile: Bool { file != nil }
 
     /// Takes the next octets of the body.
-    /// - Throws: `.unusable` when there is no `room` for them, and nothing of them was taken; `.full` and `.failed` from
-    ///   writing the file, after which the spool is of no more use.
+    /// - Throws: `.unusable` when there is no `room` for them, and nothing of them was taken; `.full` and `.failed`
+    ///   from writing the file, after which the spool is of no more use.
     package func append(_ bytes: UnsafeRawBufferPointer) throws(StoreError) {
         guard bytes.count <= room else { throw .unusable("a body over \(octetsMax) octets") }
         guard bytes.count > 0 else { return }

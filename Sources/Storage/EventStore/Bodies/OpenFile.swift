@@ -53,28 +53,34 @@ package struct DiskCalls: Sendable {
 
 /// One open file. Reading and writing are positional, so threads may share it.
 final class OpenFile: Sendable {
-    let descriptor: Int32
     let path: String
+    private let handle: Descriptor
     private let disk: DiskCalls
+    private var descriptor: Int32 { handle.number }
+
+    /// Closes the descriptor when the last object that shares it goes.
+    private final class Descriptor: Sendable {
+        let number: Int32
+        init(_ number: Int32) { self.number = number }
+        deinit { close(number) }
+    }
 
     /// - Parameter flags: as for open(2); O_CLOEXEC is added. New files get mode 0600.
     init(_ path: String, flags: Int32, disk: DiskCalls) throws(FileFault) {
         var file: Int32
         repeat { file = Glibc.open(path, flags | O_CLOEXEC, 0o600) } while file < 0 && errno == EINTR
         guard file >= 0 else { throw FileFault("open", path) }
-        descriptor = file
+        handle = Descriptor(file)
         self.path = path
         self.disk = disk
     }
 
-    /// Takes over a descriptor that is open already.
-    init(descriptor: Int32, path: String, disk: DiskCalls) {
-        self.descriptor = descriptor
+    /// The same open file under the name it has been given.
+    init(_ other: OpenFile, renamedTo path: String) {
+        handle = other.handle
+        disk = other.disk
         self.path = path
-        self.disk = disk
     }
-
-    deinit { Glibc.close(descriptor) }
 
     func write(_ bytes: UnsafeRawBufferPointer, at offset: UInt64) throws(FileFault) {
         guard let base = bytes.baseAddress else { return }
@@ -197,6 +203,14 @@ final class OpenFile: Sendable {
             guard fstat(descriptor, &status) == 0 else { throw FileFault("stat", path) }
             return UInt64(status.st_size)
         }
+    }
+}
+
+/// Whether all octets are zero; true for none. By memcmp, as whole segments are looked through at open.
+func isZero(_ bytes: [UInt8]) -> Bool {
+    bytes.withUnsafeBytes { run in
+        guard let base = run.baseAddress, let first = run.first else { return true }
+        return first == 0 && memcmp(base, base + 1, run.count - 1) == 0
     }
 }
 

@@ -1,7 +1,7 @@
 // Reads and checks single records of a segment.
 //
-// An erased record is told by a flag in its header, which the header's CRC covers. The two lie 57 bytes apart and may be
-// in different sectors, so a power cut can leave one of them changed. Either half counts as erased.
+// An erased record is told by a flag in its header, which the header's CRC covers. The two lie 57 bytes apart and may
+// be in different sectors, so a power cut can leave one of them changed. Either half counts as erased.
 import Digests
 import EventFormat
 import Glibc
@@ -29,7 +29,7 @@ struct RecordReader {
     }
 
     static func parse(_ bytes: [UInt8]) -> Found {
-        if bytes.allSatisfy({ $0 == 0 }) { return .nothing }
+        if isZero(bytes) { return .nothing }
         if let header = decode(bytes) { return .record(header) }
         guard bytes.count == SegmentFormat.recordHeaderOctets else { return .damage }
         var turned = bytes
@@ -87,7 +87,7 @@ struct RecordReader {
         let end = offset + UInt64(SegmentFormat.recordOctets(payload: count))
         while position < end {
             let bytes = try file.read(min(BodyLimits.runOctetsMax, Int(end - position)), at: position)
-            guard bytes.allSatisfy({ $0 == 0 }), !bytes.isEmpty else {
+            guard isZero(bytes), !bytes.isEmpty else {
                 return .damaged("erased, but its bytes are still there")
             }
             position += UInt64(bytes.count)

@@ -1,9 +1,9 @@
 // Keeps what lies behind a tail that cannot be trusted, in a directory of its own.
 //
-// The part of the tail's segment is copied to the same offsets of a file of the same name, behind a copy of the segment's
-// header, so that what was put aside is a segment like any other. Later segments are renamed. Only when all that is on
-// stable storage is anything cut off; a crash before leaves the segments as they were or a later one moved, and moving
-// goes on at the next try.
+// The part of the tail's segment is copied to the same offsets of a file of the same name, behind a copy of the
+// segment's header, so that what was put aside is a segment like any other. Later segments are renamed. Only when all
+// that is on stable storage is anything cut off; a crash before leaves the segments as they were or a later one moved,
+// and moving goes on at the next try.
 import EventFormat
 import Glibc
 
@@ -49,7 +49,7 @@ struct SegmentAside {
         while true {
             let run = try file.read(BodyLimits.runOctetsMax, at: position)
             if run.isEmpty { return false }
-            if run.contains(where: { $0 != 0 }) { return true }
+            if !isZero(run) { return true }
             position += UInt64(run.count)
         }
     }
@@ -80,7 +80,7 @@ struct SegmentAside {
             let run = try source.read(BodyLimits.runOctetsMax, at: position)
             if run.isEmpty { break }
             // Runs of zeros are left out and take no blocks.
-            if run.contains(where: { $0 != 0 }) { try file.write(run, at: position) }
+            if !isZero(run) { try file.write(run, at: position) }
             position += UInt64(run.count)
         }
         try file.flushAll()

@@ -43,8 +43,10 @@ struct SegmentDirectory: Sendable {
         return number
     }
 
+    /// Makes the directory, durably, unless it is there.
     func create() throws(FileFault) {
         guard mkdir(path, 0o700) == 0 || errno == EEXIST else { throw FileFault("mkdir", path) }
+        try OpenFile(path + "/..", flags: O_RDONLY | O_DIRECTORY, disk: disk).flushAll()
     }
 
     /// The numbers of all segments, ascending.
@@ -62,9 +64,10 @@ struct SegmentDirectory: Sendable {
                 guard errno == 0 else { throw FileFault("readdir", path) }
                 return names
             }
-            names.append(withUnsafeBytes(of: entry.pointee.d_name) { text in
-                String(decoding: text.prefix { $0 != 0 }, as: UTF8.self)
-            })
+            names.append(
+                withUnsafeBytes(of: entry.pointee.d_name) { text in
+                    String(decoding: text.prefix { $0 != 0 }, as: UTF8.self)
+                })
         }
     }
 
@@ -94,8 +97,8 @@ struct SegmentDirectory: Sendable {
         return file
     }
 
-    /// Gives the file at `path` the header and the name of `segment`, durably.
-    func adopt(_ file: OpenFile, as segment: UInt32) throws(FileFault) {
+    /// Gives the file the header and the name of `segment`, durably.
+    func adopt(_ file: OpenFile, as segment: UInt32) throws(FileFault) -> OpenFile {
         let header = SegmentFormat.FileHeader(storeUUID: storeUUID, shard: shard, segment: segment)
         try file.write(header.encode(), at: 0)
         try file.flushData()
@@ -103,6 +106,7 @@ struct SegmentDirectory: Sendable {
         guard access(target, F_OK) != 0 else { throw FileFault("rename to", target, code: EEXIST) }
         guard rename(file.path, target) == 0 else { throw FileFault("rename", file.path) }
         try flush()
+        return OpenFile(file, renamedTo: target)
     }
 
     /// Opens a segment and checks that it is the one of that number of this store.

@@ -58,17 +58,13 @@ final class SegmentBody: BodyHandle {
     func read(at offset: Int, count: Int, into bytes: inout [UInt8]) throws(StoreError) {
         guard offset >= 0, count > 0, offset < size else { return }
         let wanted = min(count, size - offset)
-        let before = bytes.count
-        bytes.append(contentsOf: repeatElement(0, count: wanted))
-        var got = 0
-        var fault: FileFault?
-        bytes.withUnsafeMutableBytes { room in
-            let target = UnsafeMutableRawBufferPointer(rebasing: room[before...])
-            do throws(FileFault) { got = try file.read(into: target, at: start + UInt64(offset)) } catch { fault = error }
+        let run: [UInt8]
+        do throws(FileFault) {
+            run = try file.read(wanted, at: start + UInt64(offset))
+        } catch {
+            throw error.storeError
         }
-        guard fault == nil, got == wanted else {
-            bytes.removeLast(wanted)
-            throw fault?.storeError ?? .damaged("\(file.path) ends within a body")
-        }
+        guard run.count == wanted else { throw .damaged("\(file.path) ends within a body") }
+        bytes.append(contentsOf: run)
     }
 }

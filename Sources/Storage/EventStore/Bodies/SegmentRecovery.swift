@@ -73,7 +73,8 @@ struct SegmentRecovery {
 
     /// The segments must reach the tail: behind it nothing counts, before it everything does.
     mutating func checkTail() throws(StoreError) {
-        guard tail.offset >= UInt64(SegmentFormat.headerOctets), tail.offset % UInt64(SegmentFormat.alignment) == 0 else {
+        guard tail.offset >= UInt64(SegmentFormat.headerOctets), tail.offset % UInt64(SegmentFormat.alignment) == 0
+        else {
             throw .damaged("\(file.path): no body can end at \(tail.offset)")
         }
         let length = try size(file)
@@ -87,7 +88,11 @@ struct SegmentRecovery {
     func numberBehindTail(_ next: UInt64) throws(StoreError) -> UInt64 {
         var above = next
         let numbers: [UInt32]
-        do throws(FileFault) { numbers = try segmentsBehindTail(includingItsOwn: true) } catch { throw error.storeError }
+        do throws(FileFault) {
+            numbers = try segmentsBehindTail(includingItsOwn: true)
+        } catch {
+            throw error.storeError
+        }
         for number in numbers {
             guard let segment = try? directory.open(number, flags: O_RDONLY) else { continue }
             let end = try size(segment)
@@ -162,7 +167,7 @@ extension OpenFile {
         while position < kept {
             let run = try read(min(BodyLimits.runOctetsMax, Int(kept - position)), at: position)
             guard !run.isEmpty else { return }
-            if run.contains(where: { $0 != 0 }) { try writeZeros(from: position, to: position + UInt64(run.count)) }
+            if !isZero(run) { try writeZeros(from: position, to: position + UInt64(run.count)) }
             position += UInt64(run.count)
         }
     }

@@ -88,20 +88,23 @@ struct SegmentScan {
             }
             let run = min(bytes.count, BodyLimits.runOctetsMax)
             guard run > 0 else { break }
-            sawBytes = sawBytes || bytes.contains { $0 != 0 }
+            sawBytes = sawBytes || !isZero(bytes)
             if let found = nextRecord(bytes, run: run, at: position, behind: offset, end: end) {
-                gaps.append(
-                    SegmentGap(from: BodyLocation(segment: number, offset: offset), end: found, reason: "no valid header"))
+                note(number, from: offset, to: found)
                 return found
             }
             position += UInt64(run)
         }
         // The unused end of a segment is zeros and no damage.
         if sawBytes {
-            gaps.append(
-                SegmentGap(from: BodyLocation(segment: number, offset: offset), end: end, reason: "no valid header"))
+            note(number, from: offset, to: end)
         }
         return end
+    }
+
+    private mutating func note(_ number: UInt32, from offset: UInt64, to end: UInt64) {
+        gaps.append(
+            SegmentGap(from: BodyLocation(segment: number, offset: offset), end: end, reason: "no valid header"))
     }
 
     private func nextRecord(

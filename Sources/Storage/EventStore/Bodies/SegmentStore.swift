@@ -38,6 +38,8 @@ package struct SegmentStatistics: Sendable {
     package var segments = 0
     /// Lengths of all segments, the unused end of the last one included.
     package var octets: UInt64 = 0
+    /// Kept open for readers; open bodies may keep others open.
+    package var segmentsOpen = 0
     /// Octets of records erased since the store was opened.
     package var octetsErased: UInt64 = 0
     package var bodiesStaged: UInt64 = 0
@@ -92,12 +94,14 @@ package final class SegmentStore: Sendable {
         let place = SegmentDirectory(path: directory, storeUUID: storeUUID, shard: shard, disk: disk)
         do throws(FileFault) {
             try place.create()
-            guard try place.segments().allSatisfy({ $0 == 1 }) else { throw FileFault("create", directory, code: EEXIST) }
+            guard try place.segments().allSatisfy({ $0 == 1 }) else {
+                throw FileFault("create", directory, code: EEXIST)
+            }
             try removeEmptyFirst(place)
             try Ballast(path: place.ballastPath, octets: options.ballastOctets, disk: disk).restore()
             let file = try place.allocate(
                 place.sparePath, octets: UInt64(options.segmentOctets), prezero: options.prezero)
-            try place.adopt(file, as: 1)
+            _ = try place.adopt(file, as: 1)
         } catch {
             throw error.code == EEXIST ? .unusable("\(directory) holds bodies already") : error.storeError
         }
@@ -109,9 +113,11 @@ package final class SegmentStore: Sendable {
         let start = UInt64(SegmentFormat.headerOctets)
         let first = try OpenFile(path, flags: O_RDONLY, disk: place.disk)
             .read(SegmentFormat.recordHeaderOctets, at: start)
-        guard first.allSatisfy({ $0 == 0 }) else { throw FileFault("create", path, code: EEXIST) }
+        guard isZero(first) else { throw FileFault("create", path, code: EEXIST) }
         try place.remove(path)
     }
+
+    deinit { close() }
 
     // MARK: Writing
 
@@ -159,7 +165,7 @@ package final class SegmentStore: Sendable {
     }
 
     /// The same as one value.
-    var location: BodyLocation { shown.withLock { $0.tail } }
+    package var location: BodyLocation { shown.withLock { $0.tail } }
 
     /// The number the next body gets.
     package var nextBlob: UInt64 { shown.withLock { $0.nextBlob } }
@@ -167,7 +173,11 @@ package final class SegmentStore: Sendable {
     /// A write or a flush has failed, or the store is closed: no body is taken any more.
     package var isStopped: Bool { shown.withLock { $0.isStopped } }
 
-    package var statistics: SegmentStatistics { shown.withLock { $0.statistics } }
+    package var statistics: SegmentStatistics {
+        var statistics = shown.withLock { $0.statistics }
+        statistics.segmentsOpen = files.count
+        return statistics
+    }
 
     /// Waits for the segment in preparation and ends writing. Open bodies can still be read.
     package func close() {

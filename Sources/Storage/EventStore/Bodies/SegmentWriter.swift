@@ -155,7 +155,7 @@ struct SegmentWriter {
         guard tail.segment < UInt32.max else { throw .unusable("segment numbers are used up") }
         let number = tail.segment + 1
         let octets = Self.segmentOctets(for: length, options)
-        let next: OpenFile
+        var next: OpenFile
         do throws(FileFault) {
             // A body that needs a segment of its own writes all of it at once: zeros under it would be for nothing.
             next =
@@ -167,7 +167,7 @@ struct SegmentWriter {
             throw poison(error)
         }
         do throws(FileFault) {
-            try directory.adopt(next, as: number)
+            next = try directory.adopt(next, as: number)
             // What is left of the old segment goes back to the file system.
             try file.truncate(to: tail.offset)
         } catch {
@@ -176,7 +176,7 @@ struct SegmentWriter {
         }
         counters.segmentsBegun += 1
         counters.segmentOctetsGrown += Int64(octets) - Int64(capacity - tail.offset)
-        file = try directory.open(number, flags: O_RDWR)
+        file = next
         tail = BodyLocation(segment: number, offset: UInt64(SegmentFormat.headerOctets))
         capacity = octets
         preparer.start()

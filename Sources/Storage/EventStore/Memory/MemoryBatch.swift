@@ -140,6 +140,7 @@ extension MemoryStore {
             case .crash:
                 contents.health = .closed
                 throw .failed("the process died")
+            case .forgotten: contents.afterRestart = contents.afterRestart ?? contents.image
             case nil: break
             }
             contents.image.take(batch, bodies: contents.staged)

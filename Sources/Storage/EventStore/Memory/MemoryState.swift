@@ -63,7 +63,10 @@ package final class MemoryState: StateEditor, @unchecked Sendable {
     }
 
     /// From now on this state only answers.
-    package func freeze() { isFrozen = true }
+    package func freeze() {
+        // Other threads may be reading a state that is frozen already.
+        if !isFrozen { isFrozen = true }
+    }
 
     /// Freezes this state and gives one that starts equal to it and can be changed.
     package func fork() -> MemoryState {

@@ -18,6 +18,8 @@ package enum CommitFault: Hashable, Sendable {
     case durable
     /// The process dies before the commit: the store answers nothing any more.
     case crash
+    /// The disk lies: the commit is acknowledged, and the next opening finds neither it nor what came after.
+    case forgotten
 }
 
 /// What is on the stable storage of a store that has none.

@@ -70,7 +70,8 @@ extension POP3Session {
 
     /// Sends as much as the client takes now.
     func sendOn() {
-        while let transfer, !transfer.isReading, !machine.isClosed, connection.hasRoomForOutput {
+        // Asking for room may write, and a write may come back here: the transfer is looked at after it.
+        while connection.hasRoomForOutput, let transfer, !transfer.isReading, !machine.isClosed {
             switch transfer.source {
             case .listing(let listing): sendPart(of: listing)
             case .body(let body): sendPart(of: body)

@@ -1,0 +1,56 @@
+import MailCore
+import MailTypes
+
+package struct AccountShow: AdministrationCommand {
+    package static let words = "account show"
+
+    package var address: String
+
+    package init(address: String) { self.address = address }
+
+    package func run(in session: AdministrationSession) throws -> AdministrationResult? {
+        let account = try session.account(address).id
+        let found = try session.engine.read { state -> (AccountSummary, [CredentialRow], mailboxes: Int) in
+            guard let head = try state.head(account) else { throw Refusal.noSuchAccount }
+            var mailboxes = 0
+            try state.mailboxes(account) { _, _ in
+                mailboxes += 1
+                return true
+            }
+            return (try AccountSummary(account, head, state), try state.credentials(account), mailboxes)
+        }
+        let (summary, credentials, mailboxes) = found
+        guard case .object(var value) = summary.value else { return nil }
+        value["mailboxes"] = .count(mailboxes)
+        value["credentials"] = .array(credentials.map(Self.value))
+        let quota = summary.head.quota
+        let lines = [
+            "address      \(summary.address)",
+            "status       \(summary.status)",
+            "aliases      \(summary.aliases.isEmpty ? "none" : summary.aliases.joined(separator: ", "))",
+            "mailboxes    \(mailboxes)",
+            "mail         \(summary.head.used.messages) messages, \(summary.head.used.bytes) octets",
+            "quota        \(Self.limit(quota.messages, "messages")), \(Self.limit(quota.bytes, "octets"))",
+            "undelete     \(summary.head.retention.undeleteDays) days",
+            "modseq       \(summary.head.aseq.rawValue)",
+            "credentials  \(credentials.isEmpty ? "none" : credentials.map(Self.text).joined(separator: ", "))",
+        ]
+        return AdministrationResult(lines.joined(separator: "\n"), .object(value), isAnswer: true)
+    }
+
+    private static func limit(_ value: UInt64, _ unit: String) -> String {
+        value == 0 ? "no limit of \(unit)" : "\(value) \(unit)"
+    }
+
+    // The verifier is a secret: whoever has it can try passwords at leisure.
+    private static func text(_ row: CredentialRow) -> String {
+        row.label + (row.expires.map { " (until \($0.text))" } ?? "")
+    }
+
+    private static func value(_ row: CredentialRow) -> JSONValue {
+        [
+            "label": .string(row.label), "scheme": .string("\(row.scheme)"),
+            "expires": .text(row.expires.map(\.text)),
+        ]
+    }
+}

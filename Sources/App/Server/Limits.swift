@@ -1,0 +1,29 @@
+import Authentication
+
+/// Limits of administration and configuration. Each is the largest value that is still accepted.
+package enum ServerLimits {
+    /// Octets of a configuration file.
+    package static let configurationOctetsMax = 1 << 20
+    /// Octets of one request on the administration socket.
+    package static let requestOctetsMax = 4 << 20
+    /// Octets of one line of an answer; a record of the log is at most 60 KiB.
+    package static let answerOctetsMax = 1 << 20
+    /// Administration connections served at a time.
+    package static let administrationConnectionsMax = 16
+    /// Seconds an administration connection may take to send its request, or to take a line of the answer.
+    package static let administrationPatienceSeconds = 30
+    /// Octets of a password, as logins take them.
+    package static let passwordOctetsMax = AuthenticationLimits.passwordOctetsMax
+    /// Accounts in one request.
+    package static let accountsPerRequestMax = 100
+    /// Events looked at in one snapshot.
+    package static let eventsPerSnapshotMax = 2000
+    /// Messages of an import in one command.
+    package static let importMessagesPerCommandMax = 100
+    /// Octets of bodies of an import in one command.
+    package static let importOctetsPerCommandMax = 8 << 20
+    /// Errors an import lists one by one.
+    package static let importErrorsListedMax = 100
+    /// Messages dropped by one round of the retention collector.
+    package static let collectedPerRoundMax = 1000
+}

@@ -1,0 +1,113 @@
+// The one process that owns a store: engine, projections, gateways and administration, started and stopped in order.
+//
+// Start: lock and open the store, engine, projections, administration socket, then the listeners, which are last
+// because what they accept must be served. Stop is the reverse: listeners drain, then administration ends, projections
+// keep their checkpoint, and the engine finishes what was queued.
+import EventStore
+import Gateways
+import Glibc
+import Logging
+import MailCore
+import MailEngine
+import MailTypes
+import Projections
+import Synchronization
+
+package final class Node: AdministrationBackend {
+    package let engine: MailEngine
+    package let store: LMDBStore
+    package let directory: String
+    package let projector: MaildirProjector?
+    package var configuration: NodeConfiguration { current.withLock { $0 } }
+    package var serves: Bool { true }
+
+    private let current: Mutex<NodeConfiguration>
+    private let log: Logger
+    private let gateways: Gateways
+    private let retention: RetentionCollector
+    private let administration = Mutex<AdministrationSocket?>(nil)
+
+    /// Opens the store; nothing listens yet.
+    package init(store directory: String, configuration: NodeConfiguration, log: Logger) throws {
+        self.directory = directory
+        self.log = log
+        current = Mutex(configuration)
+        store = try LMDBStore(directory)
+        engine = MailEngine(store: store, options: configuration.engineOptions(store: directory), clock: { .now })
+        retention = RetentionCollector(engine, log: log)
+        let domain = try configuration.domain ?? engine.read { try $0.defaultDomain() }
+        let options = configuration.gatewayOptions(storeDomain: domain)
+        let projector = configuration.maildirOptions(store: directory).map { [engine] options in
+            MaildirProjector(engine: engine, options: options) { log.warning("maildir", metadata: ["report": "\($0)"]) }
+        }
+        self.projector = projector
+        gateways = Gateways(
+            engine: engine, options: options, logger: log, extraMetrics: { projector?.status.metrics ?? "" })
+    }
+
+    /// Opens administration and the listeners.
+    /// - Returns: the line that says so: `ready`, then every address.
+    package func start() async throws -> String {
+        let socket = try AdministrationSocket(self, directory: directory)
+        administration.withLock { $0 = socket }
+        let configuration = configuration
+        let bound = try await gateways.start(configuration.listenerList)
+        retention.start()
+        return "ready" + bound.map { " \($0.0.rawValue)=\($0.1)" }.joined()
+    }
+
+    /// Ends sessions and closes the store. Everything acknowledged is on stable storage already.
+    package func stop() async {
+        log.info("stopping")
+        await gateways.drain(deadline: .seconds(configuration.limits.drainSecondsMax))
+        administration.withLock { $0 }?.close()
+        retention.stop()
+        projector?.close()
+        engine.close()
+        log.info("stopped")
+    }
+
+    /// Takes what a running node can take of a new configuration, and says what it cannot.
+    package func reload(_ sources: ConfigurationSources) {
+        let (new, _, mistakes) = sources.load()
+        guard mistakes.isEmpty else {
+            for mistake in mistakes { log.error("configuration not reloaded", metadata: ["mistake": "\(mistake)"]) }
+            return
+        }
+        let reload = ConfigurationReload(from: configuration, to: new)
+        current.withLock { $0 = reload.configuration }
+        LineLogHandler.setLevel(reload.configuration.log.level)
+        log.notice("configuration reloaded", metadata: ["taken": "\(reload.taken.joined(separator: ", "))"])
+        if !reload.waiting.isEmpty {
+            log.warning(
+                "these keys have new values that wait for a restart",
+                metadata: ["keys": "\(reload.waiting.joined(separator: ", "))"])
+        }
+    }
+}
+
+extension NodeConfiguration {
+    /// The gateways' options, with those of this site.
+    func gatewayOptions(storeDomain: String?) -> GatewayOptions {
+        let host = hostName ?? Self.systemHostName
+        var options = GatewayOptions(hostName: host, defaultDomain: storeDomain ?? host)
+        let ours = Set(domains + [storeDomain].compactMap { $0 })
+        options.isLocalDomain = { ours.contains($0) }
+        options.messageOctetsMax = limits.messageOctetsMax
+        options.recipientsMax = limits.recipientsMax
+        options.connectionsMax = limits.connectionsMax
+        options.connectionsPerAddressMax = limits.connectionsPerAddressMax
+        options.smtpCommandSilenceMax = .seconds(Int64(limits.smtpSilenceSecondsMax))
+        options.pop3SilenceMax = .seconds(Int64(limits.pop3SilenceSecondsMax))
+        return options
+    }
+
+    /// The system's name, or `localhost` where it has none that can stand in a greeting.
+    private static var systemHostName: String {
+        var bytes = [CChar](repeating: 0, count: 256)
+        guard gethostname(&bytes, bytes.count - 1) == 0 else { return "localhost" }
+        let name = String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)
+        let isName = !name.isEmpty && name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F }
+        return isName ? name.lowercased() : "localhost"
+    }
+}

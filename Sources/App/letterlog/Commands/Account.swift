@@ -1,0 +1,15 @@
+import ArgumentParser
+
+struct Account: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        abstract: "Manage accounts.",
+        subcommands: [
+            Add.self, ImportAccounts.self, List.self, Show.self, Passwd.self, Alias.self, SetQuota.self, Disable.self,
+            Enable.self, Remove.self,
+        ])
+
+    func run() throws {
+        throw ValidationError(
+            "account needs one of add, import, list, show, passwd, alias, quota, disable, enable, remove")
+    }
+}

@@ -1,0 +1,388 @@
+// One account's part of the tree: its directory, its folders, and the files that are one for all folders.
+//
+// A folder says itself whose it is: the GUID in its list holds account and mailbox. So a rename or deletion is done by
+// comparing what lies there with what the state wants, and no table of folders can go out of step with them.
+import MailCore
+import MailTypes
+
+/// What is remembered of an account between slices.
+final class AccountMemory {
+    /// Of the account's directory.
+    let path: String
+    /// Folders of ours as they are now, by mailbox; empty for INBOX.
+    var folders: [MailboxID: String]
+    var boxes: [MailboxID: FolderMemory] = [:]
+    var usedAt: UInt64 = 0
+
+    init(path: String, folders: [MailboxID: String]) {
+        self.path = path
+        self.folders = folders
+    }
+
+    /// - Parameter folder: as in `folders`.
+    func path(of folder: String) -> String { folder.isEmpty ? path : path + "/" + folder }
+}
+
+/// What the tree needs to know of an account, from one snapshot.
+struct AccountPlan {
+    var status: AccountStatus
+    /// The projection is switched off for it.
+    var isOff: Bool
+    /// Name of its directory; nil without a primary address, as the queue's.
+    var directory: String?
+    var quota: Quota
+    var used: Quota
+    /// By number, as far as they have letters.
+    var keywords: [Keyword?]
+}
+
+/// A mailbox that should have a folder.
+struct WantedFolder {
+    var name: String
+    var row: MailboxRow
+}
+
+extension MaildirProjection {
+    func project(_ account: AccountID, _ work: AccountWork, isReplay: Bool) throws {
+        guard let plan = try plan(account), !plan.isOff else { return }
+        if plan.status == .removed { return try removeAccount(account) }
+        guard let directory = plan.directory else { return }
+        let memory = try remembered(account, directory)
+        var work = work
+        // A mailbox without a folder: the first look at an account, or somebody removed it.
+        let isComplete = work.boxes.keys.allSatisfy { memory.folders[$0] != nil } && !memory.folders.isEmpty
+        if work.layout || work.everything || !isComplete { try layOut(account, memory, plan, &work) }
+        if work.everything {
+            for mailbox in memory.folders.keys { work.boxes[mailbox, default: MailboxWork()].everything = true }
+            try raiseHorizon()
+        }
+        if work.keywords || work.everything {
+            for folder in memory.folders.values { try writeKeywords(memory.path(of: folder), plan) }
+        }
+        for mailbox in work.boxes.keys.sorted() {
+            guard let box = work.boxes[mailbox] else { continue }
+            try project(account, mailbox, box, memory, plan, isReplay: isReplay)
+        }
+        if work.subscriptions || work.layout || work.everything { try writeSubscriptions(account, memory) }
+        try replaceSmall(
+            memory.path, QuotaFile.fileName, with: QuotaFile.text(quota: plan.quota, used: plan.used))
+    }
+
+    func plan(_ account: AccountID) throws -> AccountPlan? {
+        try engine.read { state in
+            guard let head = try state.head(account) else { return nil }
+            let primary = try state.addresses(account).first { $0.kind == .primary }
+            var keywords: [Keyword?] = []
+            for id in 0..<UInt16(min(Int(head.nextKeyword), MaildirLimits.keywordLettersMax)) {
+                keywords.append(try state.keyword(account, KeywordID(id)))
+            }
+            return AccountPlan(
+                status: head.status, isOff: try state.setting(account, Self.settingKey) == "off",
+                directory: primary.map { MaildirDirectoryName.account($0.address, account) }, quota: head.quota,
+                used: head.used, keywords: keywords)
+        }
+    }
+
+    /// The folders that should be there.
+    func wantedFolders(_ account: AccountID) throws -> [MailboxID: WantedFolder] {
+        var rows: [MailboxID: MailboxRow] = [:]
+        try engine.read { state in
+            try state.mailboxes(account) { id, row in
+                rows[id] = row
+                return true
+            }
+        }
+        var wanted: [MailboxID: WantedFolder] = [:]
+        for (id, row) in rows {
+            guard let name = Self.name(of: id, rows) else { continue }
+            wanted[id] = WantedFolder(name: MaildirDirectoryName.folder(name, id), row: row)
+        }
+        return wanted
+    }
+
+    private static func name(of mailbox: MailboxID, _ rows: [MailboxID: MailboxRow]) -> MailboxName? {
+        var components: [String] = []
+        var current = mailbox
+        while current != .root {
+            guard components.count < MailboxName.depthMax, let row = rows[current] else { return nil }
+            components.append(row.leaf)
+            current = row.parent
+        }
+        return MailboxName(components: components.reversed())
+    }
+
+    // MARK: The directory
+
+    private func link(_ account: AccountID) -> String { "\(stateDirectory)/accounts/\(account.rawValue)" }
+
+    /// What is known of the account, from memory or from a look at its directory.
+    private func remembered(_ account: AccountID, _ directory: String) throws -> AccountMemory {
+        tick += 1
+        if let memory = accounts[account] {
+            memory.usedAt = tick
+            return memory
+        }
+        try claim(account, directory)
+        let path = options.root + "/" + directory
+        let found = try foldersOfOurs(account, path)
+        for name in found.unfinished { try discard(path + "/" + name) }
+        let memory = AccountMemory(path: path, folders: found.folders)
+        memory.usedAt = tick
+        accounts[account] = memory
+        return memory
+    }
+
+    /// A symbolic link from the account's number to its directory, so that the directory is still found when the
+    /// address is gone.
+    private func claim(_ account: AccountID, _ directory: String) throws {
+        let target = "../../" + directory
+        let claimed = try disk.linkTarget(link(account))
+        if claimed == target { return }
+        if let claimed, let old = claimed.split(separator: "/").last {
+            try disk.rename("\(options.root)/\(old)", to: "\(options.root)/\(directory)", .folderMoved)
+            try disk.remove(link(account))
+        }
+        try disk.makeLink(link(account), to: target)
+        try disk.passed(.accountClaimed)
+    }
+
+    /// Folders of ours below an account's directory, and parked ones that never got their list, which hold nothing.
+    /// - Throws: `ForeignMaildir` when the directory is another program's, or another account's.
+    func foldersOfOurs(
+        _ account: AccountID, _ path: String
+    ) throws -> (folders: [MailboxID: String], unfinished: [String]) {
+        var folders: [MailboxID: String] = [:]
+        var unfinished: [String] = []
+        if let header = try listHeader(path) {
+            guard let owner = header.owner, owner.account == account else { throw ForeignMaildir(path: path) }
+            folders[owner.mailbox] = ""
+        }
+        try disk.list(path) { name in
+            guard name.hasPrefix(".") else { return true }
+            let owner = try listHeader(path + "/" + name)?.owner
+            if let owner, owner.account == account, folders[owner.mailbox] == nil {
+                folders[owner.mailbox] = name
+            } else if MaildirDirectoryName.parkedMailbox(name) != nil {
+                unfinished.append(name)
+            }
+            return true
+        }
+        return (folders, unfinished)
+    }
+
+    /// The header of a folder's list; nil when there is none, or none that can be read.
+    func listHeader(_ folder: String) throws -> UIDList.Header? {
+        let path = folder + "/" + UIDList.fileName
+        guard let bytes = try disk.read(path, limit: MaildirLimits.listHeaderOctetsMax), !bytes.isEmpty else {
+            return nil
+        }
+        guard let header = UIDList.Header(parsing: bytes.prefix { $0 != 10 }) else { throw ForeignMaildir(path: folder) }
+        return header
+    }
+
+    // MARK: Folders
+
+    /// Makes the folders those that the state wants; adds to `work` what has to be filled anew.
+    private func layOut(
+        _ account: AccountID, _ memory: AccountMemory, _ plan: AccountPlan, _ work: inout AccountWork
+    ) throws {
+        let wanted = try wantedFolders(account)
+        for (mailbox, folder) in memory.folders.sorted(by: { $0.key < $1.key }) where wanted[mailbox] == nil {
+            try removeFolder(memory.path(of: folder))
+            memory.folders[mailbox] = nil
+            memory.boxes[mailbox] = nil
+        }
+        try moveFolders(memory, wanted)
+        for (mailbox, folder) in wanted.sorted(by: { $0.key < $1.key }) where memory.folders[mailbox] == nil {
+            try makeFolder(account, mailbox, folder.name, memory, plan)
+            // A folder older than this slice was lost; its messages are in no event to come.
+            if folder.row.created < work.first, folder.row.exists > 0 {
+                work.boxes[mailbox, default: MailboxWork()].everything = true
+                try raiseHorizon()
+            }
+        }
+    }
+
+    /// Brings every folder to its wanted name. A name that another folder of ours still has is waited for; a circle is
+    /// broken by parking one of them.
+    private func moveFolders(_ memory: AccountMemory, _ wanted: [MailboxID: WantedFolder]) throws {
+        var waiting = memory.folders.filter { wanted[$0.key]?.name != $0.value }.keys.sorted()
+        while !waiting.isEmpty {
+            var next: [MailboxID] = []
+            for mailbox in waiting {
+                guard let name = wanted[mailbox]?.name else { continue }
+                if memory.folders.contains(where: { $0.value == name && $0.key != mailbox }) {
+                    next.append(mailbox)
+                } else {
+                    try moveFolder(mailbox, to: name, memory)
+                }
+            }
+            if next.count == waiting.count, let first = next.first {
+                let parked = MaildirDirectoryName.parked(first)
+                try disk.rename(
+                    memory.path(of: memory.folders[first] ?? parked), to: memory.path(of: parked), .folderParked)
+                memory.folders[first] = parked
+            }
+            waiting = next
+        }
+    }
+
+    private func moveFolder(_ mailbox: MailboxID, to name: String, _ memory: AccountMemory) throws {
+        let old = memory.path(of: memory.folders[mailbox] ?? name)
+        do {
+            try disk.rename(old, to: memory.path(of: name), .folderMoved)
+            memory.folders[mailbox] = name
+        } catch let failure as MaildirFailure where failure.code == Errno.notEmpty || failure.code == Errno.exists {
+            // Something that is not ours has the name: the folder is made anew beside it and the old one removed.
+            if try listHeader(memory.path(of: name)) != nil { throw ForeignMaildir(path: memory.path(of: name)) }
+            try removeFolder(old)
+            memory.folders[mailbox] = nil
+            memory.boxes[mailbox] = nil
+        }
+    }
+
+    /// Makes a folder under its parked name and gives it its own when it has its list: until then nothing else tells
+    /// whose it is.
+    private func makeFolder(
+        _ account: AccountID, _ mailbox: MailboxID, _ name: String, _ memory: AccountMemory, _ plan: AccountPlan
+    ) throws {
+        memory.boxes[mailbox] = FolderMemory()
+        let path = memory.path(of: name)
+        if name.isEmpty {
+            // The account's own directory is claimed by the link.
+            try fillFolder(account, mailbox, name, memory, plan)
+        } else if try listHeader(path) != nil {
+            throw ForeignMaildir(path: path)
+        } else {
+            let parked = MaildirDirectoryName.parked(mailbox)
+            try fillFolder(account, mailbox, parked, memory, plan)
+            do {
+                try disk.rename(memory.path(of: parked), to: path, .folderMoved)
+            } catch let failure as MaildirFailure where failure.code == Errno.notEmpty || failure.code == Errno.exists {
+                // A directory of somebody else's has the name: what we need is put beside what is in it.
+                try discard(memory.path(of: parked))
+                try fillFolder(account, mailbox, name, memory, plan)
+            }
+        }
+        memory.folders[mailbox] = name
+        try disk.passed(.folderCreated)
+    }
+
+    private func fillFolder(
+        _ account: AccountID, _ mailbox: MailboxID, _ name: String, _ memory: AccountMemory, _ plan: AccountPlan
+    ) throws {
+        let path = memory.path(of: name)
+        try disk.makeDirectory(path)
+        try makeParts(path, isInbox: name.isEmpty)
+        try writeKeywords(path, plan)
+        memory.folders[mailbox] = name
+        try writeList(account, mailbox, memory)
+    }
+
+    /// The directories and the marker that every folder has.
+    func makeParts(_ path: String, isInbox: Bool) throws {
+        for part in ["tmp", "new", "cur"] { try disk.makeDirectory(path + "/" + part) }
+        if !isInbox { try replaceSmall(path, FolderFile.marker, with: "") }
+    }
+
+    /// Removes a parked folder that holds no message.
+    private func discard(_ path: String) throws {
+        try disk.remove(path + "/" + UIDList.fileName)
+        if try empty(path) { try disk.removeDirectory(path) }
+    }
+
+    /// Removes what is ours in a folder, and the folder when nothing else is in it.
+    private func removeFolder(_ path: String) throws {
+        guard try empty(path) else { return }
+        // From here on only the list says whose the folder was; under a parked name it is known without.
+        let owner = try listHeader(path)?.owner?.mailbox
+        var place = path
+        if let owner, let slash = path.lastIndex(of: "/") {
+            place = path[...slash] + MaildirDirectoryName.parked(owner)
+            if place != path { try disk.rename(path, to: place, .folderEmptied) }
+        }
+        try disk.remove(place + "/" + UIDList.fileName)
+        try disk.removeDirectory(place)
+        try disk.passed(.folderRemoved)
+    }
+
+    /// Removes all that is ours but the list.
+    /// - Returns: whether nothing else is left; otherwise the list is removed too and the folder is no longer ours.
+    private func empty(_ path: String) throws -> Bool {
+        var isEmpty = true
+        for part in ["cur", "new", "tmp"] {
+            let directory = path + "/" + part
+            try disk.list(directory) { name in
+                if FolderFile.isOurs(name) { try disk.removeMessage(directory + "/" + name) }
+                return true
+            }
+            if try !disk.removeDirectory(directory) { isEmpty = false }
+        }
+        for name in [KeywordList.fileName, FolderFile.marker] { try disk.remove(path + "/" + name) }
+        try disk.list(path) { name in
+            if name != UIDList.fileName { isEmpty = false }
+            return isEmpty
+        }
+        if !isEmpty {
+            try disk.remove(path + "/" + UIDList.fileName)
+            report("\(path): its mailbox is gone; files that are not ours were left")
+        }
+        return isEmpty
+    }
+
+    private func removeAccount(_ account: AccountID) throws {
+        accounts[account] = nil
+        guard let target = try disk.linkTarget(link(account)), let name = target.split(separator: "/").last else { return }
+        let path = "\(options.root)/\(name)"
+        let (folders, unfinished) = try foldersOfOurs(account, path)
+        for name in unfinished { try discard(path + "/" + name) }
+        for (_, folder) in folders.sorted(by: { $0.key < $1.key }) where !folder.isEmpty {
+            try removeFolder(path + "/" + folder)
+        }
+        if disk.isDirectory(path) {
+            for name in [SubscriptionList.fileName, QuotaFile.fileName] { try disk.remove(path + "/" + name) }
+            if try empty(path) {
+                try disk.remove(path + "/" + UIDList.fileName)
+                try disk.removeDirectory(path)
+            }
+        }
+        try disk.remove(link(account))
+        try disk.passed(.folderRemoved)
+    }
+
+    // MARK: Small files
+
+    private func writeKeywords(_ path: String, _ plan: AccountPlan) throws {
+        try replaceSmall(path, KeywordList.fileName, with: KeywordList.text(plan.keywords))
+    }
+
+    private func writeSubscriptions(_ account: AccountID, _ memory: AccountMemory) throws {
+        let names = try engine.read { try $0.subscriptions(account) }
+        try replaceSmall(memory.path, SubscriptionList.fileName, with: SubscriptionList.text(names))
+    }
+
+    private func replaceSmall(_ folder: String, _ name: String, with text: String?) throws {
+        try disk.replace("\(folder)/\(name)", through: FolderFile.temporary(folder, name), with: text)
+    }
+
+    // MARK: Memory
+
+    /// Keeps what is remembered within its limits.
+    func forgetOldest() {
+        var entries = 0
+        var boxes = 0
+        for memory in accounts.values {
+            boxes += memory.boxes.count
+            for box in memory.boxes.values { entries += box.index?.count ?? 0 }
+        }
+        while accounts.count > 1,
+            entries > MaildirLimits.indexEntriesMax || boxes > MaildirLimits.mailboxesRememberedMax
+                || accounts.count > MaildirLimits.accountsRememberedMax,
+            let oldest = accounts.min(by: { $0.value.usedAt < $1.value.usedAt })
+        {
+            boxes -= oldest.value.boxes.count
+            entries -= oldest.value.boxes.values.reduce(0) { $0 + ($1.index?.count ?? 0) }
+            accounts[oldest.key] = nil
+        }
+    }
+}

@@ -1,0 +1,389 @@
+// One folder's message files.
+//
+// A file lies in `new/` while its message is recent and has no flag: a name in `new/` carries no letters (Maildir keeps
+// the info part for `cur/`), so a message that is unseen and flagged lies in `cur/`.
+import EventStore
+import Glibc
+import MailCore
+import MailTypes
+
+/// Error numbers by name, for patterns.
+enum Errno {
+    static let notEmpty = ENOTEMPTY
+    static let exists = EEXIST
+}
+
+/// Names inside a folder.
+enum FolderFile {
+    /// Tells Maildir++ that the directory is a folder and not an account.
+    static let marker = "maildirfolder"
+
+    /// Where a file is written before it gets its name.
+    static func temporary(_ folder: String, _ name: String) -> String { "\(folder)/tmp/letterlog.\(name)" }
+
+    /// Whether a name in `cur/`, `new/` or `tmp/` is one that the projection gives.
+    static func isOurs(_ name: String) -> Bool {
+        if MaildirFile(parsing: name.utf8) != nil { return true }
+        return [UIDList.fileName, KeywordList.fileName, SubscriptionList.fileName, QuotaFile.fileName, marker]
+            .contains { name == "letterlog." + $0 }
+    }
+}
+
+/// What is remembered of a folder between slices.
+final class FolderMemory {
+    /// Nil until something that was there before has to be found.
+    var index: FolderIndex?
+    /// Every UID below it has a line in the list; nil when the list has not been looked at.
+    var listed: UInt32?
+    /// Lines of the list, and how many of them name messages that are gone; nil when not counted.
+    var lines: (all: Int, stale: Int)?
+    /// What an interrupted run may have left has been put right.
+    var isHealed = false
+}
+
+/// A message as the projection looks at it.
+struct MessageState {
+    var uid: UID
+    /// Nil when the message is gone.
+    var file: WantedFile?
+    /// The name of a file that is no longer wanted, when the state still knows it.
+    var gone: MaildirName?
+}
+
+/// What a message's file should be.
+struct WantedFile {
+    var name: MaildirName
+    var entry: FolderEntry
+    var blob: BlobNumber
+
+    /// Below the folder.
+    var path: String { entry.path(name) }
+}
+
+extension FolderEntry {
+    /// Where a file lies below its folder.
+    func path(_ name: MaildirName) -> String { isNew ? "new/" + name.base : "cur/" + name.text(letters) }
+}
+
+/// A folder at work: whose it is and where.
+struct FolderPlace {
+    var account: AccountID
+    var mailbox: MailboxID
+    var path: String
+    var memory: FolderMemory
+}
+
+extension MaildirProjection {
+    /// Brings one mailbox's files to what the state says, where `work` points.
+    func project(
+        _ account: AccountID, _ mailbox: MailboxID, _ work: MailboxWork, _ memory: AccountMemory, _ plan: AccountPlan,
+        isReplay: Bool
+    ) throws {
+        guard let row = try engine.read({ try $0.mailbox(account, mailbox) }), let folder = memory.folders[mailbox] else {
+            // Deleted since; the folder went, or goes with the event that says so.
+            return
+        }
+        let box = memory.boxes[mailbox] ?? FolderMemory()
+        memory.boxes[mailbox] = box
+        let place = FolderPlace(account: account, mailbox: mailbox, path: memory.path(of: folder), memory: box)
+        if work.everything { return try converge(place, row.uidValidity, memory) }
+        if isReplay, !box.isHealed { try sweep(place) }
+        var known = work.touched
+        if isReplay { known.formUnion(work.arrived) } else { known.subtract(work.arrived) }
+        if !isReplay { try writeNew(work.arrived, place) }
+        let gone = try settle(known, place, row.uidValidity)
+        if work.recent { try releaseRecent(place, row.uidValidity) }
+        if isReplay, !box.isHealed {
+            try writeList(account, mailbox, memory)
+            box.isHealed = true
+        } else {
+            try updateList(place, arrived: work.arrived, gone: gone, memory)
+        }
+    }
+
+    /// Files of messages that the tree cannot have yet.
+    private func writeNew(_ uids: UIDSet, _ place: FolderPlace) throws {
+        for piece in uids.chunks(of: MaildirLimits.rowsPerSnapshotMax) {
+            for message in try messages(piece, place) {
+                guard let file = message.file else { continue }
+                try write(file, place)
+            }
+        }
+    }
+
+    /// Files of messages that the tree may have in some form.
+    /// - Returns: the UIDs of those that are gone.
+    private func settle(_ uids: UIDSet, _ place: FolderPlace, _ validity: UIDValidity) throws -> UIDSet {
+        var gone = UIDSet()
+        guard !uids.isEmpty else { return gone }
+        try loadIndex(place, validity)
+        var unknown = UIDSet()
+        for piece in uids.chunks(of: MaildirLimits.rowsPerSnapshotMax) {
+            for message in try messages(piece, place) {
+                if let file = message.file {
+                    try settle(file, message.uid, place, validity)
+                } else {
+                    gone.insertAtEnd(message.uid)
+                    guard let entry = place.memory.index?[message.uid] else { continue }
+                    guard let name = message.gone else {
+                        unknown.insertAtEnd(message.uid)
+                        continue
+                    }
+                    try disk.removeMessage("\(place.path)/\(entry.path(name))")
+                }
+            }
+        }
+        if !unknown.isEmpty { try removeByNumber(unknown, place, validity) }
+        place.memory.index?.remove(gone)
+        return gone
+    }
+
+    private func settle(
+        _ file: WantedFile, _ uid: UID, _ place: FolderPlace, _ validity: UIDValidity
+    ) throws {
+        for isSecondLook in [false, true] {
+            guard let entry = place.memory.index?[uid] else { break }
+            if entry == file.entry { return }
+            let old = "\(place.path)/\(entry.path(file.name))"
+            if try disk.rename(old, to: "\(place.path)/\(file.path)", .fileRenamed) {
+                place.memory.index?[uid] = file.entry
+                return
+            }
+            // Another program renamed or removed it: look once more.
+            if isSecondLook { break }
+            place.memory.index = nil
+            try loadIndex(place, validity)
+        }
+        try write(file, place)
+    }
+
+    /// Files whose rows were collected before the projection came by: found by their numbers.
+    private func removeByNumber(_ uids: UIDSet, _ place: FolderPlace, _ validity: UIDValidity) throws {
+        for part in ["new", "cur"] {
+            let directory = "\(place.path)/\(part)"
+            try disk.list(directory) { name in
+                if let file = MaildirFile(parsing: name.utf8), file.name.validity == validity, uids.contains(file.name.uid) {
+                    try disk.removeMessage("\(directory)/\(name)")
+                }
+                return true
+            }
+        }
+    }
+
+    /// Moves what is no longer recent from `new/` to `cur/`. Reads `new/` alone, which holds recent mail only.
+    private func releaseRecent(_ place: FolderPlace, _ validity: UIDValidity) throws {
+        var found: [UID] = []
+        try disk.list(place.path + "/new") { name in
+            if let file = MaildirFile(parsing: name.utf8), file.name.validity == validity { found.append(file.name.uid) }
+            return true
+        }
+        for piece in UIDSet(found).chunks(of: MaildirLimits.rowsPerSnapshotMax) {
+            for message in try messages(piece, place) {
+                guard let file = message.file, !file.entry.isNew else { continue }
+                let old = "\(place.path)/new/\(file.name.base)"
+                if try disk.rename(old, to: "\(place.path)/\(file.path)", .fileRenamed) {
+                    place.memory.index?[message.uid] = file.entry
+                }
+            }
+        }
+    }
+
+    // MARK: State
+
+    /// The messages of `uids` as one snapshot has them.
+    func messages(_ uids: UIDSet, _ place: FolderPlace) throws -> [MessageState] {
+        try engine.read { state in
+            guard let box = try state.mailbox(place.account, place.mailbox) else { return [] }
+            let forwarded = try state.forwardedKeyword(place.account)
+            var result: [MessageState] = []
+            for uid in uids {
+                if let row = try state.message(place.account, place.mailbox, uid) {
+                    let file = try wanted(row, uid, box, forwarded, state, place.account, place.mailbox)
+                    result.append(MessageState(uid: uid, file: file))
+                } else {
+                    let gone = try state.expunged(place.account, place.mailbox, uid).map {
+                        MaildirName($0.row, uid, box.uidValidity, host: options.host)
+                    }
+                    result.append(MessageState(uid: uid, gone: gone))
+                }
+            }
+            return result
+        }
+    }
+
+    func wanted(
+        _ row: MessageRow, _ uid: UID, _ box: MailboxRow, _ forwarded: KeywordID?, _ state: any ShardReader,
+        _ account: AccountID, _ mailbox: MailboxID
+    ) throws -> WantedFile {
+        var isForwarded = false
+        if let forwarded {
+            isForwarded = forwarded.isSpilled
+                ? try state.keywords(account, mailbox, uid, row).contains(forwarded)
+                : row.keywordBits >> UInt64(forwarded.rawValue) & 1 == 1
+        }
+        let letters = MaildirLetters(row.flags, keywords: row.keywordBits, forwarded: isForwarded)
+        let isNew = letters.bits == 0 && uid.rawValue >= box.recentFloor
+        return WantedFile(
+            name: MaildirName(row, uid, box.uidValidity, host: options.host),
+            entry: FolderEntry(isNew: isNew, letters: letters), blob: row.blob)
+    }
+
+    // MARK: Files
+
+    /// Writes a message's file to `tmp/` and gives it its name.
+    private func write(_ file: WantedFile, _ place: FolderPlace) throws {
+        let temporary = "\(place.path)/tmp/\(file.name.base)"
+        do {
+            try copy(file, to: temporary)
+        } catch let fault as StoreError {
+            // The message may have been collected since its row was read; then its file is not wanted any more.
+            try disk.remove(temporary)
+            let isLive = try engine.read { try $0.message(place.account, place.mailbox, file.name.uid) != nil }
+            if isLive { throw fault }
+            return
+        }
+        try disk.rename(temporary, to: "\(place.path)/\(file.path)", .filePlaced)
+        place.memory.index?[file.name.uid] = file.entry
+    }
+
+    private func copy(_ file: WantedFile, to path: String) throws {
+        let body = try engine.openBody(file.blob)
+        guard body.size == Int(file.name.size) else {
+            throw StoreError.damaged("body \(file.blob.rawValue) has \(body.size) octets, its row says \(file.name.size)")
+        }
+        try disk.writeMessage(path, octets: file.name.size, modified: file.name.seconds) { put in
+            var piece: [UInt8] = []
+            var offset = 0
+            while offset < body.size {
+                piece.removeAll(keepingCapacity: true)
+                try body.read(at: offset, count: MaildirLimits.pieceOctets, into: &piece)
+                guard !piece.isEmpty else {
+                    throw StoreError.damaged("body \(file.blob.rawValue) ends at octet \(offset)")
+                }
+                offset += piece.count
+                try piece.withUnsafeBytes { try put($0) }
+            }
+        }
+    }
+
+    /// Removes what an interrupted run left in `tmp/`.
+    private func sweep(_ place: FolderPlace) throws {
+        let directory = place.path + "/tmp"
+        try disk.list(directory) { name in
+            if FolderFile.isOurs(name) { try disk.remove(directory + "/" + name) }
+            return true
+        }
+    }
+
+    /// Reads the folder's names, once; later changes keep the index as the folder is. Letters that another program
+    /// spelled in its own way are spelled as ours.
+    private func loadIndex(_ place: FolderPlace, _ validity: UIDValidity) throws {
+        guard place.memory.index == nil else { return }
+        var found: [(uid: UInt32, entry: FolderEntry)] = []
+        for part in ["cur", "new"] {
+            let directory = "\(place.path)/\(part)"
+            try disk.list(directory) { name in
+                guard let file = MaildirFile(parsing: name.utf8), file.name.validity == validity,
+                    file.name.host == options.host
+                else { return true }
+                let isNew = part == "new" && file.letters == nil
+                let entry = FolderEntry(isNew: isNew, letters: file.letters ?? MaildirLetters(bits: 0))
+                let path = entry.path(file.name)
+                if path != "\(part)/\(name)" {
+                    try disk.rename("\(directory)/\(name)", to: "\(place.path)/\(path)", .fileRenamed)
+                }
+                found.append((file.name.uid.rawValue, entry))
+                return true
+            }
+        }
+        var index = FolderIndex()
+        _ = index.fill(found)
+        place.memory.index = index
+    }
+
+    // MARK: Everything
+
+    /// Makes the whole folder equal to the state: what is right stays, what has another name is renamed, what is ours
+    /// and not wanted goes, what is missing is written.
+    private func converge(_ place: FolderPlace, _ validity: UIDValidity, _ memory: AccountMemory) throws {
+        try makeParts(place.path, isInbox: place.path == memory.path)
+        try sweep(place)
+        var index = FolderIndex()
+        for part in ["cur", "new"] {
+            // Collected first: renaming while reading a directory may show a name twice or not at all.
+            var names: [(file: MaildirFile, name: String)] = []
+            try disk.list("\(place.path)/\(part)") { name in
+                if let file = MaildirFile(parsing: name.utf8) { names.append((file, name)) }
+                if names.count == MaildirLimits.rowsPerSnapshotMax {
+                    try converge(names, part, place, &index)
+                    names = []
+                }
+                return true
+            }
+            try converge(names, part, place, &index)
+        }
+        place.memory.index = index
+        try writeMissing(place)
+        try writeList(place.account, place.mailbox, memory)
+        place.memory.isHealed = true
+    }
+
+    private func converge(
+        _ names: [(file: MaildirFile, name: String)], _ part: String, _ place: FolderPlace, _ index: inout FolderIndex
+    ) throws {
+        let uids = UIDSet(names.map(\.file.name.uid))
+        var wanted: [UID: WantedFile] = [:]
+        for message in try messages(uids, place) { wanted[message.uid] = message.file }
+        for (file, name) in names {
+            let path = "\(place.path)/\(part)/\(name)"
+            guard let target = wanted[file.name.uid], target.name.email == file.name.email,
+                target.name.size == file.name.size, try disk.size(path) == Int(file.name.size)
+            else {
+                try disk.removeMessage(path)
+                continue
+            }
+            let isThere = index[file.name.uid] != nil
+            if target.path == "\(part)/\(name)" {
+                // A name met again after it was given, or the right one.
+                index[file.name.uid] = target.entry
+            } else if isThere {
+                try disk.removeMessage(path)
+            } else {
+                try disk.rename(path, to: "\(place.path)/\(target.path)", .fileRenamed)
+                index[file.name.uid] = target.entry
+            }
+        }
+    }
+
+    private func writeMissing(_ place: FolderPlace) throws {
+        var next = UID(1)
+        while true {
+            var missing = UIDSet()
+            var last: UID?
+            var seen = 0
+            try engine.read { state in
+                guard try state.mailbox(place.account, place.mailbox) != nil else { return }
+                try state.messages(place.account, place.mailbox, from: next) { uid, _ in
+                    last = uid
+                    seen += 1
+                    if place.memory.index?[uid] == nil { missing.insertAtEnd(uid) }
+                    return seen < MaildirLimits.rowsPerSnapshotMax
+                }
+            }
+            for message in try messages(missing, place) {
+                guard let file = message.file else { continue }
+                try write(file, place)
+            }
+            guard let last, last.rawValue < .max else { return }
+            next = UID(last.rawValue + 1)
+        }
+    }
+}
+
+extension StateReader {
+    /// The number of `$Forwarded` in the account.
+    func forwardedKeyword(_ account: AccountID) throws -> KeywordID? {
+        guard let keyword = Keyword("$Forwarded") else { return nil }
+        return try keywordID(account, keyword)
+    }
+}

@@ -1,0 +1,107 @@
+// A folder's `dovecot-uidlist`. Mail that arrives costs a line, not a list: lines are appended under the header that
+// stands there, as Dovecot does itself. The whole list is written when a mailbox is first looked at after an interrupted
+// run (an append may have been torn), when lines of gone messages make up a share of it, and when the next UID cannot be
+// told by a line.
+import MailCore
+import MailTypes
+
+extension MaildirProjection {
+    /// Brings the list after the files: lines for what arrived, a count of lines that have become stale.
+    func updateList(_ place: FolderPlace, arrived: UIDSet, gone: UIDSet, _ memory: AccountMemory) throws {
+        let box = place.memory
+        if box.listed == nil { box.listed = try listedUIDs(place.path) }
+        guard var listed = box.listed else { return try writeList(place.account, place.mailbox, memory) }
+        let wanted = arrived.last.map { $0.rawValue + 1 } ?? 0
+        if wanted > listed {
+            let fresh = UIDSet(UID(listed)...UID(.max)).intersection(arrived)
+            var text: [UInt8] = []
+            var count = 0
+            for piece in fresh.chunks(of: MaildirLimits.rowsPerSnapshotMax) {
+                for message in try messages(piece, place) {
+                    guard let file = message.file else { continue }
+                    text.append(contentsOf: UIDList.line(message.uid, file.name.base).utf8)
+                    listed = message.uid.rawValue + 1
+                    count += 1
+                }
+            }
+            // The last one is gone already, so no line can tell that its UID was used.
+            guard listed == wanted, try disk.append("\(place.path)/\(UIDList.fileName)", text) else {
+                return try writeList(place.account, place.mailbox, memory)
+            }
+            box.listed = listed
+            box.lines?.all += count
+        }
+        guard !gone.isEmpty else { return }
+        guard var lines = box.lines else { return try writeList(place.account, place.mailbox, memory) }
+        lines.stale += gone.count
+        box.lines = lines
+        if lines.stale > MaildirLimits.staleLinesFree, lines.stale * MaildirLimits.staleLinesShare >= lines.all {
+            try writeList(place.account, place.mailbox, memory)
+        }
+    }
+
+    /// The UID after the last that the list names; nil when the list is not there or does not end in a whole line.
+    private func listedUIDs(_ folder: String) throws -> UInt32? {
+        let path = folder + "/" + UIDList.fileName
+        guard let header = try listHeader(folder), let size = try disk.size(path) else { return nil }
+        let offset = max(0, size - MaildirLimits.listTailOctets)
+        guard let tail = try disk.read(path, from: offset, limit: MaildirLimits.listTailOctets), tail.last == 10,
+            let start = tail.dropLast().lastIndex(of: 10)
+        else {
+            // Nothing but the header.
+            return size <= MaildirLimits.listHeaderOctetsMax ? header.nextUID : nil
+        }
+        guard let last = UIDList.parse(tail[(start + 1)..<(tail.count - 1)]), last.uid.rawValue < .max else { return nil }
+        return max(header.nextUID, last.uid.rawValue + 1)
+    }
+
+    /// Writes the whole list from the state. Leaves it when the mailbox goes meanwhile.
+    func writeList(_ account: AccountID, _ mailbox: MailboxID, _ memory: AccountMemory) throws {
+        guard let row = try engine.read({ try $0.mailbox(account, mailbox) }), let folder = memory.folders[mailbox] else {
+            return
+        }
+        let path = memory.path(of: folder)
+        let temporary = FolderFile.temporary(path, UIDList.fileName)
+        var count = 0
+        let header = UIDList.Header(row.uidValidity, nextUID: row.uidNext, account, mailbox)
+        try disk.write(temporary, modified: nil) { put in
+            var text = Array(header.text.utf8)
+            try eachName(account, mailbox, row) { uid, name in
+                text.append(contentsOf: UIDList.line(uid, name.base).utf8)
+                count += 1
+                if text.count >= MaildirLimits.listBufferOctets {
+                    try text.withUnsafeBytes { try put($0) }
+                    text.removeAll(keepingCapacity: true)
+                }
+            }
+            try text.withUnsafeBytes { try put($0) }
+        }
+        try disk.passed(.listWritten)
+        try disk.rename(temporary, to: "\(path)/\(UIDList.fileName)", .listPlaced)
+        let box = memory.boxes[mailbox] ?? FolderMemory()
+        memory.boxes[mailbox] = box
+        box.listed = row.uidNext
+        box.lines = (count, 0)
+    }
+
+    /// Every live message below the row's UIDNEXT, ascending, over several snapshots.
+    func eachName(
+        _ account: AccountID, _ mailbox: MailboxID, _ row: MailboxRow, _ body: (UID, MaildirName) throws -> Void
+    ) throws {
+        var next = UID(1)
+        while next.rawValue < row.uidNext {
+            var names: [(UID, MaildirName)] = []
+            try engine.read { state in
+                guard try state.mailbox(account, mailbox)?.uidValidity == row.uidValidity else { return }
+                try state.messages(account, mailbox, from: next) { uid, message in
+                    guard uid.rawValue < row.uidNext else { return false }
+                    names.append((uid, MaildirName(message, uid, row.uidValidity, host: options.host)))
+                    return names.count < MaildirLimits.rowsPerSnapshotMax
+                }
+            }
+            for (uid, name) in names { try body(uid, name) }
+            guard let last = names.last?.0 else { return }
+            next = UID(last.rawValue + 1)
+        }
+    }
+}

@@ -1,0 +1,311 @@
+// Compares the tree with the state and changes nothing: `verify --maildir` and `rebuild --projection maildir --check`.
+//
+// It looks at what is there, not at what the projection remembers. While a node takes mail, a difference may be one that
+// the projection has not come to yet; `MaildirProjector.check` settles that by looking again.
+import EventStore
+import MailCore
+import MailTypes
+
+/// One thing in the tree that is not as the state wants it.
+package struct MaildirDifference: Hashable, Sendable, CustomStringConvertible {
+    package enum Kind: String, CaseIterable, Sendable {
+        case missingFolder, extraFolder, misplacedFolder, missingFile, extraFile, misnamedFile, wrongSize, wrongContent,
+            wrongList, wrongKeywords, wrongSubscriptions, wrongQuota, leftover
+    }
+
+    package var kind: Kind
+    /// Below the root.
+    package var path: String
+    package var text: String
+    package var description: String { "\(kind.rawValue): \(path): \(text)" }
+}
+
+/// What a comparison found.
+package struct MaildirReport: Sendable {
+    /// At most 1000 of them.
+    package var differences: [MaildirDifference] = []
+    /// There were more.
+    package var isCut = false
+    package var accounts = 0
+    package var folders = 0
+    package var files = 0
+    /// Files and directories that the projection did not make; it leaves them alone.
+    package var foreign = 0
+    package init() {}
+
+    mutating func add(_ kind: MaildirDifference.Kind, _ path: String, _ text: String) {
+        if differences.count < MaildirLimits.differencesMax {
+            differences.append(MaildirDifference(kind: kind, path: path, text: text))
+        } else {
+            isCut = true
+        }
+    }
+}
+
+extension MaildirProjection {
+    /// Compares one account's tree, or all of them, with the state.
+    /// - Parameter contents: read every file and compare it octet for octet with the stored body.
+    package func check(_ account: AccountID? = nil, contents: Bool = false) throws -> MaildirReport {
+        var report = MaildirReport()
+        if let account {
+            try check(account, contents, &report)
+            return report
+        }
+        var all: [AccountID] = []
+        try engine.read { state in
+            try state.accounts { account, _ in
+                if account >= .firstPersonal { all.append(account) }
+                return true
+            }
+        }
+        for account in all { try check(account, contents, &report) }
+        var known: Set<String> = [".letterlog"]
+        for account in all {
+            if let directory = try plan(account)?.directory { known.insert(directory) }
+        }
+        try disk.list(options.root) { name in
+            if !known.contains(name) { report.foreign += 1 }
+            return true
+        }
+        return report
+    }
+
+    private func check(_ account: AccountID, _ contents: Bool, _ report: inout MaildirReport) throws {
+        guard let plan = try plan(account), !plan.isOff else { return }
+        report.accounts += 1
+        if plan.status == .removed {
+            let link = "\(stateDirectory)/accounts/\(account.rawValue)"
+            if let target = try disk.linkTarget(link) {
+                report.add(.leftover, target, "of account \(account.rawValue), which was removed")
+            }
+            return
+        }
+        guard let directory = plan.directory else { return }
+        let path = "\(options.root)/\(directory)"
+        let (actual, unfinished) = try foldersOfOurs(account, path)
+        for name in unfinished { report.add(.leftover, "\(directory)/\(name)", "was left by an interrupted run") }
+        let wanted = try wantedFolders(account)
+        try checkFolders(directory, actual, wanted, &report)
+        for (mailbox, folder) in wanted.sorted(by: { $0.key < $1.key }) where actual[mailbox] == folder.name {
+            let memory = AccountMemory(path: path, folders: actual)
+            let place = FolderPlace(
+                account: account, mailbox: mailbox, path: memory.path(of: folder.name), memory: FolderMemory())
+            let shown = folder.name.isEmpty ? directory : "\(directory)/\(folder.name)"
+            try checkFolder(place, folder.row, shown, plan, contents, &report)
+        }
+        let names = try engine.read { try $0.subscriptions(account) }
+        try checkSmall(path, directory, SubscriptionList.fileName, SubscriptionList.text(names), .wrongSubscriptions, &report)
+        let quota = QuotaFile.text(quota: plan.quota, used: plan.used)
+        try checkSmall(path, directory, QuotaFile.fileName, quota, .wrongQuota, &report)
+    }
+
+    private func checkFolders(
+        _ directory: String, _ actual: [MailboxID: String], _ wanted: [MailboxID: WantedFolder],
+        _ report: inout MaildirReport
+    ) throws {
+        for (mailbox, folder) in wanted.sorted(by: { $0.key < $1.key }) {
+            switch actual[mailbox] {
+            case nil: report.add(.missingFolder, "\(directory)/\(folder.name)", "mailbox \(mailbox.rawValue)")
+            case folder.name?: report.folders += 1
+            case let name?: report.add(.misplacedFolder, "\(directory)/\(name)", "should be \(folder.name)")
+            }
+        }
+        for (mailbox, name) in actual where wanted[mailbox] == nil {
+            report.add(.extraFolder, "\(directory)/\(name)", "mailbox \(mailbox.rawValue) does not exist")
+        }
+        let known = Set(actual.values)
+        try disk.list("\(options.root)/\(directory)") { name in
+            let isOurs = known.contains(name) || Self.accountFiles.contains(name)
+            if !isOurs { report.foreign += 1 }
+            return true
+        }
+    }
+
+    private static let accountFiles: Set<String> = [
+        "cur", "new", "tmp", UIDList.fileName, KeywordList.fileName, SubscriptionList.fileName, QuotaFile.fileName,
+    ]
+
+    private func checkSmall(
+        _ folder: String, _ shown: String, _ name: String, _ text: String?, _ kind: MaildirDifference.Kind,
+        _ report: inout MaildirReport
+    ) throws {
+        let found = try disk.read("\(folder)/\(name)", limit: MaildirLimits.smallFileOctetsMax)
+        if found != text.map({ Array($0.utf8) }) {
+            report.add(kind, "\(shown)/\(name)", found == nil ? "is not there" : text == nil ? "should not be there" : "differs")
+        }
+    }
+
+    // MARK: One folder
+
+    private func checkFolder(
+        _ place: FolderPlace, _ row: MailboxRow, _ shown: String, _ plan: AccountPlan, _ contents: Bool,
+        _ report: inout MaildirReport
+    ) throws {
+        // The account's own directory is INBOX and has no marker.
+        if shown.contains("/"), try disk.size("\(place.path)/\(FolderFile.marker)") == nil {
+            report.add(.missingFile, "\(shown)/\(FolderFile.marker)", "is not there")
+        }
+        try disk.list("\(place.path)/tmp") { name in
+            if FolderFile.isOurs(name) {
+                report.add(.leftover, "\(shown)/tmp/\(name)", "was left by an interrupted run")
+            } else {
+                report.foreign += 1
+            }
+            return true
+        }
+        var present = FolderIndex()
+        for part in ["cur", "new"] {
+            var batch: [(file: MaildirFile, name: String)] = []
+            let isThere = try disk.list("\(place.path)/\(part)") { name in
+                guard let file = MaildirFile(parsing: name.utf8) else {
+                    report.foreign += 1
+                    return true
+                }
+                batch.append((file, name))
+                if batch.count == MaildirLimits.rowsPerSnapshotMax {
+                    try checkFiles(batch, part, place, shown, contents, &present, &report)
+                    batch = []
+                }
+                return true
+            }
+            if !isThere { report.add(.missingFolder, "\(shown)/\(part)", "is not there") }
+            try checkFiles(batch, part, place, shown, contents, &present, &report)
+        }
+        try checkList(place, row, shown, present, &report)
+        try checkSmall(place.path, shown, KeywordList.fileName, KeywordList.text(plan.keywords), .wrongKeywords, &report)
+    }
+
+    private func checkFiles(
+        _ batch: [(file: MaildirFile, name: String)], _ part: String, _ place: FolderPlace, _ shown: String,
+        _ contents: Bool, _ present: inout FolderIndex, _ report: inout MaildirReport
+    ) throws {
+        var wanted: [UID: WantedFile] = [:]
+        for message in try messages(UIDSet(batch.map(\.file.name.uid)), place) { wanted[message.uid] = message.file }
+        for (file, name) in batch {
+            let uid = file.name.uid
+            let path = "\(shown)/\(part)/\(name)"
+            guard let target = wanted[uid] else {
+                report.add(.extraFile, path, "UID \(uid.rawValue) is not in the mailbox")
+                continue
+            }
+            guard target.name == file.name else {
+                report.add(.extraFile, path, "UID \(uid.rawValue) has another name")
+                continue
+            }
+            guard present[uid] == nil else {
+                report.add(.extraFile, path, "UID \(uid.rawValue) has two files")
+                continue
+            }
+            present[uid] = target.entry
+            report.files += 1
+            if target.path != "\(part)/\(name)" { report.add(.misnamedFile, path, "should be \(target.path)") }
+            let full = "\(place.path)/\(part)/\(name)"
+            if try disk.size(full) != Int(target.name.size) {
+                report.add(.wrongSize, path, "should have \(target.name.size) octets")
+            } else if contents, try !hasContent(full, target) {
+                report.add(.wrongContent, path, "differs from body \(target.blob.rawValue)")
+            }
+        }
+    }
+
+    private func hasContent(_ path: String, _ file: WantedFile) throws -> Bool {
+        let body = try engine.openBody(file.blob)
+        var offset = 0
+        var piece: [UInt8] = []
+        while offset < body.size {
+            piece.removeAll(keepingCapacity: true)
+            try body.read(at: offset, count: MaildirLimits.pieceOctets, into: &piece)
+            guard !piece.isEmpty, try disk.read(path, from: offset, limit: piece.count) == piece else { return false }
+            offset += piece.count
+        }
+        return true
+    }
+
+    /// Every message has a file and a line, and the list tells the UIDVALIDITY and the next UID.
+    private func checkList(
+        _ place: FolderPlace, _ row: MailboxRow, _ shown: String, _ present: FolderIndex, _ report: inout MaildirReport
+    ) throws {
+        let path = "\(shown)/\(UIDList.fileName)"
+        guard let header = try listHeader(place.path) else { return report.add(.wrongList, path, "is not there") }
+        if header.validity != row.uidValidity {
+            report.add(.wrongList, path, "UIDVALIDITY \(header.validity.rawValue), not \(row.uidValidity.rawValue)")
+        }
+        let lines = ListLines("\(place.path)/\(UIDList.fileName)", disk)
+        try lines.skipHeader()
+        try eachName(place.account, place.mailbox, row) { uid, name in
+            if present[uid] == nil { report.add(.missingFile, shown, "UID \(uid.rawValue), \(name.base)") }
+            if try lines.base(of: uid) != name.base {
+                report.add(.wrongList, path, "has no right line for UID \(uid.rawValue)")
+            }
+        }
+        let last = try lines.finish()
+        if lines.isDamaged { report.add(.wrongList, path, "has a line that is none, or UIDs out of order") }
+        let next = max(header.nextUID, last &+ 1)
+        if next != row.uidNext { report.add(.wrongList, path, "gives UID \(next) next, not \(row.uidNext)") }
+    }
+}
+
+/// The lines of a list one after the other, in pieces of bounded size.
+private final class ListLines {
+    private let path: String
+    private let disk: MaildirDisk
+    private var buffer: ArraySlice<UInt8> = []
+    private var offset = 0
+    private var pending: (uid: UID, base: String)?
+    private var last: UInt32 = 0
+    private(set) var isDamaged = false
+
+    init(_ path: String, _ disk: MaildirDisk) {
+        self.path = path
+        self.disk = disk
+    }
+
+    func skipHeader() throws { _ = try nextLine() }
+
+    /// The base name in the line of `uid`; calls come in ascending order.
+    func base(of uid: UID) throws -> String? {
+        while let line = try peek() {
+            if line.uid > uid { return nil }
+            pending = nil
+            if line.uid == uid { return line.base }
+        }
+        return nil
+    }
+
+    /// Reads the rest.
+    /// - Returns: the last UID of all, 0 without any.
+    func finish() throws -> UInt32 {
+        while try peek() != nil { pending = nil }
+        return last
+    }
+
+    private func peek() throws -> (uid: UID, base: String)? {
+        if let pending { return pending }
+        guard let line = try nextLine() else { return nil }
+        guard let parsed = UIDList.parse(line), parsed.uid.rawValue > last else {
+            isDamaged = true
+            return nil
+        }
+        last = parsed.uid.rawValue
+        pending = parsed
+        return parsed
+    }
+
+    private func nextLine() throws -> ArraySlice<UInt8>? {
+        while true {
+            if let end = buffer.firstIndex(of: 10) {
+                defer { buffer = buffer[(end + 1)...] }
+                return buffer[..<end]
+            }
+            guard let more = try disk.read(path, from: offset, limit: MaildirLimits.listBufferOctets), !more.isEmpty,
+                buffer.count <= MaildirLimits.listBufferOctets
+            else {
+                if !buffer.isEmpty { isDamaged = true }
+                buffer = []
+                return nil
+            }
+            offset += more.count
+            buffer = Array(buffer)[...] + more
+        }
+    }
+}
