@@ -26,6 +26,9 @@ package struct LMDBStoreOptions: Sendable {
     /// Batches at the end of the log whose seals and records are verified at open.
     package var sealsVerifiedAtOpen = 64
     package var limits = LocalLimits()
+    /// Walk every page of the database before it is opened: for `verify` on a store that is suspect. About a second per
+    /// gigabyte.
+    package var checksStructure = false
     /// Allow NFS, overlay and FUSE, which lose or tear what was synced.
     package var allowsUnsafeFileSystem = false
     package init() {}
@@ -124,6 +127,9 @@ package final class LMDBStore: ShardStore {
         manifest = try StoreManifest.read(directory)
         let shard = directory + "/shard-0000"
         do {
+            // Before the library maps the file: it believes what it finds there.
+            try StructureCheck.checkMetas(directory: shard)
+            if options.checksStructure { try StructureCheck.checkTrees(directory: shard) }
             environment = try Environment(directory: shard)
             tables = try LocalTables.open(environment, create: false)
         } catch {
