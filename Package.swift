@@ -93,6 +93,16 @@ let package = Package(
         .testTarget(
             name: "RecoveryTests", dependencies: ["StoreWorkload", "PowerCutSupport", "letterlog"],
             path: "Tests/RecoveryTests", exclude: ["kill9.py"], swiftSettings: settings),
+        .testTarget(
+            name: "ClientTests",
+            dependencies: [
+                "letterlog", "Projections", "MailEngine", "EventStore", "MailCore", "MailTypes", "Octets",
+            ],
+            path: "Tests/ClientTests",
+            exclude: [
+                "badinput.py", "corpus.py", "listeners.py", "node.py", "pasted.py", "serve_maildir.py", "terminal.py",
+            ],
+            swiftSettings: settings),
         tests("SMTPTests", ["SMTP", "MailTypes"]),
         tests("POP3Tests", ["POP3", "MailTypes"]),
         tests("EventStoreTests", ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets", "Digests"]),
