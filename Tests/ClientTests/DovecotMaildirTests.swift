@@ -67,7 +67,9 @@ final class DovecotMaildirTests {
     // MARK: The mail
 
     @discardableResult
-    private func run(_ command: AccountCommand, _ bodies: [[UInt8]] = [], as target: AccountID? = nil) throws -> CommandResult {
+    private func run(_ command: AccountCommand, _ bodies: [[UInt8]] = [], as target: AccountID? = nil) throws
+        -> CommandResult
+    {
         let sources = try bodies.map { body in
             let writer = engine.makeBody()
             try writer.append(body)
@@ -97,15 +99,19 @@ final class DovecotMaildirTests {
                 let message = NewMessage(
                     body: 0, flags: SystemFlags(rawValue: UInt8(number * 7 % 32)),
                     keywords: number % 2 == 0 ? [] : ["$Junk", "$Forwarded", "work"].compactMap { Keyword($0) },
-                    internalDate: InternalDate(time: Timestamp(seconds: 1_234_567_890 + Int64(number) * 86_400), zoneMinutes: 60))
+                    internalDate: InternalDate(
+                        time: Timestamp(seconds: 1_234_567_890 + Int64(number) * 86_400), zoneMinutes: 60))
                 let append = AppendMessages(mailbox: try mailbox(name), messages: [message], origin: .lmtp)
                 try run(.append(append), [Array(text.utf8)])
             }
         }
         let inbox = MailboxID(1)
-        try run(.changeFlags(ChangeFlags(
-            mailbox: inbox, uids: UIDSet([UID(1), UID(3)]), operation: .replace, flags: .all, keywords: [])))
-        try run(.expunge(Expunge(mailbox: inbox, uids: UIDSet([UID(2), UID(5)]), onlyDeleted: false, reason: .expunge)))
+        try run(
+            .changeFlags(
+                ChangeFlags(
+                    mailbox: inbox, uids: UIDSet([UID(1), UID(3)]), operation: .replace, flags: .all, keywords: [])))
+        try run(
+            .expunge(Expunge(mailbox: inbox, uids: UIDSet([UID(2), UID(5)]), onlyDeleted: false, reason: .expunge)))
         try run(.copy(CopyMessages(source: inbox, destination: try mailbox("Sent"), uids: UIDSet([UID(1), UID(4)]))))
         try run(.bumpUIDValidity(try mailbox("Archive/2026")))
         try run(.renameMailbox(try mailbox("Sent"), to: try #require(MailboxName("Post/Sent"))))
@@ -128,24 +134,30 @@ final class DovecotMaildirTests {
                     return true
                 }
                 for (uid, message) in found {
-                    let keywords = try state.keywords(account, id, uid, message).compactMap { try state.keyword(account, $0)?.name }
+                    let keywords = try state.keywords(account, id, uid, message).compactMap {
+                        try state.keyword(account, $0)?.name
+                    }
                     let hash = try #require(try state.body(message.blob)).hash.words
                     box.messages.append(
                         Seen.Message(
-                            uid: uid.rawValue, flags: (keywords + Self.names(message.flags)).sorted(), size: message.size,
+                            uid: uid.rawValue, flags: (keywords + Self.names(message.flags)).sorted(),
+                            size: message.size,
                             seconds: message.internalDate.time.seconds,
-                            sha256: [hash.0, hash.1, hash.2, hash.3].map { Hex.encode($0.byteSwapped, width: 16) }.joined()))
+                            sha256: [hash.0, hash.1, hash.2, hash.3].map { Hex.encode($0.byteSwapped, width: 16) }
+                                .joined()))
                 }
                 boxes[ModifiedUTF7.encode(try #require(try state.name(account, of: id)).description)] = box
             }
             return Seen(
-                mailboxes: boxes, subscribed: try state.subscriptions(account).map(ModifiedUTF7.encode).sorted(), complaints: [])
+                mailboxes: boxes, subscribed: try state.subscriptions(account).map(ModifiedUTF7.encode).sorted(),
+                complaints: [])
         }
     }
 
     private static func names(_ flags: SystemFlags) -> [String] {
         let all: [(SystemFlags, String)] = [
-            (.seen, "\\Seen"), (.answered, "\\Answered"), (.flagged, "\\Flagged"), (.deleted, "\\Deleted"), (.draft, "\\Draft"),
+            (.seen, "\\Seen"), (.answered, "\\Answered"), (.flagged, "\\Flagged"), (.deleted, "\\Deleted"),
+            (.draft, "\\Draft"),
         ]
         return all.filter { flags.contains($0.0) }.map(\.1)
     }
@@ -162,7 +174,9 @@ final class DovecotMaildirTests {
         try process.run()
         let data = try output.fileHandleForReading.readToEnd() ?? Data()
         process.waitUntilExit()
-        guard process.terminationStatus == 0 else { throw Failure(text: "\(path) ended with \(process.terminationStatus)") }
+        guard process.terminationStatus == 0 else {
+            throw Failure(text: "\(path) ended with \(process.terminationStatus)")
+        }
         return data
     }
 

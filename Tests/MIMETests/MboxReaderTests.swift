@@ -62,7 +62,8 @@ private let two = """
 
 @Suite("Mbox")
 struct MboxReaderTests {
-    private let one = "Subject: one\r\nStatus: RO\r\nX-Status: AF\r\n\r\nfirst\r\n\r\nFrom the start\r\n>From further\r\n"
+    private let one =
+        "Subject: one\r\nStatus: RO\r\nX-Status: AF\r\n\r\nfirst\r\n\r\nFrom the start\r\n>From further\r\n"
 
     @Test("two messages, whatever the size of the pieces", arguments: [1, 2, 3, 7, 64, .max])
     func pieces(_ size: Int) {
@@ -75,10 +76,12 @@ struct MboxReaderTests {
         #expect(read(crlf, pieces: size).messages == found)
     }
 
-    @Test("quoting as it was written", arguments: [
-        (MboxQuoting.none, ">From the start\r\n>>From further"), (.mboxo, "From the start\r\n>>From further"),
-        (.mboxrd, "From the start\r\n>From further"),
-    ])
+    @Test(
+        "quoting as it was written",
+        arguments: [
+            (MboxQuoting.none, ">From the start\r\n>>From further"), (.mboxo, "From the start\r\n>>From further"),
+            (.mboxrd, "From the start\r\n>From further"),
+        ])
     func quoting(_ row: (MboxQuoting, String)) {
         #expect(read(two, quoting: row.0).messages[0].text.hasSuffix("\r\n\r\n" + row.1 + "\r\n"))
     }
@@ -111,16 +114,20 @@ struct MboxReaderTests {
         #expect(told.text.contains("X-Keywords: $Junk work\r\n  Blue $junk\r\n"))
         let dropped = read(file, drops: true).messages[0]
         #expect(dropped.status == told.status)
-        #expect(dropped.text
-            == "Date: Fri, 21 Nov 1997 09:55:06 -0600\r\nSubject: kept\r\n\r\nStatus: R in the body\r\n")
+        #expect(
+            dropped.text
+                == "Date: Fri, 21 Nov 1997 09:55:06 -0600\r\nSubject: kept\r\n\r\nStatus: R in the body\r\n")
     }
 
-    @Test("ends of messages", arguments: [
-        ("a: b\n\nbody\n\n", "a: b\r\n\r\nbody\r\n"), ("a: b\n\nbody\n", "a: b\r\n\r\nbody\r\n"),
-        ("a: b\n\nbody", "a: b\r\n\r\nbody\r\n"), ("a: b\n\nbody\n\n\n", "a: b\r\n\r\nbody\r\n\r\n"),
-        ("a: b\n\n\n", "a: b\r\n\r\n"), ("a: b\n\n", "a: b\r\n\r\n"), ("a: b\n", "a: b\r\n"), ("", ""),
-        ("a: b\n\nx\ry\0z\n", "a: b\r\n\r\nx\ry\0z\r\n"), ("a: b\n\nFrom here to there\n", "a: b\r\n\r\nFrom here to there\r\n"),
-    ])
+    @Test(
+        "ends of messages",
+        arguments: [
+            ("a: b\n\nbody\n\n", "a: b\r\n\r\nbody\r\n"), ("a: b\n\nbody\n", "a: b\r\n\r\nbody\r\n"),
+            ("a: b\n\nbody", "a: b\r\n\r\nbody\r\n"), ("a: b\n\nbody\n\n\n", "a: b\r\n\r\nbody\r\n\r\n"),
+            ("a: b\n\n\n", "a: b\r\n\r\n"), ("a: b\n\n", "a: b\r\n\r\n"), ("a: b\n", "a: b\r\n"), ("", ""),
+            ("a: b\n\nx\ry\0z\n", "a: b\r\n\r\nx\ry\0z\r\n"),
+            ("a: b\n\nFrom here to there\n", "a: b\r\n\r\nFrom here to there\r\n"),
+        ])
     func ends(_ row: (String, String)) {
         for size in [1, .max] {
             let found = read("From x Tue Jul  1 10:52:37 2003\n" + row.0, pieces: size).messages
@@ -128,7 +135,8 @@ struct MboxReaderTests {
             // And the same when another message follows at once.
             let blank = row.0.hasSuffix("\n") || row.0.isEmpty ? row.0 : row.0 + "\n"
             let next = read(
-                "From x Tue Jul  1 10:52:37 2003\n" + blank + "From y Tue Jul  1 10:52:37 2003\n", pieces: size).messages
+                "From x Tue Jul  1 10:52:37 2003\n" + blank + "From y Tue Jul  1 10:52:37 2003\n", pieces: size
+            ).messages
             #expect(next.map(\.text) == [row.1, ""])
         }
     }
@@ -139,7 +147,8 @@ struct MboxReaderTests {
         let file = "From x Tue Jul  1 10:52:37 2003\nA: \(long)\nStatus: R\nB: b\n\n\(long)\r\n.\n\(long)"
         for size in [1000, 8192, 8193, .max] {
             let found = read(file, pieces: size)
-            #expect(found.messages.map(\.text) == ["A: \(long)\r\nStatus: R\r\nB: b\r\n\r\n\(long)\r\n.\r\n\(long)\r\n"])
+            #expect(
+                found.messages.map(\.text) == ["A: \(long)\r\nStatus: R\r\nB: b\r\n\r\n\(long)\r\n.\r\n\(long)\r\n"])
             #expect(found.messages.first?.status.flags == .seen)
             #expect(found.longest < 600_000)
         }
@@ -157,8 +166,10 @@ struct MboxReaderTests {
     @Test("any bytes, in any pieces, end and give what one piece gives")
     func anyBytes() {
         var seed: UInt64 = 42
-        let words = ["From ", ">From x", "\n", "\r", "\r\n", "Tue Jul  1 10:52:37 2003", " ", "Status: R", "X-IMAP: 1 2",
-            "X-UID: 99999999999", ":", "\0", "Date: ", "\t"]
+        let words = [
+            "From ", ">From x", "\n", "\r", "\r\n", "Tue Jul  1 10:52:37 2003", " ", "Status: R", "X-IMAP: 1 2",
+            "X-UID: 99999999999", ":", "\0", "Date: ", "\t",
+        ]
         for _ in 0..<300 {
             var file = ""
             for _ in 0..<40 {

@@ -5,11 +5,16 @@ import Testing
 
 @Suite("Maildir names")
 struct NameTests {
-    @Test("a name comes back from its text", arguments: [
-        ("1234567890.V5f5e1000U1E1.letterlog,S=17,W=17", nil as String?),
-        ("-1.V1U2E3.h,S=0,W=0:2,", ""), ("0.VffffffffUffffffffEffffffffffffffff.a-b_c.d,S=4294967295,W=4294967295:2,DFPRSTabz",
-        "DFPRSTabz"),
-    ])
+    @Test(
+        "a name comes back from its text",
+        arguments: [
+            ("1234567890.V5f5e1000U1E1.letterlog,S=17,W=17", nil as String?),
+            ("-1.V1U2E3.h,S=0,W=0:2,", ""),
+            (
+                "0.VffffffffUffffffffEffffffffffffffff.a-b_c.d,S=4294967295,W=4294967295:2,DFPRSTabz",
+                "DFPRSTabz"
+            ),
+        ])
     func parses(_ pair: (String, String?)) throws {
         let file = try #require(MaildirFile(parsing: pair.0.utf8))
         #expect(file.letters?.text == pair.1)
@@ -17,21 +22,28 @@ struct NameTests {
         #expect(file.letters.map { file.name.text($0) } ?? file.name.base == pair.0)
     }
 
-    @Test("letters of other programs are kept apart from ours", arguments: [
-        (":2,SF", "FS"), (":2,SS", "S"), (":2,SX", "S"), (":2,S-", "S"), (":2,aS", "Sa"),
-    ])
+    @Test(
+        "letters of other programs are kept apart from ours",
+        arguments: [
+            (":2,SF", "FS"), (":2,SS", "S"), (":2,SX", "S"), (":2,S-", "S"), (":2,aS", "Sa"),
+        ])
     func letters(_ pair: (String, String)) throws {
         let file = try #require(MaildirFile(parsing: ("1.V1U1E1.h,S=1,W=1" + pair.0).utf8))
         #expect(file.letters?.text == pair.1)
         #expect(!file.isCanonical)
     }
 
-    @Test("what others call their files is not ours", arguments: [
-        "", ".", "1", "1700000000.M1P2.host:2,S", "1.V1U1E1.h,S=1,W=2:2,", "1.V1U1E1.h,S=1:2,S", "1.V1U0E1.h,S=1,W=1",
-        "1.V0U1E1.h,S=1,W=1", "1.V01U1E1.h,S=1,W=1", "1.V1UAE1.h,S=1,W=1", "01.V1U1E1.h,S=1,W=1", "-0.V1U1E1.h,S=1,W=1",
-        "1.V1U1E1.,S=1,W=1", "1.V1U1E1.h,S=1,W=1:1,S", "1.V1U1E1.h,S=1,W=1x", "1.V100000000U1E1.h,S=1,W=1",
-        "1.V1U1E10000000000000000.h,S=1,W=1", "1.V1U1E1.h,S=4294967296,W=4294967296", "99999999999999999999.V1U1E1.h,S=1,W=1",
-    ])
+    @Test(
+        "what others call their files is not ours",
+        arguments: [
+            "", ".", "1", "1700000000.M1P2.host:2,S", "1.V1U1E1.h,S=1,W=2:2,", "1.V1U1E1.h,S=1:2,S",
+            "1.V1U0E1.h,S=1,W=1",
+            "1.V0U1E1.h,S=1,W=1", "1.V01U1E1.h,S=1,W=1", "1.V1UAE1.h,S=1,W=1", "01.V1U1E1.h,S=1,W=1",
+            "-0.V1U1E1.h,S=1,W=1",
+            "1.V1U1E1.,S=1,W=1", "1.V1U1E1.h,S=1,W=1:1,S", "1.V1U1E1.h,S=1,W=1x", "1.V100000000U1E1.h,S=1,W=1",
+            "1.V1U1E10000000000000000.h,S=1,W=1", "1.V1U1E1.h,S=4294967296,W=4294967296",
+            "99999999999999999999.V1U1E1.h,S=1,W=1",
+        ])
     func refuses(_ name: String) { #expect(MaildirFile(parsing: name.utf8) == nil) }
 
     @Test("any bytes are a name or none")

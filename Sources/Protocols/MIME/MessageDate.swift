@@ -91,7 +91,9 @@ package enum MessageDate {
     /// Minutes east of UTC. Names other than those of RFC 5322 section 4.3 say nothing, and count as UTC.
     static func zoneMinutes(_ word: [UInt8]) -> Int? {
         if word.first == 43 || word.first == 45 {
-            guard let value = number(word.dropFirst(), digits: 4...4), value % 100 < 60, value < 2400 else { return nil }
+            guard let value = number(word.dropFirst(), digits: 4...4), value % 100 < 60, value < 2400 else {
+                return nil
+            }
             let minutes = value / 100 * 60 + value % 100
             return word.first == 45 ? -minutes : minutes
         }

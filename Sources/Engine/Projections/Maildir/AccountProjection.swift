@@ -173,10 +173,15 @@ extension MaildirProjection {
     /// The header of a folder's list; nil when there is none, or none that can be read.
     func listHeader(_ folder: String) throws -> UIDList.Header? {
         let path = folder + "/" + UIDList.fileName
-        guard let bytes = try disk.read(path, limit: MaildirLimits.listHeaderOctetsMax), !bytes.isEmpty else {
+        guard let bytes = try disk.read(path, limit: MaildirLimits.listHeaderOctetsMax), let first = bytes.first,
+            first != 0
+        else {
+            // A power cut may leave a list that has a name and a length and nothing in it.
             return nil
         }
-        guard let header = UIDList.Header(parsing: bytes.prefix { $0 != 10 }) else { throw ForeignMaildir(path: folder) }
+        guard let header = UIDList.Header(parsing: bytes.prefix { $0 != 10 }) else {
+            throw ForeignMaildir(path: folder)
+        }
         return header
     }
 
@@ -332,7 +337,9 @@ extension MaildirProjection {
 
     private func removeAccount(_ account: AccountID) throws {
         accounts[account] = nil
-        guard let target = try disk.linkTarget(link(account)), let name = target.split(separator: "/").last else { return }
+        guard let target = try disk.linkTarget(link(account)), let name = target.split(separator: "/").last else {
+            return
+        }
         let path = "\(options.root)/\(name)"
         let (folders, unfinished) = try foldersOfOurs(account, path)
         for name in unfinished { try discard(path + "/" + name) }
@@ -367,22 +374,23 @@ extension MaildirProjection {
 
     // MARK: Memory
 
-    /// Keeps what is remembered within its limits.
+    /// Keeps what is remembered within its limits; what was used last stays.
     func forgetOldest() {
-        var entries = 0
-        var boxes = 0
-        for memory in accounts.values {
-            boxes += memory.boxes.count
-            for box in memory.boxes.values { entries += box.index?.count ?? 0 }
-        }
+        var boxes = accounts.values.reduce(0) { $0 + $1.boxes.count }
         while accounts.count > 1,
-            entries > MaildirLimits.indexEntriesMax || boxes > MaildirLimits.mailboxesRememberedMax
-                || accounts.count > MaildirLimits.accountsRememberedMax,
+            boxes > MaildirLimits.mailboxesRememberedMax || accounts.count > MaildirLimits.accountsRememberedMax,
             let oldest = accounts.min(by: { $0.value.usedAt < $1.value.usedAt })
         {
             boxes -= oldest.value.boxes.count
-            entries -= oldest.value.boxes.values.reduce(0) { $0 + ($1.index?.count ?? 0) }
             accounts[oldest.key] = nil
+        }
+        let indexed = accounts.values.flatMap { $0.boxes.values.filter { $0.index != nil } }
+        var entries = indexed.reduce(0) { $0 + ($1.index?.count ?? 0) }
+        guard entries > MaildirLimits.indexEntriesMax else { return }
+        for box in indexed.sorted(by: { $0.usedAt < $1.usedAt }).dropLast()
+        where entries > MaildirLimits.indexEntriesMax {
+            entries -= box.index?.count ?? 0
+            box.index = nil
         }
     }
 }

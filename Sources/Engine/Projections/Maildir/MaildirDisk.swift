@@ -180,9 +180,13 @@ final class MaildirDisk {
         try body { try self.writeAll(descriptor, $0, path) }
         if let modified {
             let moment = timespec(tv_sec: Int(modified), tv_nsec: 0)
-            guard withUnsafePointer(to: (moment, moment), { pair in
-                pair.withMemoryRebound(to: timespec.self, capacity: 2) { futimens(descriptor, $0) == 0 }
-            }) else { throw failure("futimens", path) }
+            guard
+                withUnsafePointer(
+                    to: (moment, moment),
+                    { pair in
+                        pair.withMemoryRebound(to: timespec.self, capacity: 2) { futimens(descriptor, $0) == 0 }
+                    })
+            else { throw failure("futimens", path) }
         }
         isOpen = false
         guard Glibc.close(descriptor) == 0 else { throw failure("close", path) }

@@ -39,8 +39,11 @@ package struct MaildirStatus: Sendable {
 package struct MaildirPace: Sendable {
     /// At rest, the time after a checkpoint before the next; seconds.
     package var checkpointSeconds: Double = 5
-    /// Under load, files written before one is made all the same.
+    /// Under load, the time and the files written before one is made all the same; seconds.
+    package var checkpointSecondsMax: Double = 30
     package var checkpointFiles: UInt64 = 20_000
+    /// Wait after the first new event, so that those that follow at once go with it; seconds.
+    package var gatherSeconds: Double = 0.05
     /// Wait after the first failure; doubled with each, up to `retrySecondsMax`; seconds.
     package var retrySecondsMin: Double = 0.5
     package var retrySecondsMax: Double = 60
@@ -109,7 +112,9 @@ package final class MaildirProjector: Sendable {
 
     /// Compares the tree with the state while mail keeps coming: differences count when they are still there after the
     /// projection has caught up with what came meanwhile.
-    package func check(_ account: AccountID? = nil, contents: Bool = false) -> Result<MaildirReport, MaildirCheckFailure> {
+    package func check(_ account: AccountID? = nil, contents: Bool = false) -> Result<
+        MaildirReport, MaildirCheckFailure
+    > {
         perform { projection in
             Result {
                 try projection.catchUp()
@@ -190,7 +195,8 @@ private struct ProjectorLoop {
             var hasMore = false
             do {
                 hasMore = try !isClosed && projection.step()
-                let isDue = monotonicSeconds() - checkpointed >= pace.checkpointSeconds && !hasMore
+                let age = monotonicSeconds() - checkpointed
+                let isDue = age >= pace.checkpointSecondsMax || (age >= pace.checkpointSeconds && !hasMore)
                 if isDue || isClosed || projection.filesWritten - filesAtCheckpoint >= pace.checkpointFiles {
                     try projection.storeCheckpoint()
                     checkpointed = monotonicSeconds()
@@ -217,7 +223,8 @@ private struct ProjectorLoop {
             return isNews
         }
         guard isNews else { return }
-        report(failure.map { "maildir: stopped at event \(projection.projected.rawValue): \($0)" } ?? "maildir: goes on")
+        report(
+            failure.map { "maildir: stopped at event \(projection.projected.rawValue): \($0)" } ?? "maildir: goes on")
     }
 
     /// Until there is something to do: new events, a job, the time of a checkpoint or of another attempt.
@@ -229,6 +236,7 @@ private struct ProjectorLoop {
         } else {
             let deadline = projection.isUnsynced ? checkpointed + pace.checkpointSeconds : nil
             inbox.wait(until: deadline) { $0.isWoken || $0.isClosed }
+            inbox.wait(until: monotonicSeconds() + pace.gatherSeconds) { $0.isClosed || !$0.jobs.isEmpty }
         }
     }
 }

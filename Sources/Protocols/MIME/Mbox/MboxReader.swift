@@ -181,7 +181,9 @@ package struct MboxReader: Sendable {
     }
 
     private mutating func beginField() {
-        guard headerOctets <= MIMELimits.headerOctetsMax, let colon = line.firstIndex(of: 58), colon <= 16 else { return }
+        guard headerOctets <= MIMELimits.headerOctetsMax, let colon = line.firstIndex(of: 58), colon <= 16 else {
+            return
+        }
         let name = String(decoding: line[..<colon], as: UTF8.self).lowercased()
         guard name == "date" || MboxStatus.fields.contains(name) else { return }
         fieldName = name

@@ -40,7 +40,9 @@ package struct MboxStatus: Hashable, Sendable {
             if let number = Self.words(text).first.flatMap({ UInt32($0) }), number > 0 { uid = UID(number) }
         case "x-imap", "x-imapbase":
             let words = Self.words(text)
-            guard words.count >= 2, let validity = UInt32(words[0]), let last = UInt32(words[1]), validity > 0 else { return }
+            guard words.count >= 2, let validity = UInt32(words[0]), let last = UInt32(words[1]), validity > 0 else {
+                return
+            }
             uidValidity = UIDValidity(validity)
             lastUID = last
             if name == "x-imap" { isMailboxData = true }
@@ -54,6 +56,7 @@ package struct MboxStatus: Hashable, Sendable {
     ]
 
     private static func words(_ text: String) -> [String] {
-        text.split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r\n" || $0 == "\n" || $0 == "\r" }).map(String.init)
+        text.split(whereSeparator: { $0 == " " || $0 == "\t" || $0 == "\r\n" || $0 == "\n" || $0 == "\r" }).map(
+            String.init)
     }
 }
