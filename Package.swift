@@ -42,6 +42,7 @@ let package = Package(
         room("Base", "Digests", ["COpenSSL", "CChecksum"]),
         room("Base", "MailTypes", ["Octets"]),
         // Protocols
+        room("Protocols", "MIME", ["Octets", "MailTypes"]),
         room("Protocols", "SMTP", ["Octets", "MailTypes"]),
         room("Protocols", "POP3", ["Octets", "MailTypes"]),
         // Domain
@@ -56,6 +57,7 @@ let package = Package(
             "Storage", "EventStore", ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "LMDB", "CFile"]),
         // Engine
         room("Engine", "MailEngine", ["EventStore", "MailCore", "MailTypes"]),
+        room("Engine", "Projections", ["MailEngine", "EventStore", "MailCore", "MailTypes", "Octets"]),
         // Network
         room("Network", "Authentication", nio + ["MailEngine", "MailCore", "Digests", "MailTypes", "Octets"]),
         room(
@@ -68,8 +70,9 @@ let package = Package(
         room(
             "App", "Server",
             nio + [
-                "Gateways", "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Octets",
-                .product(name: "Logging", package: "swift-log"), .product(name: "Yams", package: "Yams"),
+                "Gateways", "Projections", "Authentication", "MailEngine", "EventStore", "MailCore", "MIME", "MailTypes",
+                "Octets", "Digests", .product(name: "Logging", package: "swift-log"),
+                .product(name: "Yams", package: "Yams"),
             ]),
         .executableTarget(
             name: "letterlog",
@@ -81,12 +84,47 @@ let package = Package(
         .testTarget(
             name: "PowerCutTests", dependencies: ["PowerCutSupport"], path: "Tests/PowerCutTests",
             exclude: ["Programs"], swiftSettings: settings),
+        .executableTarget(
+            name: "StoreWorkload",
+            dependencies: [
+                "MailEngine", "EventStore", "EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "LMDB",
+            ],
+            path: "Tests/Support/StoreWorkload", swiftSettings: settings),
+        .testTarget(
+            name: "RecoveryTests", dependencies: ["StoreWorkload", "PowerCutSupport", "letterlog"],
+            path: "Tests/RecoveryTests", exclude: ["kill9.py"], swiftSettings: settings),
+        .testTarget(
+            name: "ClientTests",
+            dependencies: [
+                "letterlog", "Projections", "MailEngine", "EventStore", "MailCore", "MailTypes", "Octets",
+            ],
+            path: "Tests/ClientTests",
+            exclude: [
+                "badinput.py", "corpus.py", "listeners.py", "node.py", "pasted.py", "serve_maildir.py", "terminal.py",
+            ],
+            swiftSettings: settings),
         tests("SMTPTests", ["SMTP", "MailTypes"]),
         tests("POP3Tests", ["POP3", "MailTypes"]),
-        tests("EventStoreTests", ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets"]),
+        tests("EventStoreTests", ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets", "Digests"]),
         .testTarget(
             name: "EventFormatTests", dependencies: ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests"],
             path: "Tests/EventFormatTests", exclude: ["fixtures"], swiftSettings: settings),
+        tests("OctetsTests", ["Octets"]),
+        tests("MIMETests", ["MIME", "MailTypes"]),
+        tests("ProjectionsTests", ["Projections", "MailEngine", "EventStore", "MailCore", "MailTypes"]),
+        .testTarget(
+            name: "ServerTests",
+            dependencies: [
+                "Server", "letterlog", "Gateways", "MailEngine", "EventStore", "MailCore", "MailTypes",
+            ],
+            path: "Tests/ServerTests", swiftSettings: settings),
+        tests("SimulationTests", ["EventStore", "MailCore", "MailTypes"]),
+        tests(
+            "AuthenticationTests",
+            [
+                "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Digests",
+                .product(name: "NIOCore", package: "swift-nio"),
+            ]),
         tests("MailCoreTests", ["MailCore", "EventStore", "MailTypes"]),
         tests(
             "GatewaysTests",

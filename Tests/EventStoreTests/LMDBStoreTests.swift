@@ -69,6 +69,13 @@ struct LMDBStoreTests {
         try temporary.store.verifyAll()
     }
 
+    @Test("an empty store equals its replay")
+    func empty() throws {
+        let temporary = try TemporaryStore()
+        #expect(try temporary.store.compareStateWithReplay().rows == 0)
+        try temporary.store.verifyAll()
+    }
+
     @Test("a rebuilt state is the state that was there")
     func rebuild() throws {
         let temporary = try TemporaryStore()

@@ -44,7 +44,8 @@ import Testing
             try client.send("MAIL FROM:<a@client.test>\r\nRCPT TO:<alice@example.test>\r\nDATA\r\n")
             for _ in 0..<3 { _ = try client.line() }
             try client.send(
-                "Subject: x\r\n\r\nbody\n.\nMAIL FROM:<evil@client.test>\nRCPT TO:<alice@example.test>\nDATA\nx\n.\r\n.\r\n")
+                "Subject: x\r\n\r\nbody\n.\nMAIL FROM:<evil@client.test>\nRCPT TO:<alice@example.test>\nDATA\nx\n.\r\n.\r\n"
+            )
             #expect(try client.line().hasPrefix("550 5.6.0"))
             #expect(try client.command("NOOP").hasPrefix("250"))
             #expect(try node.bodies("alice@example.test").isEmpty)

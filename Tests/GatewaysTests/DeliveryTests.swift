@@ -132,7 +132,8 @@ import Testing
             let client = try node.lmtp()
             var script = ""
             for number in 1...50 {
-                script += "MAIL FROM:<a@client.test>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<nobody@example.test>\r\n"
+                script +=
+                    "MAIL FROM:<a@client.test>\r\nRCPT TO:<alice@example.test>\r\nRCPT TO:<nobody@example.test>\r\n"
                     + "DATA\r\nSubject: \(number)\r\n\r\nbody\r\n.\r\n"
             }
             try client.send(script + "QUIT\r\n")

@@ -7,12 +7,16 @@ import Testing
 
 @Suite struct HTTPTests {
     /// Status line, header fields in lower case, and as much body as Content-Length says.
-    private func ask(_ client: TestClient, _ request: String, method: String = "GET") throws -> (String, [String], String) {
+    private func ask(_ client: TestClient, _ request: String, method: String = "GET") throws -> (
+        String, [String], String
+    ) {
         try client.send("\(method) \(request) HTTP/1.1\r\nHost: x\r\n\r\n")
         let status = try client.line()
         var fields: [String] = []
         while case let line = try client.line(), line != "" { fields.append(line.lowercased()) }
-        let length = fields.first { $0.hasPrefix("content-length:") }.flatMap { Int($0.dropFirst(15).trimmingPrefix(" ")) }
+        let length = fields.first { $0.hasPrefix("content-length:") }.flatMap {
+            Int($0.dropFirst(15).trimmingPrefix(" "))
+        }
         var body = ""
         while method != "HEAD", body.utf8.count < length ?? 0 { body += try client.line() + "\n" }
         return (status, fields, body)

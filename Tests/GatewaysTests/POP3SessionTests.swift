@@ -1,7 +1,9 @@
 // Mail out, by POP3, against a real engine.
+import EventStore
 import MailCore
 import MailEngine
 import MailTypes
+import Synchronization
 import Testing
 
 @testable import Gateways
@@ -147,6 +149,21 @@ import Testing
         }
     }
 
+    /// Small bodies are read on the event loop, large ones by a thread.
+    @Test(arguments: [3, 20_000])
+    func aBodyThatCannotBeReadIsAnErrorAndTheSessionGoesOn(_ lines: Int) async throws {
+        let store = UnreadableStore()
+        try await withNode(store: store) { node in
+            try node.deposit("alice@example.test", letter(1, lines: lines))
+            let client = try node.pop3("alice")
+            store.isUnreadable.withLock { $0 = true }
+            #expect(try client.command("RETR 1").hasPrefix("-ERR [SYS/TEMP]"))
+            store.isUnreadable.withLock { $0 = false }
+            #expect(try client.command("RETR 1").hasPrefix("+OK"))
+            #expect(try client.multilineOctets() == letter(1, lines: lines))
+        }
+    }
+
     @Test(arguments: [
         ("alice", "wrong"), ("nobody", password), ("carol", password), ("postmaster@elsewhere.test", password),
         ("alice", "\u{7}"), ("*", password),
@@ -174,4 +191,22 @@ import Testing
             #expect(try client.line().hasPrefix("+OK 3000 "))
         }
     }
+}
+
+/// A store whose bodies can be made unreadable.
+private final class UnreadableStore: ShardStore {
+    let memory = MemoryStore()
+    let isUnreadable = Mutex(false)
+
+    func read<R>(_ body: (any ShardReader) throws -> R) throws -> R { try memory.read(body) }
+    func beginBatch(now: Timestamp) throws(StoreError) -> any ShardBatch { try memory.beginBatch(now: now) }
+    func stage(_ source: any BodySource) throws(StoreError) -> StagedBody { try memory.stage(source) }
+    func syncBodies() throws(StoreError) { memory.syncBodies() }
+    func openBody(_ blob: BlobNumber) throws(StoreError) -> any BodyHandle {
+        if isUnreadable.withLock({ $0 }) { throw .failed("a test") }
+        return try memory.openBody(blob)
+    }
+    func freeBytes() throws(StoreError) -> UInt64 { memory.freeBytes() }
+    var statistics: StoreStatistics { memory.statistics }
+    func close() { memory.close() }
 }

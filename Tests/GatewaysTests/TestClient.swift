@@ -33,7 +33,8 @@ final class TestClient {
         if var receiveBuffer {
             setsockopt(descriptor, SOL_SOCKET, SO_RCVBUF, &receiveBuffer, socklen_t(MemoryLayout<Int32>.size))
         }
-        let code = isUnix
+        let code =
+            isUnix
             ? Self.connectUnix(descriptor, String(address.dropFirst(5))) : Self.connectIP(descriptor, address, isV6)
         guard code == 0 else {
             let error = Self.failure("connect")

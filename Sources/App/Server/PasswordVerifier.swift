@@ -1,5 +1,4 @@
 import Authentication
-import Digests
 
 /// Makes of a password what the store keeps of it.
 ///
@@ -18,7 +17,8 @@ package enum PasswordVerifier {
         } catch {
             switch error {
             case .tooLong: throw Self.tooLong
-            case .unsuitable: throw AdministrationFailure("the password holds a control or unassigned character", .usage)
+            case .unsuitable:
+                throw AdministrationFailure("the password holds a control or unassigned character", .usage)
             case .iterations: throw AdministrationFailure("no verifier could be made")
             }
         }

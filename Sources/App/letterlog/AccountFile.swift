@@ -11,13 +11,7 @@ enum AccountFile {
     }
 
     static func read(path: String) throws -> [Record] {
-        let data: Data
-        do {
-            let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-            data = try handle.read(upToCount: octetsMax + 1) ?? Data()
-        } catch {
-            throw AdministrationFailure("\(path) cannot be read: \((error as NSError).localizedDescription)")
-        }
+        let data = try InputFile.open(path).read(upToCount: octetsMax + 1) ?? Data()
         guard data.count <= octetsMax else { throw AdministrationFailure("\(path) is larger than \(octetsMax) octets") }
         guard let text = String(data: data, encoding: .utf8) else {
             throw AdministrationFailure("\(path) is not UTF-8")

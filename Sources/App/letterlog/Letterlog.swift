@@ -41,7 +41,8 @@ enum Main {
         case .validationFailure:
             fail(Letterlog.message(for: error) + " (see --help)", ExitStatus.usage.rawValue)
         default:
-            fail(AdministrationFailure(error).text, ExitStatus.failed.rawValue)
+            let failure = AdministrationFailure(error)
+            fail(failure.text, failure.status.rawValue)
         }
     }
 

@@ -73,7 +73,8 @@ struct ProgressMeter {
         let now = ContinuousClock.now
         if let shown, now - shown < .milliseconds(200) { return }
         shown = now
-        let seconds = max(0.001, Double((now - start).components.seconds) + Double((now - start).components.attoseconds) / 1e18)
+        let seconds = max(
+            0.001, Double((now - start).components.seconds) + Double((now - start).components.attoseconds) / 1e18)
         let rate = Double(done) / seconds
         var text = "\(done)"
         if let total { text += " of \(total)" }

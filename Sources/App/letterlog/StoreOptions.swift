@@ -16,12 +16,15 @@ struct StoreOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The store's directory; LETTERLOG_STORE does the same.", valueName: "dir"))
     var store: String?
 
-    @Option(help: ArgumentHelp(
-        "The configuration; by default letterlog.yaml in the store, when it is there.", valueName: "file"))
+    @Option(
+        help: ArgumentHelp(
+            "The configuration; by default letterlog.yaml in the store, when it is there.", valueName: "file"))
     var config: String?
 
-    @Option(name: .customLong("set"), help: ArgumentHelp(
-        "Sets a key of the configuration, before file and environment.", valueName: "key=value"))
+    @Option(
+        name: .customLong("set"),
+        help: ArgumentHelp(
+            "Sets a key of the configuration, before file and environment.", valueName: "key=value"))
     var settings: [String] = []
 
     @OptionGroup var output: OutputOptions

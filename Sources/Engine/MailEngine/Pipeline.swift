@@ -95,7 +95,7 @@ final class Pipeline: @unchecked Sendable {
     private let counters: Monitor<EngineStatistics>
     private let flow = Monitor(Flow())
     private var threads: [EngineThread] = []
-    private var disk: DiskWatch
+    private let disk: DiskWatch
 
     init(
         store: any ShardStore, options: EngineOptions, clock: @escaping @Sendable () -> Timestamp, feed: Feed,
@@ -182,7 +182,13 @@ final class Pipeline: @unchecked Sendable {
     private func stage(_ jobs: [Job]) -> (staged: [Job], failed: [(Job, EngineFailure)]) {
         var staged: [Job] = []
         var failed: [(Job, EngineFailure)] = []
+        disk.look(at: clock())
         for var job in jobs {
+            // The body of a command that will be refused would take the last room there is.
+            if let refusal = disk.refusal(of: job.request) {
+                failed.append((job, refusal))
+                continue
+            }
             do throws(StoreError) {
                 for body in job.request.bodies { job.staged.append(try store.stage(body)) }
                 // The store has the bytes; the copy in memory or in the spool is not needed any longer.
@@ -219,11 +225,15 @@ final class Pipeline: @unchecked Sendable {
 
     private func write(_ jobs: [Job]) {
         disk.look(at: clock())
+        disk.restoreReserve()
         do {
             let outcomes = try commitBatch(jobs)
             for (job, outcome) in zip(jobs, outcomes) { job.completion(outcome) }
         } catch is StateFault {
             for job in jobs { writeAlone(job) }
+        } catch StoreError.full where disk.releaseReserve() {
+            // Only what leads to free space is taken now.
+            write(jobs)
         } catch {
             let failure = stopIfBroken(error as? StoreError ?? .failed("\(error)"))
             for job in jobs { job.fail(failure) }
@@ -307,31 +317,5 @@ final class Pipeline: @unchecked Sendable {
 extension Job {
     func fail(_ failure: EngineFailure) {
         completion(request.items.map { _ in .failed(failure) })
-    }
-}
-
-/// Free space, looked at once a second, and what is refused when it runs out.
-struct DiskWatch {
-    private let store: any ShardStore
-    private let options: EngineOptions
-    private var looked = Timestamp(rawValue: .min)
-    private var free = UInt64.max
-
-    init(store: any ShardStore, options: EngineOptions) {
-        self.store = store
-        self.options = options
-    }
-
-    mutating func look(at now: Timestamp) {
-        guard looked.rawValue == .min || abs(now.rawValue &- looked.rawValue) >= 1000 else { return }
-        looked = now
-        // When the file system does not answer, the next write will say so better.
-        free = (try? store.freeBytes()) ?? free
-    }
-
-    func refusal(of command: AccountCommand) -> EngineFailure? {
-        if command.addsMail, free < options.softFreeOctets { return .full }
-        if free < options.hardFreeOctets, !command.freesSpace { return .full }
-        return nil
     }
 }

@@ -116,7 +116,8 @@ extension PasswordAuthenticator {
     /// Reads what is known of the name: some microseconds.
     private func attempt(_ name: String, _ password: [UInt8], _ scope: CredentialScopes) throws -> Attempt {
         let prepared = password.count <= AuthenticationLimits.passwordOctetsMax ? try? SASLprep.prepare(password) : nil
-        let address = name.utf8.count <= AuthenticationLimits.loginOctetsMax
+        let address =
+            name.utf8.count <= AuthenticationLimits.loginOctetsMax
             ? Address(name.contains("@") ? name : name + "@" + defaultDomain) : nil
         var account: AccountID?
         var credentials: [CredentialRow] = []
@@ -153,9 +154,12 @@ extension PasswordAuthenticator {
         let password = attempt.password ?? [0]
         var good: CredentialRow?
         var verified = 0
-        for credential in attempt.credentials where verified < AuthenticationLimits.verifiersPerLoginMax && good == nil {
+        for credential in attempt.credentials where verified < AuthenticationLimits.verifiersPerLoginMax && good == nil
+        {
             let verifiers = ScramCredential.verifiers(credential.verifier)
-            guard let verifier = verifiers.first(where: { $0.algorithm == .sha256 }) ?? verifiers.first else { continue }
+            guard let verifier = verifiers.first(where: { $0.algorithm == .sha256 }) ?? verifiers.first else {
+                continue
+            }
             verified += 1
             if verifier.verify(password: password) { good = credential }
         }

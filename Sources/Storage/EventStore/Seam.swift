@@ -112,12 +112,9 @@ package protocol ShardBatch: StateReader {
 package struct CommitReceipt: Sendable {
     package var head: Cursor
     package var events: Int
-    /// Pages of the database written, where the store has pages.
-    package var pages: Int
-    package init(head: Cursor, events: Int, pages: Int) {
+    package init(head: Cursor, events: Int) {
         self.head = head
         self.events = events
-        self.pages = pages
     }
 }
 
@@ -162,16 +159,31 @@ package protocol ShardStore: AnyObject, Sendable {
     /// Free bytes where the store lives.
     func freeBytes() throws(StoreError) -> UInt64
     var statistics: StoreStatistics { get }
+    /// Blocks held so that deletions can still be written when the disk is full; 0 for none.
+    var reserveOctets: UInt64 { get }
+    var holdsReserve: Bool { get }
+    /// Gives the reserve back to the file system.
+    func releaseReserve() throws(StoreError)
+    /// Takes the reserve again; `.full` while there is no room for it, and nothing has changed then.
+    func restoreReserve() throws(StoreError)
     func close()
+}
+
+/// A store that needs no disk holds no reserve.
+extension ShardStore {
+    package var reserveOctets: UInt64 { 0 }
+    package var holdsReserve: Bool { true }
+    package func releaseReserve() throws(StoreError) {}
+    package func restoreReserve() throws(StoreError) {}
 }
 
 /// Counters since the store was opened, and sizes now.
 package struct StoreStatistics: Sendable {
     package var batches: UInt64 = 0
     package var events: UInt64 = 0
-    package var pagesWritten: UInt64 = 0
     package var bodyBytesStaged: UInt64 = 0
     package var bodySyncs: UInt64 = 0
+    /// Octets of the database in use, without what is set aside behind its end.
     package var databaseBytes: UInt64 = 0
     package var segmentBytes: UInt64 = 0
     package var segments: Int = 0

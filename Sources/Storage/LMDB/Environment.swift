@@ -171,6 +171,7 @@ package final class Environment: @unchecked Sendable {
             if options.readOnly { flags |= UInt32(MDB_RDONLY) }
             if options.noReadahead { flags |= UInt32(MDB_NORDAHEAD) }
             if options.noSync { flags |= UInt32(MDB_NOSYNC) }
+            if !options.readOnly { try allocateLockFile(directory, options) }
             try LMDBError.check(mdb_env_open(env, directory, flags, options.mode), "open the environment")
             guard mdb_env_get_maxkeysize(env) >= Limits.keyOctetsMax else {
                 throw LMDBError.failure(MDB_INCOMPATIBLE, "open the environment")
@@ -183,6 +184,24 @@ package final class Environment: @unchecked Sendable {
             throw error
         }
         return env
+    }
+
+    /// Reserves the blocks of the lock file. The library maps it as a sparse file and writes to it: a reader that takes
+    /// a slot on a page without a block would be killed by SIGBUS when the disk is full.
+    ///
+    /// Before the library opens the file, as closing it later would drop the process's locks on it. The size stays, as
+    /// the library takes the number of slots from it.
+    private static func allocateLockFile(_ directory: String, _ options: Options) throws(LMDBError) {
+        let descriptor = Glibc.open(directory + "/lock.mdb", O_RDWR | O_CREAT | O_CLOEXEC, mode_t(options.mode))
+        guard descriptor >= 0 else { throw LMDBError.failure(errno, "open the lock file") }
+        defer { close(descriptor) }
+        // 64 octets for each slot and less than eight times that before them (lmdb 0.9, MDB_txninfo).
+        let octets = (Int(options.readersMax) + 8) * 64
+        guard fallocate(descriptor, FALLOC_FL_KEEP_SIZE, 0, off_t(octets)) == 0 else {
+            // A file system that cannot reserve is used as it is.
+            if errno == EOPNOTSUPP { return }
+            throw LMDBError.failure(errno == EDQUOT ? ENOSPC : errno, "allocate the lock file")
+        }
     }
 
     /// The library opens the data file without O_CLOEXEC (0.9.24), so a child process would inherit it.

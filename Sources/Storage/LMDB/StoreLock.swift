@@ -4,7 +4,7 @@ import Glibc
 package enum StoreLockError: Error, Equatable, Sendable, CustomStringConvertible {
     /// Another process (or another lock of this one) has it. The pid is what the last holder wrote, if it did.
     case held(path: String, pid: Int32?)
-    /// The lock file could not be opened, locked or written.
+    /// The lock file could not be opened or locked.
     case system(path: String, code: Int32)
 
     package var description: String {
@@ -37,11 +37,8 @@ package final class StoreLock: Sendable {
             if code == EWOULDBLOCK { throw .held(path: path, pid: pid) }
             throw .system(path: path, code: code)
         }
-        guard Self.writePID(descriptor) else {
-            let code = errno
-            close(descriptor)
-            throw .system(path: path, code: code)
-        }
+        // Who holds it is information only: on a full disk the lock must be had all the same.
+        _ = Self.writePID(descriptor)
         self.path = path
         self.descriptor = descriptor
     }

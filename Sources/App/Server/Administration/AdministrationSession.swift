@@ -2,6 +2,7 @@ import EventStore
 import MailCore
 import MailEngine
 import MailTypes
+import Projections
 
 /// What a command needs of the process it runs in: the node, or the command line that opened the store itself.
 package protocol AdministrationBackend: AnyObject, Sendable {
@@ -11,8 +12,8 @@ package protocol AdministrationBackend: AnyObject, Sendable {
     var configuration: NodeConfiguration { get }
     /// Whether the process serves, so that the store can change while a command looks at it.
     var serves: Bool { get }
-    /// Makes the Maildirs equal to the state, or, with `check`, says the first difference.
-    func rebuildMaildir(check: Bool, _ session: AdministrationSession) throws
+    /// Follows the log with the Maildirs; nil when nothing does in this process.
+    var projector: MaildirProjector? { get }
 }
 
 /// One run of one command: the door to the engine, and the way out for what it prints.

@@ -68,7 +68,9 @@ package final class AdministrationSocket: Sendable {
             let channel = LineChannel(descriptor)
             channel.setPatience(seconds: ServerLimits.administrationPatienceSeconds)
             let admitted = state.withLock { state in
-                guard !state.closing, state.connections < ServerLimits.administrationConnectionsMax else { return false }
+                guard !state.closing, state.connections < ServerLimits.administrationConnectionsMax else {
+                    return false
+                }
                 state.connections += 1
                 return true
             }

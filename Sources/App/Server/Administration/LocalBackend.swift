@@ -2,6 +2,7 @@ import EventStore
 import MailCore
 import MailEngine
 import MailTypes
+import Projections
 
 /// A store opened by the command line while no node runs.
 package final class LocalBackend: AdministrationBackend {
@@ -9,6 +10,7 @@ package final class LocalBackend: AdministrationBackend {
     package let store: LMDBStore
     package let configuration: NodeConfiguration
     package var serves: Bool { false }
+    package var projector: MaildirProjector? { nil }
 
     package init(store directory: String, configuration: NodeConfiguration) throws(AdministrationFailure) {
         do {
@@ -19,10 +21,6 @@ package final class LocalBackend: AdministrationBackend {
         self.configuration = configuration
         engine = MailEngine(
             store: store, options: configuration.engineOptions(store: directory), clock: { .now })
-    }
-
-    package func rebuildMaildir(check: Bool, _ session: AdministrationSession) throws {
-        throw AdministrationFailure("the Maildir projection is not built yet")
     }
 
     package func close() { engine.close() }

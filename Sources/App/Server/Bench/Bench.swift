@@ -69,7 +69,6 @@ package struct EngineBench: Sendable {
         let targets = try store.accounts(accounts)
         let latencies = LatencyLog()
         let measure = BenchMeasure(store)
-        nonisolated(unsafe) let shared = store
         try BenchStore.share(messages, producers) { [messages, size] number in
             let (account, inbox) = targets[number % targets.count]
             let append = AppendMessages(
@@ -77,9 +76,9 @@ package struct EngineBench: Sendable {
                 envelopeFrom: "sender@bench.invalid", envelopeTo: "receiver@bench.invalid")
             let start = ContinuousClock.now
             let request = Request(
-                [Request.Item(account, .append(append))], bodies: [try shared.message(number, size: size)],
+                [Request.Item(account, .append(append))], bodies: [try store.message(number, size: size)],
                 origin: Origin(gateway: .bench))
-            _ = try shared.engine.performAndWait(request)[0].result()
+            _ = try store.engine.performAndWait(request)[0].result()
             latencies.add(ContinuousClock.now - start)
             progress(number + 1, messages)
         }
@@ -116,7 +115,6 @@ package struct EngineBench: Sendable {
         }
         let latencies = LatencyLog()
         let measure = BenchMeasure(store)
-        nonisolated(unsafe) let shared = store
         try BenchStore.share(messages, producers) { [messages] number in
             let index = number % targets.count
             let (account, inbox) = targets[index]
@@ -126,7 +124,7 @@ package struct EngineBench: Sendable {
                 operation: round / (rows[index] - 1) % 2 == 0 ? .add : .remove, flags: .flagged)
             let start = ContinuousClock.now
             let request = Request([Request.Item(account, .changeFlags(change))], origin: Origin(gateway: .bench))
-            _ = try shared.engine.performAndWait(request)[0].result()
+            _ = try store.engine.performAndWait(request)[0].result()
             latencies.add(ContinuousClock.now - start)
             progress(number + 1, messages)
         }
@@ -177,19 +175,21 @@ package struct EngineBench: Sendable {
     private func mixedChanges(
         _ store: BenchStore, _ targets: [(account: AccountID, inbox: MailboxID)], count: Int
     ) throws {
-        nonisolated(unsafe) let shared = store
         try BenchStore.share(count, 128) { number in
             let (account, inbox) = targets[number % targets.count]
             let uid = UID(UInt32(number / targets.count % 400 + 1))
-            let command: AccountCommand = switch number / targets.count % 10 {
-            case 0: .copy(CopyMessages(source: inbox, destination: inbox, uids: UIDSet(uid)))
-            case 1: .expunge(Expunge(mailbox: inbox, uids: UIDSet(uid), onlyDeleted: false, reason: .expunge))
-            case let kind: .changeFlags(ChangeFlags(
-                mailbox: inbox, uids: UIDSet(uid), operation: kind % 2 == 0 ? .add : .remove,
-                flags: kind < 6 ? .seen : .flagged))
-            }
+            let command: AccountCommand =
+                switch number / targets.count % 10 {
+                case 0: .copy(CopyMessages(source: inbox, destination: inbox, uids: UIDSet(uid)))
+                case 1: .expunge(Expunge(mailbox: inbox, uids: UIDSet(uid), onlyDeleted: false, reason: .expunge))
+                case let kind:
+                    .changeFlags(
+                        ChangeFlags(
+                            mailbox: inbox, uids: UIDSet(uid), operation: kind % 2 == 0 ? .add : .remove,
+                            flags: kind < 6 ? .seen : .flagged))
+                }
             let request = Request([Request.Item(account, command)], origin: Origin(gateway: .bench))
-            _ = try shared.engine.performAndWait(request)[0].result()
+            _ = try store.engine.performAndWait(request)[0].result()
         }
     }
 }

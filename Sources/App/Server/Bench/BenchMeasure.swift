@@ -29,7 +29,10 @@ struct BenchMeasure {
         let each = Double(max(1, operations))
         let database = Double(now.store.databaseBytes) - Double(statistics.store.databaseBytes)
         let histogram = zip(now.batchSizes, statistics.batchSizes).map { $0 - $1 }
-        let pages = Double(now.store.pagesWritten - statistics.store.pagesWritten)
+        let written = Double(Self.octetsWritten - written)
+        let bodies = Double(now.store.bodyBytesStaged - segmentOctets)
+        // What went to disks beside the bodies, in pages of the database.
+        let pages = max(0, written - bodies) / 4096
         var fields: [(String, JSONValue)] = [
             ("operations", .count(operations)),
             ("seconds", .number(seconds)),
@@ -40,8 +43,8 @@ struct BenchMeasure {
             ("batch_histogram", .array(Self.trimmed(histogram).map { .count($0) })),
             ("pages_per_batch", .number(pages / Double(max(1, batches)))),
             ("database_octets_per_operation", .number(database / each)),
-            ("body_octets_per_operation", .number(Double(now.store.bodyBytesStaged - segmentOctets) / each)),
-            ("written_octets_per_operation", .number(Double(Self.octetsWritten - written) / each)),
+            ("body_octets_per_operation", .number(bodies / each)),
+            ("written_octets_per_operation", .number(written / each)),
         ]
         if !latencies.isEmpty {
             let sorted = latencies.sorted()
@@ -57,10 +60,9 @@ struct BenchMeasure {
 
     /// Of the whole process, producers included.
     private static var processorSeconds: Double {
-        var usage = rusage()
-        getrusage(RUSAGE_SELF, &usage)
-        func seconds(_ time: timeval) -> Double { Double(time.tv_sec) + Double(time.tv_usec) / 1e6 }
-        return seconds(usage.ru_utime) + seconds(usage.ru_stime)
+        var time = timespec()
+        clock_gettime(CLOCK_PROCESS_CPUTIME_ID, &time)
+        return Double(time.tv_sec) + Double(time.tv_nsec) / 1e9
     }
 
     /// Octets this process had written to disks, as the kernel counts them.

@@ -7,7 +7,7 @@ import MailTypes
 import Synchronization
 
 /// The store a bench runs on: a fresh one that is removed afterwards, or one that was named.
-final class BenchStore {
+final class BenchStore: Sendable {
     let directory: String
     let backend: LocalBackend
     private let isTemporary: Bool

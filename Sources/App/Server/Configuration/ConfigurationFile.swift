@@ -36,8 +36,7 @@ struct ConfigurationFile {
     init(path: String) {
         self.path = path
         do {
-            let handle = try FileHandle(forReadingFrom: URL(fileURLWithPath: path))
-            let data = try handle.read(upToCount: ServerLimits.configurationOctetsMax + 1) ?? Data()
+            let data = try InputFile.open(path).read(upToCount: ServerLimits.configurationOctetsMax + 1) ?? Data()
             guard data.count <= ServerLimits.configurationOctetsMax else {
                 mistake(nil, nil, "is larger than \(ServerLimits.configurationOctetsMax) octets")
                 return
@@ -48,7 +47,10 @@ struct ConfigurationFile {
             }
             parse(text)
         } catch {
-            mistake(nil, nil, "cannot be read: \((error as NSError).localizedDescription)")
+            // The failure names the file itself.
+            let text = AdministrationFailure(error).text
+            mistake(
+                nil, nil, "cannot be read" + (text.hasPrefix(path + ": ") ? text.dropFirst(path.count) : ": " + text))
         }
     }
 

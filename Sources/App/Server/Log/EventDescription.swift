@@ -37,7 +37,8 @@ struct EventDescription {
     private static func text(_ value: JSONValue) -> String {
         switch value {
         case .string(let text):
-            let isPlain = !text.isEmpty && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0.value != 0x7F }
+            let isPlain =
+                !text.isEmpty && text.unicodeScalars.allSatisfy { $0.value > 0x20 && $0 != "\"" && $0.value != 0x7F }
             return isPlain ? text : value.text
         case .array(let values): return values.map(Self.text).joined(separator: ",")
         default: return value.text

@@ -19,7 +19,8 @@ struct LogLine {
         var by = origin.gateway.name
         if let session { by += ":\(session)" }
         if let actor, actor != address { by += " by \(actor)" }
-        text = "\(logged.cursor.rawValue)  \(logged.context.time.text)  \(address) \(logged.context.aseq.rawValue)  "
+        text =
+            "\(logged.cursor.rawValue)  \(logged.context.time.text)  \(address) \(logged.context.aseq.rawValue)  "
             + "\(by)  \(description.text)" + (logged.isErased ? " (erased)" : "")
         fields = [
             "lsn": .count(logged.cursor.rawValue), "time": .string(logged.context.time.text),

@@ -10,12 +10,14 @@ import Logging
 import MailCore
 import MailEngine
 import MailTypes
+import Projections
 import Synchronization
 
 package final class Node: AdministrationBackend {
     package let engine: MailEngine
     package let store: LMDBStore
     package let directory: String
+    package let projector: MaildirProjector?
     package var configuration: NodeConfiguration { current.withLock { $0 } }
     package var serves: Bool { true }
 
@@ -34,14 +36,18 @@ package final class Node: AdministrationBackend {
         engine = MailEngine(store: store, options: configuration.engineOptions(store: directory), clock: { .now })
         retention = RetentionCollector(engine, log: log)
         let domain = try configuration.domain ?? engine.read { try $0.defaultDomain() }
+        let options = configuration.gatewayOptions(storeDomain: domain)
+        let projector = configuration.maildirOptions(store: directory).map { [engine] options in
+            MaildirProjector(engine: engine, options: options) { log.warning("maildir", metadata: ["report": "\($0)"]) }
+        }
+        self.projector = projector
         gateways = Gateways(
-            engine: engine, options: try configuration.gatewayOptions(storeDomain: domain), logger: log)
+            engine: engine, options: options, logger: log, extraMetrics: { projector?.status.metrics ?? "" })
     }
 
     /// Opens administration and the listeners.
     /// - Returns: the line that says so: `ready`, then every address.
     package func start() async throws -> String {
-        administration.withLock { $0 = nil }
         let socket = try AdministrationSocket(self, directory: directory)
         administration.withLock { $0 = socket }
         let configuration = configuration
@@ -56,12 +62,9 @@ package final class Node: AdministrationBackend {
         await gateways.drain(deadline: .seconds(configuration.limits.drainSecondsMax))
         administration.withLock { $0 }?.close()
         retention.stop()
+        projector?.close()
         engine.close()
         log.info("stopped")
-    }
-
-    package func rebuildMaildir(check: Bool, _ session: AdministrationSession) throws {
-        throw AdministrationFailure("the Maildir projection is not built yet")
     }
 
     /// Takes what a running node can take of a new configuration, and says what it cannot.
@@ -85,7 +88,7 @@ package final class Node: AdministrationBackend {
 
 extension NodeConfiguration {
     /// The gateways' options, with those of this site.
-    func gatewayOptions(storeDomain: String?) throws -> GatewayOptions {
+    func gatewayOptions(storeDomain: String?) -> GatewayOptions {
         let host = hostName ?? Self.systemHostName
         var options = GatewayOptions(hostName: host, defaultDomain: storeDomain ?? host)
         let ours = Set(domains + [storeDomain].compactMap { $0 })

@@ -5,6 +5,7 @@
 import Foundation
 import Glibc
 import Logging
+import Synchronization
 
 package enum Serve {
     /// Runs until SIGTERM or SIGINT. SIGHUP reloads the configuration.
@@ -51,14 +52,15 @@ package enum Serve {
     /// Runs `body` on the pool of tasks and waits on this thread, which is none of the pool's.
     private static func blocking<R: Sendable>(_ body: @escaping @Sendable () async -> R) -> R {
         let done = DispatchSemaphore(value: 0)
-        nonisolated(unsafe) var result: R?
+        let result = Mutex<R?>(nil)
         Task.detached {
-            result = await body()
+            let value = await body()
+            result.withLock { $0 = value }
             done.signal()
         }
         done.wait()
-        // The task stored it before it signalled.
-        return result!
+        guard let value = result.withLock({ $0 }) else { preconditionFailure("a task ended without its result") }
+        return value
     }
 
     /// Each connection takes a descriptor; the soft limit is often 1,024.

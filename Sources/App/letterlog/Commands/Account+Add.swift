@@ -20,7 +20,9 @@ extension Account {
         var name = ""
 
         func validate() throws {
-            if passwordStdin, noPassword { throw ValidationError("--password-stdin and --no-password exclude each other") }
+            if passwordStdin, noPassword {
+                throw ValidationError("--password-stdin and --no-password exclude each other")
+            }
         }
 
         func run() throws {

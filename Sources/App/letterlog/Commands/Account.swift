@@ -8,5 +8,8 @@ struct Account: ParsableCommand {
             Enable.self, Remove.self,
         ])
 
-    func run() throws { throw ValidationError("account needs one of add, import, list, show, passwd, alias, quota, disable, enable, remove") }
+    func run() throws {
+        throw ValidationError(
+            "account needs one of add, import, list, show, passwd, alias, quota, disable, enable, remove")
+    }
 }

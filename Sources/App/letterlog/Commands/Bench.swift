@@ -15,8 +15,10 @@ struct Bench: ParsableCommand {
     @Argument(help: "deliver, append, flags, resync or rebuild.")
     var kind: String
 
-    @Option(help: ArgumentHelp(
-        "Where; without it a fresh store in the directory for temporary files, removed afterwards.", valueName: "dir"))
+    @Option(
+        help: ArgumentHelp(
+            "Where; without it a fresh store in the directory for temporary files, removed afterwards.",
+            valueName: "dir"))
     var store: String?
 
     @Option(help: ArgumentHelp("The configuration.", valueName: "file"))
@@ -38,7 +40,9 @@ struct Bench: ParsableCommand {
     func validate() throws {
         let names = EngineBench.Kind.allCases.map(\.rawValue).joined(separator: ", ")
         guard EngineBench.Kind(rawValue: kind) != nil else { throw ValidationError("\(kind) is none of \(names)") }
-        if let size, ConfigurationValue.octets(size) == nil { throw ValidationError("--size takes a size such as 10KiB") }
+        if let size, ConfigurationValue.octets(size) == nil {
+            throw ValidationError("--size takes a size such as 10KiB")
+        }
         for (name, value) in [("--producers", producers), ("--messages", messages), ("--accounts", accounts)] {
             if let value, value < 1 { throw ValidationError("\(name) is at least 1") }
         }
@@ -50,7 +54,8 @@ struct Bench: ParsableCommand {
             kind: kind, producers: producers, messages: messages, size: size.flatMap(ConfigurationValue.octets),
             accounts: accounts)
         let configuration = try ConfigurationSources(
-            file: config, environment: ProcessInfo.processInfo.environment, store: store).configuration()
+            file: config, environment: ProcessInfo.processInfo.environment, store: store
+        ).configuration()
         let meter = Mutex<ProgressMeter?>(
             !output.quiet && !output.json && isatty(STDERR_FILENO) == 1 ? ProgressMeter() : nil)
         let fields = try bench.run(store: store.map(absolute), configuration: configuration) { done, total in
@@ -60,7 +65,9 @@ struct Bench: ParsableCommand {
         let printer = Printer(output)
         defer { printer.finish() }
         let width = fields.map(\.key.count).max() ?? 0
-        let lines = fields.map { $0.key + String(repeating: " ", count: width - $0.key.count + 2) + Self.text($0.value) }
+        let lines = fields.map {
+            $0.key + String(repeating: " ", count: width - $0.key.count + 2) + Self.text($0.value)
+        }
         let value = JSONValue.object(Dictionary(fields.map { ($0.key, $0.value) }, uniquingKeysWith: { $1 }))
         try printer.print(lines.joined(separator: "\n"), value, isAnswer: true)
     }

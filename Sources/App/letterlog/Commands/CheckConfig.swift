@@ -26,7 +26,8 @@ struct CheckConfig: ParsableCommand {
                 ], isAnswer: true)
         }
         guard mistakes.isEmpty else {
-            throw AdministrationFailure("the configuration has \(mistakes.count) mistakes")
+            let count = mistakes.count
+            throw AdministrationFailure("the configuration has \(count) \(count == 1 ? "mistake" : "mistakes")")
         }
         if prints {
             for (key, value) in configuration.listing {

@@ -12,11 +12,13 @@ struct ServeCommand: ParsableCommand {
 
     @OptionGroup var options: StoreOptions
 
-    @Option(name: .customLong("listen"), help: ArgumentHelp(
-        "A listener in place of the configured ones; may be given several times.",
-        discussion: "NAME is smtp, submission, submissions, lmtp, pop3, pop3s, imap, imaps or http. "
-            + "ADDRESS is HOST:PORT, [::1]:PORT or unix:/path.",
-        valueName: "name=address"))
+    @Option(
+        name: .customLong("listen"),
+        help: ArgumentHelp(
+            "A listener in place of the configured ones; may be given several times.",
+            discussion: "NAME is smtp, submission, submissions, lmtp, pop3, pop3s, imap, imaps or http. "
+                + "ADDRESS is HOST:PORT, [::1]:PORT or unix:/path.",
+            valueName: "name=address"))
     var listens: [String] = []
 
     func run() throws {

@@ -49,7 +49,9 @@ extension MaildirProjection {
         guard let directory = plan.directory else { return }
         let memory = try remembered(account, directory)
         var work = work
-        if work.layout || work.everything || memory.folders.isEmpty { try layOut(account, memory, plan, &work) }
+        // A mailbox without a folder: the first look at an account, or somebody removed it.
+        let isComplete = work.boxes.keys.allSatisfy { memory.folders[$0] != nil } && !memory.folders.isEmpty
+        if work.layout || work.everything || !isComplete { try layOut(account, memory, plan, &work) }
         if work.everything {
             for mailbox in memory.folders.keys { work.boxes[mailbox, default: MailboxWork()].everything = true }
             try raiseHorizon()
@@ -122,7 +124,9 @@ extension MaildirProjection {
         }
         try claim(account, directory)
         let path = options.root + "/" + directory
-        let memory = AccountMemory(path: path, folders: try foldersOfOurs(account, path))
+        let found = try foldersOfOurs(account, path)
+        for name in found.unfinished { try discard(path + "/" + name) }
+        let memory = AccountMemory(path: path, folders: found.folders)
         memory.usedAt = tick
         accounts[account] = memory
         return memory
@@ -142,34 +146,42 @@ extension MaildirProjection {
         try disk.passed(.accountClaimed)
     }
 
+    /// Folders of ours below an account's directory, and parked ones that never got their list, which hold nothing.
     /// - Throws: `ForeignMaildir` when the directory is another program's, or another account's.
-    func foldersOfOurs(_ account: AccountID, _ path: String) throws -> [MailboxID: String] {
+    func foldersOfOurs(
+        _ account: AccountID, _ path: String
+    ) throws -> (folders: [MailboxID: String], unfinished: [String]) {
         var folders: [MailboxID: String] = [:]
+        var unfinished: [String] = []
         if let header = try listHeader(path) {
             guard let owner = header.owner, owner.account == account else { throw ForeignMaildir(path: path) }
             folders[owner.mailbox] = ""
         }
         try disk.list(path) { name in
             guard name.hasPrefix(".") else { return true }
-            if let mailbox = MaildirDirectoryName.parkedMailbox(name) {
-                folders[mailbox] = name
-            } else if let owner = try listHeader(path + "/" + name)?.owner, owner.account == account,
-                folders[owner.mailbox] == nil
-            {
+            let owner = try listHeader(path + "/" + name)?.owner
+            if let owner, owner.account == account, folders[owner.mailbox] == nil {
                 folders[owner.mailbox] = name
+            } else if MaildirDirectoryName.parkedMailbox(name) != nil {
+                unfinished.append(name)
             }
             return true
         }
-        return folders
+        return (folders, unfinished)
     }
 
     /// The header of a folder's list; nil when there is none, or none that can be read.
     func listHeader(_ folder: String) throws -> UIDList.Header? {
         let path = folder + "/" + UIDList.fileName
-        guard let bytes = try disk.read(path, limit: MaildirLimits.listHeaderOctetsMax), !bytes.isEmpty else {
+        guard let bytes = try disk.read(path, limit: MaildirLimits.listHeaderOctetsMax), let first = bytes.first,
+            first != 0
+        else {
+            // A power cut may leave a list that has a name and a length and nothing in it.
             return nil
         }
-        guard let header = UIDList.Header(parsing: bytes.prefix { $0 != 10 }) else { throw ForeignMaildir(path: folder) }
+        guard let header = UIDList.Header(parsing: bytes.prefix { $0 != 10 }) else {
+            throw ForeignMaildir(path: folder)
+        }
         return header
     }
 
@@ -187,11 +199,7 @@ extension MaildirProjection {
         }
         try moveFolders(memory, wanted)
         for (mailbox, folder) in wanted.sorted(by: { $0.key < $1.key }) where memory.folders[mailbox] == nil {
-            try makeFolder(memory.path(of: folder.name))
-            memory.folders[mailbox] = folder.name
-            memory.boxes[mailbox] = FolderMemory()
-            try writeKeywords(memory.path(of: folder.name), plan)
-            try writeList(account, mailbox, memory)
+            try makeFolder(account, mailbox, folder.name, memory, plan)
             // A folder older than this slice was lost; its messages are in no event to come.
             if folder.row.created < work.first, folder.row.exists > 0 {
                 work.boxes[mailbox, default: MailboxWork()].everything = true
@@ -238,14 +246,54 @@ extension MaildirProjection {
         }
     }
 
-    private func makeFolder(_ path: String) throws {
-        if try listHeader(path) != nil { throw ForeignMaildir(path: path) }
-        try disk.makeDirectory(path)
-        for part in ["tmp", "new", "cur"] { try disk.makeDirectory(path + "/" + part) }
-        if path.split(separator: "/").last?.hasPrefix(".") == true {
-            try replaceSmall(path, FolderFile.marker, with: "")
+    /// Makes a folder under its parked name and gives it its own when it has its list: until then nothing else tells
+    /// whose it is.
+    private func makeFolder(
+        _ account: AccountID, _ mailbox: MailboxID, _ name: String, _ memory: AccountMemory, _ plan: AccountPlan
+    ) throws {
+        memory.boxes[mailbox] = FolderMemory()
+        let path = memory.path(of: name)
+        if name.isEmpty {
+            // The account's own directory is claimed by the link.
+            try fillFolder(account, mailbox, name, memory, plan)
+        } else if try listHeader(path) != nil {
+            throw ForeignMaildir(path: path)
+        } else {
+            let parked = MaildirDirectoryName.parked(mailbox)
+            try fillFolder(account, mailbox, parked, memory, plan)
+            do {
+                try disk.rename(memory.path(of: parked), to: path, .folderMoved)
+            } catch let failure as MaildirFailure where failure.code == Errno.notEmpty || failure.code == Errno.exists {
+                // A directory of somebody else's has the name: what we need is put beside what is in it.
+                try discard(memory.path(of: parked))
+                try fillFolder(account, mailbox, name, memory, plan)
+            }
         }
+        memory.folders[mailbox] = name
         try disk.passed(.folderCreated)
+    }
+
+    private func fillFolder(
+        _ account: AccountID, _ mailbox: MailboxID, _ name: String, _ memory: AccountMemory, _ plan: AccountPlan
+    ) throws {
+        let path = memory.path(of: name)
+        try disk.makeDirectory(path)
+        try makeParts(path, isInbox: name.isEmpty)
+        try writeKeywords(path, plan)
+        memory.folders[mailbox] = name
+        try writeList(account, mailbox, memory)
+    }
+
+    /// The directories and the marker that every folder has.
+    func makeParts(_ path: String, isInbox: Bool) throws {
+        for part in ["tmp", "new", "cur"] { try disk.makeDirectory(path + "/" + part) }
+        if !isInbox { try replaceSmall(path, FolderFile.marker, with: "") }
+    }
+
+    /// Removes a parked folder that holds no message.
+    private func discard(_ path: String) throws {
+        try disk.remove(path + "/" + UIDList.fileName)
+        if try empty(path) { try disk.removeDirectory(path) }
     }
 
     /// Removes what is ours in a folder, and the folder when nothing else is in it.
@@ -289,9 +337,12 @@ extension MaildirProjection {
 
     private func removeAccount(_ account: AccountID) throws {
         accounts[account] = nil
-        guard let target = try disk.linkTarget(link(account)), let name = target.split(separator: "/").last else { return }
+        guard let target = try disk.linkTarget(link(account)), let name = target.split(separator: "/").last else {
+            return
+        }
         let path = "\(options.root)/\(name)"
-        let folders = try foldersOfOurs(account, path)
+        let (folders, unfinished) = try foldersOfOurs(account, path)
+        for name in unfinished { try discard(path + "/" + name) }
         for (_, folder) in folders.sorted(by: { $0.key < $1.key }) where !folder.isEmpty {
             try removeFolder(path + "/" + folder)
         }
@@ -323,22 +374,23 @@ extension MaildirProjection {
 
     // MARK: Memory
 
-    /// Keeps what is remembered within its limits.
+    /// Keeps what is remembered within its limits; what was used last stays.
     func forgetOldest() {
-        var entries = 0
-        var boxes = 0
-        for memory in accounts.values {
-            boxes += memory.boxes.count
-            for box in memory.boxes.values { entries += box.index?.count ?? 0 }
-        }
+        var boxes = accounts.values.reduce(0) { $0 + $1.boxes.count }
         while accounts.count > 1,
-            entries > MaildirLimits.indexEntriesMax || boxes > MaildirLimits.mailboxesRememberedMax
-                || accounts.count > MaildirLimits.accountsRememberedMax,
+            boxes > MaildirLimits.mailboxesRememberedMax || accounts.count > MaildirLimits.accountsRememberedMax,
             let oldest = accounts.min(by: { $0.value.usedAt < $1.value.usedAt })
         {
             boxes -= oldest.value.boxes.count
-            entries -= oldest.value.boxes.values.reduce(0) { $0 + ($1.index?.count ?? 0) }
             accounts[oldest.key] = nil
+        }
+        let indexed = accounts.values.flatMap { $0.boxes.values.filter { $0.index != nil } }
+        var entries = indexed.reduce(0) { $0 + ($1.index?.count ?? 0) }
+        guard entries > MaildirLimits.indexEntriesMax else { return }
+        for box in indexed.sorted(by: { $0.usedAt < $1.usedAt }).dropLast()
+        where entries > MaildirLimits.indexEntriesMax {
+            entries -= box.index?.count ?? 0
+            box.index = nil
         }
     }
 }

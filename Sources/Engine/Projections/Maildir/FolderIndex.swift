@@ -11,6 +11,8 @@ struct FolderEntry: Equatable {
 
 /// Ascending by UID. Mail arrives at the end, so an insertion moves nothing as a rule.
 struct FolderIndex {
+    private static let removedSinglyMax = 16
+
     private var uids: [UInt32] = []
     private var letters: [UInt32] = []
     private var isNew: [Bool] = []
@@ -76,8 +78,12 @@ struct FolderIndex {
         return twice
     }
 
-    /// Removes many at once: one pass instead of one move each.
+    /// Removes a few by moving what follows, many in one pass over all.
     mutating func remove(_ gone: UIDSet) {
+        if gone.count <= Self.removedSinglyMax {
+            for uid in gone { self[uid] = nil }
+            return
+        }
         var kept = 0
         for at in uids.indices {
             if gone.contains(UID(uids[at])) { continue }

@@ -39,6 +39,7 @@ final class FolderMemory {
     var lines: (all: Int, stale: Int)?
     /// What an interrupted run may have left has been put right.
     var isHealed = false
+    var usedAt: UInt64 = 0
 }
 
 /// A message as the projection looks at it.
@@ -79,19 +80,23 @@ extension MaildirProjection {
         _ account: AccountID, _ mailbox: MailboxID, _ work: MailboxWork, _ memory: AccountMemory, _ plan: AccountPlan,
         isReplay: Bool
     ) throws {
-        guard let row = try engine.read({ try $0.mailbox(account, mailbox) }), let folder = memory.folders[mailbox] else {
+        guard let row = try engine.read({ try $0.mailbox(account, mailbox) }), let folder = memory.folders[mailbox]
+        else {
             // Deleted since; the folder went, or goes with the event that says so.
             return
         }
         let box = memory.boxes[mailbox] ?? FolderMemory()
         memory.boxes[mailbox] = box
+        tick += 1
+        box.usedAt = tick
         let place = FolderPlace(account: account, mailbox: mailbox, path: memory.path(of: folder), memory: box)
         if work.everything { return try converge(place, row.uidValidity, memory) }
         if isReplay, !box.isHealed { try sweep(place) }
         var known = work.touched
         if isReplay { known.formUnion(work.arrived) } else { known.subtract(work.arrived) }
         if !isReplay { try writeNew(work.arrived, place) }
-        let gone = try settle(known, place, row.uidValidity)
+        // What a power cut left of a file that was not synced has the right name and perhaps nothing in it.
+        let gone = try settle(known, rewriting: isReplay ? work.arrived : UIDSet(), place, row.uidValidity)
         if work.recent { try releaseRecent(place, row.uidValidity) }
         if isReplay, !box.isHealed {
             try writeList(account, mailbox, memory)
@@ -112,8 +117,11 @@ extension MaildirProjection {
     }
 
     /// Files of messages that the tree may have in some form.
+    /// - Parameter rewriting: those whose content is not to be trusted.
     /// - Returns: the UIDs of those that are gone.
-    private func settle(_ uids: UIDSet, _ place: FolderPlace, _ validity: UIDValidity) throws -> UIDSet {
+    private func settle(
+        _ uids: UIDSet, rewriting: UIDSet, _ place: FolderPlace, _ validity: UIDValidity
+    ) throws -> UIDSet {
         var gone = UIDSet()
         guard !uids.isEmpty else { return gone }
         try loadIndex(place, validity)
@@ -121,7 +129,9 @@ extension MaildirProjection {
         for piece in uids.chunks(of: MaildirLimits.rowsPerSnapshotMax) {
             for message in try messages(piece, place) {
                 if let file = message.file {
-                    try settle(file, message.uid, place, validity)
+                    let isRewritten = rewriting.contains(message.uid)
+                    try settle(file, message.uid, isRewritten: isRewritten, place, validity)
+                    if isRewritten { try write(file, place) }
                 } else {
                     gone.insertAtEnd(message.uid)
                     guard let entry = place.memory.index?[message.uid] else { continue }
@@ -138,8 +148,9 @@ extension MaildirProjection {
         return gone
     }
 
+    /// Gives a message's file its name; writes it when there is none, unless the caller does so anyway.
     private func settle(
-        _ file: WantedFile, _ uid: UID, _ place: FolderPlace, _ validity: UIDValidity
+        _ file: WantedFile, _ uid: UID, isRewritten: Bool, _ place: FolderPlace, _ validity: UIDValidity
     ) throws {
         for isSecondLook in [false, true] {
             guard let entry = place.memory.index?[uid] else { break }
@@ -154,7 +165,7 @@ extension MaildirProjection {
             place.memory.index = nil
             try loadIndex(place, validity)
         }
-        try write(file, place)
+        if !isRewritten { try write(file, place) }
     }
 
     /// Files whose rows were collected before the projection came by: found by their numbers.
@@ -162,7 +173,9 @@ extension MaildirProjection {
         for part in ["new", "cur"] {
             let directory = "\(place.path)/\(part)"
             try disk.list(directory) { name in
-                if let file = MaildirFile(parsing: name.utf8), file.name.validity == validity, uids.contains(file.name.uid) {
+                if let file = MaildirFile(parsing: name.utf8), file.name.validity == validity,
+                    uids.contains(file.name.uid)
+                {
                     try disk.removeMessage("\(directory)/\(name)")
                 }
                 return true
@@ -174,7 +187,9 @@ extension MaildirProjection {
     private func releaseRecent(_ place: FolderPlace, _ validity: UIDValidity) throws {
         var found: [UID] = []
         try disk.list(place.path + "/new") { name in
-            if let file = MaildirFile(parsing: name.utf8), file.name.validity == validity { found.append(file.name.uid) }
+            if let file = MaildirFile(parsing: name.utf8), file.name.validity == validity {
+                found.append(file.name.uid)
+            }
             return true
         }
         for piece in UIDSet(found).chunks(of: MaildirLimits.rowsPerSnapshotMax) {
@@ -217,7 +232,8 @@ extension MaildirProjection {
     ) throws -> WantedFile {
         var isForwarded = false
         if let forwarded {
-            isForwarded = forwarded.isSpilled
+            isForwarded =
+                forwarded.isSpilled
                 ? try state.keywords(account, mailbox, uid, row).contains(forwarded)
                 : row.keywordBits >> UInt64(forwarded.rawValue) & 1 == 1
         }
@@ -249,7 +265,8 @@ extension MaildirProjection {
     private func copy(_ file: WantedFile, to path: String) throws {
         let body = try engine.openBody(file.blob)
         guard body.size == Int(file.name.size) else {
-            throw StoreError.damaged("body \(file.blob.rawValue) has \(body.size) octets, its row says \(file.name.size)")
+            throw StoreError.damaged(
+                "body \(file.blob.rawValue) has \(body.size) octets, its row says \(file.name.size)")
         }
         try disk.writeMessage(path, octets: file.name.size, modified: file.name.seconds) { put in
             var piece: [UInt8] = []
@@ -306,7 +323,7 @@ extension MaildirProjection {
     /// Makes the whole folder equal to the state: what is right stays, what has another name is renamed, what is ours
     /// and not wanted goes, what is missing is written.
     private func converge(_ place: FolderPlace, _ validity: UIDValidity, _ memory: AccountMemory) throws {
-        for part in ["tmp", "new", "cur"] { try disk.makeDirectory("\(place.path)/\(part)") }
+        try makeParts(place.path, isInbox: place.path == memory.path)
         try sweep(place)
         var index = FolderIndex()
         for part in ["cur", "new"] {

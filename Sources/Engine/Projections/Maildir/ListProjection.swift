@@ -51,13 +51,16 @@ extension MaildirProjection {
             // Nothing but the header.
             return size <= MaildirLimits.listHeaderOctetsMax ? header.nextUID : nil
         }
-        guard let last = UIDList.parse(tail[(start + 1)..<(tail.count - 1)]), last.uid.rawValue < .max else { return nil }
+        guard let last = UIDList.parse(tail[(start + 1)..<(tail.count - 1)]), last.uid.rawValue < .max else {
+            return nil
+        }
         return max(header.nextUID, last.uid.rawValue + 1)
     }
 
     /// Writes the whole list from the state. Leaves it when the mailbox goes meanwhile.
     func writeList(_ account: AccountID, _ mailbox: MailboxID, _ memory: AccountMemory) throws {
-        guard let row = try engine.read({ try $0.mailbox(account, mailbox) }), let folder = memory.folders[mailbox] else {
+        guard let row = try engine.read({ try $0.mailbox(account, mailbox) }), let folder = memory.folders[mailbox]
+        else {
             return
         }
         let path = memory.path(of: folder)

@@ -82,7 +82,8 @@ extension MaildirProjection {
         }
         guard let directory = plan.directory else { return }
         let path = "\(options.root)/\(directory)"
-        let actual = try foldersOfOurs(account, path)
+        let (actual, unfinished) = try foldersOfOurs(account, path)
+        for name in unfinished { report.add(.leftover, "\(directory)/\(name)", "was left by an interrupted run") }
         let wanted = try wantedFolders(account)
         try checkFolders(directory, actual, wanted, &report)
         for (mailbox, folder) in wanted.sorted(by: { $0.key < $1.key }) where actual[mailbox] == folder.name {
@@ -93,7 +94,8 @@ extension MaildirProjection {
             try checkFolder(place, folder.row, shown, plan, contents, &report)
         }
         let names = try engine.read { try $0.subscriptions(account) }
-        try checkSmall(path, directory, SubscriptionList.fileName, SubscriptionList.text(names), .wrongSubscriptions, &report)
+        try checkSmall(
+            path, directory, SubscriptionList.fileName, SubscriptionList.text(names), .wrongSubscriptions, &report)
         let quota = QuotaFile.text(quota: plan.quota, used: plan.used)
         try checkSmall(path, directory, QuotaFile.fileName, quota, .wrongQuota, &report)
     }
@@ -130,7 +132,9 @@ extension MaildirProjection {
     ) throws {
         let found = try disk.read("\(folder)/\(name)", limit: MaildirLimits.smallFileOctetsMax)
         if found != text.map({ Array($0.utf8) }) {
-            report.add(kind, "\(shown)/\(name)", found == nil ? "is not there" : text == nil ? "should not be there" : "differs")
+            report.add(
+                kind, "\(shown)/\(name)",
+                found == nil ? "is not there" : text == nil ? "should not be there" : "differs")
         }
     }
 
@@ -171,7 +175,8 @@ extension MaildirProjection {
             try checkFiles(batch, part, place, shown, contents, &present, &report)
         }
         try checkList(place, row, shown, present, &report)
-        try checkSmall(place.path, shown, KeywordList.fileName, KeywordList.text(plan.keywords), .wrongKeywords, &report)
+        try checkSmall(
+            place.path, shown, KeywordList.fileName, KeywordList.text(plan.keywords), .wrongKeywords, &report)
     }
 
     private func checkFiles(

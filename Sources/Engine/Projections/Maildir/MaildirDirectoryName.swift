@@ -21,7 +21,8 @@ enum MaildirDirectoryName {
 
     /// The mailbox of a folder that was left under way.
     static func parkedMailbox(_ name: String) -> MailboxID? {
-        guard name.hasPrefix(".\\-"), let id = UInt32(name.dropFirst(3), radix: 16), parked(MailboxID(id)) == name else {
+        guard name.hasPrefix(".\\-"), let id = UInt32(name.dropFirst(3), radix: 16), parked(MailboxID(id)) == name
+        else {
             return nil
         }
         return MailboxID(id)

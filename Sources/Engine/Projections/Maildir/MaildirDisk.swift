@@ -18,6 +18,11 @@ package struct MaildirFailure: Error, Equatable, Sendable, CustomStringConvertib
     package var path: String
     /// The errno.
     package var code: Int32
+    package init(operation: String, path: String, code: Int32) {
+        self.operation = operation
+        self.path = path
+        self.code = code
+    }
     package var description: String { "\(operation) \(path): \(String(cString: strerror(code)))" }
 }
 
@@ -175,9 +180,13 @@ final class MaildirDisk {
         try body { try self.writeAll(descriptor, $0, path) }
         if let modified {
             let moment = timespec(tv_sec: Int(modified), tv_nsec: 0)
-            guard withUnsafePointer(to: (moment, moment), { pair in
-                pair.withMemoryRebound(to: timespec.self, capacity: 2) { futimens(descriptor, $0) == 0 }
-            }) else { throw failure("futimens", path) }
+            guard
+                withUnsafePointer(
+                    to: (moment, moment),
+                    { pair in
+                        pair.withMemoryRebound(to: timespec.self, capacity: 2) { futimens(descriptor, $0) == 0 }
+                    })
+            else { throw failure("futimens", path) }
         }
         isOpen = false
         guard Glibc.close(descriptor) == 0 else { throw failure("close", path) }

@@ -112,7 +112,15 @@ package final class MaildirProjection {
     package func storeCheckpoint() throws {
         guard isOpen, isUnsynced else { return }
         let reached = projected
-        try disk.syncFileSystem(options.root)
+        do {
+            try disk.syncFileSystem(options.root)
+        } catch {
+            // The kernel may have dropped what it could not write: all since the checkpoint is done again.
+            projected = checkpoint
+            accounts = [:]
+            horizon = Cursor(.max)
+            throw error
+        }
         try MaildirCheckpoint(cursor: reached, store: storeIdentity(), host: options.host)
             .store(in: stateDirectory, disk)
         checkpoint = reached

@@ -25,14 +25,25 @@ package struct MaildirStatus: Sendable {
     /// Events not yet in the tree.
     package var lag: UInt64 { head.rawValue > projected.rawValue ? head.rawValue - projected.rawValue : 0 }
     package init() {}
+
+    fileprivate mutating func take(_ projection: MaildirProjection, head: Cursor) {
+        projected = projection.projected
+        checkpoint = projection.checkpoint
+        self.head = max(head, projected)
+        filesWritten = projection.filesWritten
+        octetsWritten = projection.octetsWritten
+    }
 }
 
 /// When the projector makes its work durable and how it waits.
 package struct MaildirPace: Sendable {
     /// At rest, the time after a checkpoint before the next; seconds.
     package var checkpointSeconds: Double = 5
-    /// Under load, files written before one is made all the same.
+    /// Under load, the time and the files written before one is made all the same; seconds.
+    package var checkpointSecondsMax: Double = 30
     package var checkpointFiles: UInt64 = 20_000
+    /// Wait after the first new event, so that those that follow at once go with it; seconds.
+    package var gatherSeconds: Double = 0.05
     /// Wait after the first failure; doubled with each, up to `retrySecondsMax`; seconds.
     package var retrySecondsMin: Double = 0.5
     package var retrySecondsMax: Double = 60
@@ -101,7 +112,9 @@ package final class MaildirProjector: Sendable {
 
     /// Compares the tree with the state while mail keeps coming: differences count when they are still there after the
     /// projection has caught up with what came meanwhile.
-    package func check(_ account: AccountID? = nil, contents: Bool = false) -> Result<MaildirReport, MaildirCheckFailure> {
+    package func check(_ account: AccountID? = nil, contents: Bool = false) -> Result<
+        MaildirReport, MaildirCheckFailure
+    > {
         perform { projection in
             Result {
                 try projection.catchUp()
@@ -126,9 +139,11 @@ package final class MaildirProjector: Sendable {
 
     private func perform<R: Sendable>(_ body: @escaping @Sendable (MaildirProjection) -> R) -> R {
         let answer = TimedMonitor<R?>(nil)
+        let monitor = inbox
         inbox.change { inbox in
             inbox.jobs.append { projection in
                 let result = body(projection)
+                monitor.withLock { $0.status.take(projection, head: $0.head) }
                 answer.change { $0 = result }
             }
             inbox.isWoken = true
@@ -180,7 +195,8 @@ private struct ProjectorLoop {
             var hasMore = false
             do {
                 hasMore = try !isClosed && projection.step()
-                let isDue = monotonicSeconds() - checkpointed >= pace.checkpointSeconds && !hasMore
+                let age = monotonicSeconds() - checkpointed
+                let isDue = age >= pace.checkpointSecondsMax || (age >= pace.checkpointSeconds && !hasMore)
                 if isDue || isClosed || projection.filesWritten - filesAtCheckpoint >= pace.checkpointFiles {
                     try projection.storeCheckpoint()
                     checkpointed = monotonicSeconds()
@@ -203,15 +219,12 @@ private struct ProjectorLoop {
             let isNews = inbox.status.failure != failure
             inbox.status.failure = failure
             inbox.status.failures = failures
-            inbox.status.projected = projection.projected
-            inbox.status.checkpoint = projection.checkpoint
-            inbox.status.head = max(inbox.head, projection.projected)
-            inbox.status.filesWritten = projection.filesWritten
-            inbox.status.octetsWritten = projection.octetsWritten
+            inbox.status.take(projection, head: inbox.head)
             return isNews
         }
         guard isNews else { return }
-        report(failure.map { "maildir: stopped at event \(projection.projected.rawValue): \($0)" } ?? "maildir: goes on")
+        report(
+            failure.map { "maildir: stopped at event \(projection.projected.rawValue): \($0)" } ?? "maildir: goes on")
     }
 
     /// Until there is something to do: new events, a job, the time of a checkpoint or of another attempt.
@@ -223,6 +236,7 @@ private struct ProjectorLoop {
         } else {
             let deadline = projection.isUnsynced ? checkpointed + pace.checkpointSeconds : nil
             inbox.wait(until: deadline) { $0.isWoken || $0.isClosed }
+            inbox.wait(until: monotonicSeconds() + pace.gatherSeconds) { $0.isClosed || !$0.jobs.isEmpty }
         }
     }
 }

@@ -79,7 +79,6 @@ extension EngineStatistics {
         page.sample("letterlog_engine_batch_requests_bucket", [("le", "+Inf")], below)
         page.sample("letterlog_engine_batch_requests_sum", [], requests)
         page.sample("letterlog_engine_batch_requests_count", [], below)
-        page.single("letterlog_store_pages_written_total", "counter", "Database pages written.", store.pagesWritten)
         page.single("letterlog_store_body_bytes_total", "counter", "Octets of bodies written.", store.bodyBytesStaged)
         page.single("letterlog_store_body_syncs_total", "counter", "Flushes of body files.", store.bodySyncs)
         page.single("letterlog_store_database_bytes", "gauge", "Size of the database.", store.databaseBytes)

@@ -32,13 +32,15 @@ struct RecipientDirectory: Sendable {
 
     /// - Parameter octets: what the client says the message will measure, or 0.
     func look(up recipient: SMTPRecipient, octets: Int) throws -> Answer {
-        let address = recipient.isBarePostmaster
+        let address =
+            recipient.isBarePostmaster
             ? Address(localPart: Self.postmaster, domain: defaultDomain) ?? recipient.address : recipient.address
         return try engine.read { state in
             var owner: AccountID?
             for key in keys(of: address) where owner == nil { owner = try state.owner(ofAddress: key) }
             if owner == nil {
-                let isOurs = try isLocalDomain(address.domain) || address.domain == defaultDomain
+                let isOurs =
+                    try isLocalDomain(address.domain) || address.domain == defaultDomain
                     || state.owner(ofAddress: "\(Self.postmaster)@\(address.domain)") != nil
                 guard isOurs else { return .refused(.relayDenied) }
                 if address.localPart.lowercased() == Self.postmaster {

@@ -46,7 +46,8 @@ final class SMTPSession: MailSession {
     func outputDrained() {}
 
     func receive(_ input: inout ByteBuffer) {
-        let window = machine.isReceivingBody
+        let window =
+            machine.isReceivingBody
             ? input.readableBytes : min(input.readableBytes, GatewayLimits.commandWindowOctets)
         let consumed = input.withUnsafeReadableBytes { bytes in
             machine.receive(UnsafeRawBufferPointer(rebasing: bytes[..<window]), into: &actions)

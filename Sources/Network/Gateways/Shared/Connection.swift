@@ -42,6 +42,7 @@ final class Connection: ChannelInboundHandler {
     private var isReading = false
     private var hasInputEnded = false
     private var isEntered = false
+    private var isStopping = false
     private var lastProgress = NIODeadline.now()
     private var timer: NIOScheduledCallback?
 
@@ -93,8 +94,8 @@ final class Connection: ChannelInboundHandler {
         let last = output
         output = ByteBuffer()
         counters.octetsOut.add(last.readableBytes)
-        context.writeAndFlush(wrapOutboundOut(last), promise: promise)
         arm(gateway.options.closingMax)
+        context.writeAndFlush(wrapOutboundOut(last), promise: promise)
     }
 
     /// Closes at once.
@@ -178,9 +179,10 @@ final class Connection: ChannelInboundHandler {
 
     private func afterLastWrite(_ result: Result<Void, any Error>) {
         guard phase == .closing, let context else { return }
-        if case .success = result, !hasInputEnded {
+        // Who was not let in is not waited for: a crowd would hold more sockets than those who were.
+        if case .success = result, !hasInputEnded, isEntered {
             context.close(mode: .output, promise: nil)
-            arm(GatewayLimits.lingerMax)
+            arm(isStopping ? GatewayLimits.stoppingLingerMax : GatewayLimits.lingerMax)
             readOn()
         } else {
             context.close(promise: nil)
@@ -246,6 +248,7 @@ final class Connection: ChannelInboundHandler {
             if phase == .closing { return context.close(promise: nil) }
             resume()
         case GatewayEvent.shutDown:
+            isStopping = true
             if phase == .open { session?.shutDown() }
             resume()
         default: context.fireUserInboundEventTriggered(event)

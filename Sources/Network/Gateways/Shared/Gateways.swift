@@ -78,7 +78,8 @@ package final class Gateways: Sendable {
     private func initializer(_ name: GatewayProtocol) -> @Sendable (any Channel) throws -> Void {
         let context = context
         return { [self] channel in
-            if case .unixDomainSocket = channel.localAddress {} else {
+            if case .unixDomainSocket = channel.localAddress {
+            } else {
                 try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
             }
             if name == .http { return try HTTPPages.install(on: channel, context, page: page) }

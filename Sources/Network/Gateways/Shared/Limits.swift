@@ -34,6 +34,8 @@ enum GatewayLimits {
     static let socketPathOctetsMax = 107
     /// How long a client may take to close after our last words have been written.
     static let lingerMax = TimeAmount.seconds(2)
+    /// The same when the node stops.
+    static let stoppingLingerMax = TimeAmount.milliseconds(200)
     /// How long a stopped listener waits for answers of the engine that no client is there to hear.
     static let lateAnswersMax = TimeAmount.seconds(5)
 }

@@ -73,7 +73,8 @@ struct Listener: Sendable {
                 channel.eventLoop.makeCompletedFuture { try initialize(channel) }
             }
         guard name != .http else { return bootstrap }
-        return bootstrap
+        return
+            bootstrap
             .childChannelOption(.autoRead, value: false)
             .childChannelOption(.maxMessagesPerRead, value: 1)
             .childChannelOption(.allowRemoteHalfClosure, value: true)

@@ -231,6 +231,8 @@ package final class SegmentStore: Sendable {
         do throws(FileFault) { try ballast.restore() } catch { throw error.storeError }
     }
 
+    package var ballastOctets: UInt64 { UInt64(max(0, options.ballastOctets)) }
+
     /// Whether the ballast has all its blocks.
     package var holdsBallast: Bool { ballast.isHeld }
 }

@@ -25,19 +25,24 @@ package struct LMDBStoreOptions: Sendable {
     package var segments = SegmentOptions()
     /// Batches at the end of the log whose seals and records are verified at open.
     package var sealsVerifiedAtOpen = 64
+    package var limits = LocalLimits()
+    /// Walk every page of the database before it is opened: for `verify` on a store that is suspect. About a second per
+    /// gigabyte.
+    package var checksStructure = false
     /// Allow NFS, overlay and FUSE, which lose or tear what was synced.
     package var allowsUnsafeFileSystem = false
     package init() {}
 }
 
 /// Limits of the local store.
-struct LocalLimits: Sendable {
+package struct LocalLimits: Sendable {
     /// Rows of expired commands dropped by one batch, so that no transaction frees more pages than LMDB does well.
-    var dedupPrunedPerBatchMax = 1000
+    package var dedupPrunedPerBatchMax = 1000
     /// Bytes of the database file kept allocated beyond its end.
-    var allocationStepOctets = 8 << 20
+    package var allocationStepOctets = 8 << 20
     /// Bytes one batch is expected to add to the database: 512 commands of a few pages each.
-    var batchGrowthOctetsMax = 4 << 20
+    package var batchGrowthOctetsMax = 4 << 20
+    package init() {}
 }
 
 /// Where the bodies on stable storage end, and the number the next one gets.
@@ -61,7 +66,7 @@ package final class LMDBStore: ShardStore {
     let environment: Environment
     let tables: LocalTables
     let bodies: SegmentStore
-    let limits = LocalLimits()
+    let limits: LocalLimits
     /// Drawn at each open; says in every seal which run of the node wrote it.
     let writerInstance: UInt64
     private let lock: StoreLock
@@ -98,6 +103,11 @@ package final class LMDBStore: ShardStore {
         }
         try SegmentStore.create(
             directory: shard + "/seg", storeUUID: manifest.uuid, shard: 0, options: options.segments)
+        // A sync of a file need not keep its name: the folders are synced for that, from the inside out.
+        try syncDirectory(shard)
+        try syncDirectory(directory)
+        // The parent is another's and need not be readable for us.
+        try? syncDirectory(directory + "/..")
         // The manifest comes last: a directory without one is no store, and create can be tried again.
         try manifest.write(directory)
         withExtendedLifetime(lock) {}
@@ -106,6 +116,7 @@ package final class LMDBStore: ShardStore {
     /// Opens a store, verifies the end of its log and cuts off what no seal covers.
     package init(_ directory: String, options: LMDBStoreOptions = LMDBStoreOptions()) throws(StoreError) {
         self.directory = directory
+        limits = options.limits
         guard access(directory + "/STORE", F_OK) == 0 else {
             throw .unusable("\(directory) holds no store; `letterlog init --store \(directory)` makes one")
         }
@@ -116,6 +127,9 @@ package final class LMDBStore: ShardStore {
         manifest = try StoreManifest.read(directory)
         let shard = directory + "/shard-0000"
         do {
+            // Before the library maps the file: it believes what it finds there.
+            try StructureCheck.checkMetas(directory: shard)
+            if options.checksStructure { try StructureCheck.checkTrees(directory: shard) }
             environment = try Environment(directory: shard)
             tables = try LocalTables.open(environment, create: false)
         } catch {
@@ -159,6 +173,14 @@ package final class LMDBStore: ShardStore {
         guard mkdir(path, 0o700) == 0 || errno == EEXIST else {
             throw .unusable("\(path): \(String(cString: strerror(errno)))")
         }
+    }
+
+    /// Makes the names in a directory durable.
+    private static func syncDirectory(_ path: String) throws(StoreError) {
+        let descriptor = Glibc.open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw .unusable("\(path): \(String(cString: strerror(errno)))") }
+        defer { Glibc.close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw .failed("fsync \(path): \(String(cString: strerror(errno)))") }
     }
 
     // MARK: ShardStore
@@ -216,7 +238,7 @@ package final class LMDBStore: ShardStore {
 
     package var statistics: StoreStatistics {
         var statistics = counters.withLock { $0.statistics }
-        statistics.databaseBytes = UInt64(environment.dataFileBytes)
+        statistics.databaseBytes = UInt64(environment.usedOctets)
         let segments = bodies.statistics
         statistics.segments = segments.segments
         statistics.segmentBytes = segments.octets
@@ -224,6 +246,11 @@ package final class LMDBStore: ShardStore {
     }
 
     package func close() { bodies.close() }
+
+    package var reserveOctets: UInt64 { bodies.ballastOctets }
+    package var holdsReserve: Bool { bodies.holdsBallast }
+    package func releaseReserve() throws(StoreError) { try bodies.releaseBallast() }
+    package func restoreReserve() throws(StoreError) { try bodies.restoreBallast() }
 
     // MARK: For batches
 
@@ -255,7 +282,7 @@ package final class LMDBStore: ShardStore {
             $0.statistics.batches += 1
             $0.statistics.events += UInt64(events)
         }
-        return CommitReceipt(head: Cursor(newEnd.lsn), events: events, pages: 0)
+        return CommitReceipt(head: Cursor(newEnd.lsn), events: events)
     }
 
     private func fail(_ reason: String) {
@@ -270,10 +297,12 @@ package final class LMDBStore: ShardStore {
         let wanted = needed + limits.allocationStepOctets
         do throws(LMDBError) {
             try environment.extend(octets: wanted)
+            counters.withLock { $0.allocatedOctets = wanted }
         } catch {
-            if error.isNoSpace { throw .full }
-            throw .failed("allocation of the database: \(error)")
+            guard error.isNoSpace else { throw .failed("allocation of the database: \(error)") }
+            // Less than a whole step was to be had. What this batch can need may be there all the same, and then
+            // deletions go on longer on a full disk.
+            guard environment.dataFileBytes >= needed else { throw .full }
         }
-        counters.withLock { $0.allocatedOctets = wanted }
     }
 }

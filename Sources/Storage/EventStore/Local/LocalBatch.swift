@@ -29,6 +29,8 @@ final class LocalBatch: LocalView, StateEditor, ShardBatch {
     private var staged: [BlobNumber: BlobRow] = [:]
     private var lastDedupDay: UInt32?
     private var random = SystemRandom()
+    /// The transaction is gone, committed or not.
+    private var hasEnded = false
 
     private struct MailboxKey: Hashable {
         var account: AccountID
@@ -114,7 +116,7 @@ final class LocalBatch: LocalView, StateEditor, ShardBatch {
     func commit() throws(StoreError) -> CommitReceipt {
         guard count > 0 else {
             abort()
-            return CommitReceipt(head: Cursor(firstLSN - 1), events: 0, pages: 0)
+            return CommitReceipt(head: Cursor(firstLSN - 1), events: 0)
         }
         let end: LogEnd
         do {
@@ -125,10 +127,16 @@ final class LocalBatch: LocalView, StateEditor, ShardBatch {
             if case .full? = error as? StateFault { throw .full }
             throw .failed("\(error)")
         }
+        // Also a commit that fails ends the transaction.
+        hasEnded = true
         return try store.commit(write, end: end, events: Int(count))
     }
 
-    func abort() { write.abort() }
+    func abort() {
+        guard !hasEnded else { return }
+        hasEnded = true
+        write.abort()
+    }
 
     private func seal() throws -> LogEnd {
         let end = store.logEnd

@@ -52,7 +52,7 @@ package struct StoreManifest: Equatable, Sendable {
 
     /// Reads the few fields there are; anything else in the file is left to newer versions, which raise the format.
     static func parse(_ text: String, _ path: String) throws(StoreError) -> StoreManifest {
-        guard let format = field("format", text).flatMap({ Int($0) }) else {
+        guard let format = field("format", text).flatMap({ Int($0) }), format > 0 else {
             throw .incompatible("\(path) is no store manifest")
         }
         guard format <= formatNewest else {

@@ -151,7 +151,7 @@ extension MemoryStore {
             contents.statistics.batches += 1
             contents.statistics.events += UInt64(batch.events.count)
             return CommitReceipt(
-                head: contents.image.log.last?.cursor ?? .start, events: batch.events.count, pages: 0)
+                head: contents.image.log.last?.cursor ?? .start, events: batch.events.count)
         }
     }
 }

@@ -64,7 +64,8 @@ extension MemoryState {
             try lateMailRows(rows, &visitor)
         }
         if account == .system {
-            try visitor.nextAccount(following)
+            // The row comes with the first event; an empty log has folded into no row at all.
+            if !accountIDs.isEmpty { try visitor.nextAccount(following) }
             for (key, owner) in directory.sorted(by: { $0.key < $1.key }) {
                 try visitor.owner(ofAddress: key.text, owner)
             }

@@ -33,7 +33,8 @@ package struct AccountAdd: AdministrationCommand {
 
     package func run(in session: AdministrationSession) throws -> AdministrationResult? {
         guard entries.count <= ServerLimits.accountsPerRequestMax else {
-            throw AdministrationFailure("more than \(ServerLimits.accountsPerRequestMax) accounts in one request", .usage)
+            throw AdministrationFailure(
+                "more than \(ServerLimits.accountsPerRequestMax) accounts in one request", .usage)
         }
         var added: [(address: Address, roles: [String])] = []
         var accepted: [(entry: Entry, address: Address)] = []

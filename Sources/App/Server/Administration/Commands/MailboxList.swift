@@ -32,7 +32,8 @@ struct MailboxSummary {
         }
         var found: [MailboxSummary] = []
         for (id, row) in rows {
-            found.append(MailboxSummary(id: id, name: try state.name(account, of: id)?.description ?? row.leaf, row: row))
+            found.append(
+                MailboxSummary(id: id, name: try state.name(account, of: id)?.description ?? row.leaf, row: row))
         }
         return found.sorted { ($0.name == "INBOX" ? "" : $0.name) < ($1.name == "INBOX" ? "" : $1.name) }
     }

@@ -26,7 +26,8 @@ package struct StoreRebuild: AdministrationCommand {
 
     private func state(_ session: AdministrationSession) throws {
         guard check || !session.backend.serves else {
-            throw AdministrationFailure("the state of a store that a node serves cannot be replaced; stop the node first")
+            throw AdministrationFailure(
+                "the state of a store that a node serves cannot be replaced; stop the node first")
         }
         let total = try session.engine.read { Int(clamping: $0.head.rawValue) }
         let progress: (Int) -> Void = { done in
@@ -35,7 +36,8 @@ package struct StoreRebuild: AdministrationCommand {
         }
         let report: ReplayReport
         do {
-            report = try check
+            report =
+                try check
                 ? session.backend.store.compareStateWithReplay(progress: progress)
                 : session.backend.store.rebuildState(progress: progress)
         } catch let difference as StateDifference {
@@ -55,6 +57,10 @@ package struct StoreRebuild: AdministrationCommand {
             guard projection == .maildir else { return }
             throw AdministrationFailure("maildir.enabled is false: there is no Maildir to rebuild")
         }
-        try session.backend.rebuildMaildir(check: check, session)
+        if check {
+            try MaildirWork.check(nil, contents: true, session)
+        } else {
+            try MaildirWork.rebuild(nil, session)
+        }
     }
 }

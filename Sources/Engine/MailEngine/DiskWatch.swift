@@ -1,0 +1,74 @@
+// Free space, and what is refused when it runs out (engine.md section 9.1).
+//
+// Three steps: below the soft limit no new mail; below the hard one only deletions and administration that frees space;
+// when a batch cannot get its blocks, the store's reserve is released, and until it is held again only what frees space
+// is taken, so that nothing else uses the reserve up.
+import EventStore
+import MailCore
+import MailTypes
+import Synchronization
+
+final class DiskWatch: Sendable {
+    private struct State {
+        var looked = Timestamp(rawValue: .min)
+        var free = UInt64.max
+        var holdsReserve: Bool
+    }
+
+    private let store: any ShardStore
+    private let options: EngineOptions
+    private let state: Mutex<State>
+
+    /// Free space is asked for at most this often.
+    private static let intervalMilliseconds: Int64 = 1000
+
+    init(store: any ShardStore, options: EngineOptions) {
+        self.store = store
+        self.options = options
+        state = Mutex(State(holdsReserve: store.holdsReserve))
+    }
+
+    /// Asks for the free space again when the last answer is old. Any thread.
+    func look(at now: Timestamp) {
+        state.withLock { state in
+            let age = now.rawValue &- state.looked.rawValue
+            guard state.looked.rawValue == .min || abs(age) >= Self.intervalMilliseconds else { return }
+            state.looked = now
+            // When the file system does not answer, the next write will say so better.
+            state.free = (try? store.freeBytes()) ?? state.free
+        }
+    }
+
+    func refusal(of command: AccountCommand) -> EngineFailure? {
+        let (free, holdsReserve) = state.withLock { ($0.free, $0.holdsReserve) }
+        if command.addsMail, free < options.softFreeOctets { return .full }
+        if free < options.hardFreeOctets || !holdsReserve, !command.freesSpace { return .full }
+        return nil
+    }
+
+    /// Why nothing of a request can be done; nil when something can.
+    func refusal(of request: Request) -> EngineFailure? {
+        var first: EngineFailure?
+        for item in request.items {
+            guard let refusal = refusal(of: item.command) else { return nil }
+            first = first ?? refusal
+        }
+        return first
+    }
+
+    /// After a batch met a full disk.
+    /// - Returns: whether there is room now that was not there before.
+    func releaseReserve() -> Bool {
+        guard store.reserveOctets > 0, store.holdsReserve, (try? store.releaseReserve()) != nil else { return false }
+        state.withLock { $0.holdsReserve = false }
+        return true
+    }
+
+    /// Takes the reserve again once there is room for it twice over beside the hard limit; with less, the next batch
+    /// would have to give it back.
+    func restoreReserve() {
+        let isDue = state.withLock { !$0.holdsReserve && $0.free >= options.hardFreeOctets + 2 * store.reserveOctets }
+        guard isDue else { return }
+        if store.holdsReserve || (try? store.restoreReserve()) != nil { state.withLock { $0.holdsReserve = true } }
+    }
+}

@@ -1,0 +1,51 @@
+// The program that the recovery tests run, record, disturb and kill: a store under a seeded load, and the checks that
+// say afterwards whether it kept its promises. A process of its own, because a test of a crash needs one to crash, and
+// because reading a damaged database may end the process that does it.
+//
+//     StoreWorkload run DIR JOURNAL [name=value ...]     a load; every acknowledged command becomes a line of JOURNAL
+//     StoreWorkload check                                reads "DIR JOURNAL OCTETS" lines, answers each with a verdict
+//     StoreWorkload inspect                              reads "DIR DIGEST" lines, answers each (see Inspection.swift)
+//     StoreWorkload digest DIR                           prints the digest of all that a store says
+//     StoreWorkload damage DIR KIND                      changes the database behind the store's back
+import Glibc
+
+@main
+struct StoreWorkload {
+    static func main() async {
+        let arguments = CommandLine.arguments.dropFirst()
+        switch (arguments.first, arguments.count) {
+        case ("run", 3...):
+            let rest = Array(arguments.dropFirst())
+            await Workload.main(directory: rest[0], journal: rest[1], settings: Array(rest.dropFirst(2)))
+        case ("check", 1):
+            answerLines { words in
+                guard words.count == 3, let octets = Int(words[2]) else { return "usage: DIR JOURNAL OCTETS" }
+                return Check.verdict(directory: words[0], journal: words[1], promisedOctets: octets)
+            }
+        case ("inspect", 1):
+            answerLines { words in
+                guard words.count == 2 else { return "usage: DIR DIGEST" }
+                return Inspection.verdict(directory: words[0], digest: words[1])
+            }
+        case ("digest", 2): say(Inspection.digest(directory: arguments.last ?? ""))
+        case ("damage", 3):
+            let rest = Array(arguments.dropFirst())
+            exit(Damage.apply(rest[1], directory: rest[0]))
+        default:
+            say("usage: see the head of StoreWorkload.swift", on: 2)
+            exit(2)
+        }
+    }
+
+    private static func answerLines(_ answer: ([String]) -> String) {
+        while let line = readLine() {
+            say(answer(line.split(separator: " ").map(String.init)).replacing("\n", with: " "))
+        }
+    }
+}
+
+/// Writes a line at once: a buffer would be lost with the process.
+func say(_ text: String, on descriptor: Int32 = 1) {
+    let bytes = Array((text + "\n").utf8)
+    _ = write(descriptor, bytes, bytes.count)
+}
