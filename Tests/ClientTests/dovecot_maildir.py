@@ -1,0 +1,341 @@
+#!/usr/bin/env python3
+"""Debian's Dovecot, pointed at a copy of the projected Maildir, serves the same mail under the same numbers.
+
+Promised, by IMAP and POP3 of a Dovecot that has nothing but the copy: the mailboxes and subscriptions of the account;
+for each mailbox UIDVALIDITY, UIDNEXT and the UIDs, with gaps where mail was deleted; flags, keywords and dates; the
+octets of every message; and the unique-ids that our POP3 gives, so that a client moved over downloads nothing twice.
+
+Usage: dovecot_maildir.py LETTERLOG
+"""
+import base64
+import calendar
+import imaplib
+import json
+import os
+import pwd
+import grp
+import re
+import shutil
+import socket
+import subprocess
+import tempfile
+import time
+
+from node import (Broken, Node, PASSWORD, Wire, connect, deliver, die_with_parent, expect, letter, main, need, wait_until)
+
+ACCOUNTS = ["ann@example.test", "ben@example.test"]
+DELIVERIES = 30
+SECRET = "dovecot-secret"
+IMPORTED = "Ärger/Straße.de"
+SUBSCRIBED = {ACCOUNTS[0]: ["INBOX", "Drafts", "Sent", "Junk", "A & B", IMPORTED], ACCOUNTS[1]: ["INBOX", "Junk"]}
+# An mbox names UIDVALIDITY and UIDs; the node keeps them where they ascend.
+IMPORTED_VALIDITY = 4_000_000_000
+IMPORTED_MESSAGES = [
+    (7, "RO", "", "", []),
+    (8, "O", "", "", []),
+    (41, "RO", "AF", "Work $Forwarded", ["\\Answered", "\\Flagged"]),
+    (42, "O", "DT", "Later work2", ["\\Deleted", "\\Draft"]),
+    (1000, "RO", "A", "Work", ["\\Answered"]),
+]
+
+CONFIGURATION = """
+protocols = imap pop3
+listen = 127.0.0.1
+base_dir = {directory}/run
+state_dir = {directory}/state
+log_path = {directory}/log
+default_internal_user = {user}
+default_internal_group = {group}
+default_login_user = {user}
+first_valid_uid = 1
+first_valid_gid = 1
+ssl = no
+disable_plaintext_auth = no
+mail_location = maildir:{directory}/maildir/%u
+mail_plugins = listescape
+passdb {{
+  driver = static
+  args = password={secret}
+}}
+userdb {{
+  driver = static
+  args = uid={user} gid={group} home={directory}/home/%u
+}}
+namespace inbox {{
+  inbox = yes
+  separator = /
+}}
+service anvil {{
+  chroot =
+}}
+service stats {{
+  chroot =
+}}
+service imap-login {{
+  chroot =
+  inet_listener imap {{
+    port = {imap}
+  }}
+  inet_listener imaps {{
+    port = 0
+  }}
+}}
+service pop3-login {{
+  chroot =
+  inet_listener pop3 {{
+    port = {pop3}
+  }}
+  inet_listener pop3s {{
+    port = 0
+  }}
+}}
+"""
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+class Dovecot:
+    """In a directory of its own and without privileges: root steps down to `nobody`."""
+
+    def __init__(self, maildir):
+        self.program = need("dovecot", "dovecot-core")
+        for file, package in (("imap", "dovecot-imapd"), ("pop3", "dovecot-pop3d")):
+            expect(os.path.exists("/usr/lib/dovecot/" + file), "install the Debian package " + package)
+        is_root = os.geteuid() == 0
+        self.user = pwd.getpwnam("nobody") if is_root else pwd.getpwuid(os.geteuid())
+        self.identity = {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []} if is_root else {}
+        self.directory = tempfile.mkdtemp(prefix="letterlog-dovecot-")
+        shutil.copytree(maildir, self.directory + "/maildir")
+        for name in ("run", "state", "home"):
+            os.mkdir(os.path.join(self.directory, name))
+        self.ports = {"imap": free_port(), "pop3": free_port()}
+        with open(self.directory + "/dovecot.conf", "w") as file:
+            file.write(CONFIGURATION.format(
+                directory=self.directory, user=self.user.pw_name, group=grp.getgrgid(self.user.pw_gid).gr_name,
+                secret=SECRET, **self.ports))
+        if is_root:
+            for parent, folders, files in os.walk(self.directory):
+                for name in [".", *folders, *files]:
+                    os.chown(os.path.join(parent, name), self.user.pw_uid, self.user.pw_gid)
+        self.process = None
+
+    def __enter__(self):
+        self.process = subprocess.Popen(
+            [self.program, "-F", "-c", self.directory + "/dovecot.conf"], stdout=subprocess.DEVNULL,
+            stderr=open(self.directory + "/errors", "w"), stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,
+            **self.identity)
+        try:
+            for port in self.ports.values():
+                wait_until("Dovecot answers", 20, lambda: self.answers(port))
+        except BaseException:
+            self.__exit__(Broken)
+            raise
+        return self
+
+    def answers(self, port):
+        expect(self.process.poll() is None, "Dovecot ended")
+        try:
+            connect(("127.0.0.1", port), 5).close()
+            return True
+        except OSError:
+            return False
+
+    def __exit__(self, kind, *_):
+        if self.process.poll() is None:
+            self.process.terminate()
+        try:
+            self.process.wait(timeout=20)
+        except subprocess.TimeoutExpired:
+            self.process.kill()
+            self.process.wait()
+        if kind is not None:
+            for name in ("errors", "log"):
+                path = os.path.join(self.directory, name)
+                if os.path.exists(path):
+                    with open(path, errors="replace") as file:
+                        print("--- Dovecot's %s:" % name, *file.readlines()[-20:], sep="\n")
+        shutil.rmtree(self.directory, ignore_errors=True)
+
+
+# The account
+
+def write_mbox(path):
+    head = ("From MAILER-DAEMON Mon Nov 23 10:00:00 2026\nFrom: Mail System Internal Data <MAILER-DAEMON@mail.test>\n"
+            "Subject: DON'T DELETE THIS MESSAGE -- FOLDER INTERNAL DATA\nX-IMAP: %d %010d\nStatus: RO\n\n"
+            "This text is part of the internal format of your mail folder.\n\n" % (IMPORTED_VALIDITY, 1000))
+    with open(path, "w") as file:
+        file.write(head)
+        for uid, status, more, keywords, _ in IMPORTED_MESSAGES:
+            file.write("From sender@sender.test Mon Nov 23 10:%02d:00 2026\nSubject: number %d\nStatus: %s\n"
+                       "X-Status: %s\nX-Keywords: %s\nX-UID: %d\n\nbody %d\n\n"
+                       % (uid % 60, uid, status, more, keywords, uid, uid))
+
+
+def fill(node):
+    """Mail with gaps, several mailboxes, flags and keywords."""
+    for number in range(DELIVERIES):
+        recipients = ACCOUNTS if number % 3 == 0 else ACCOUNTS[:1]
+        body = b"".join(b"line %d of %d\r\n" % (line, number) for line in range(number * 7)) + b".leading\r\n\xc3\xbc\r\n"
+        deliver(node, recipients, letter("message %d" % number, body), name="lmtp" if number % 2 else "smtp")
+    with node.pop3(ACCOUNTS[0]) as wire:
+        for number in (1, 2, 5, 17, DELIVERIES):
+            wire.ok("DELE %d" % number)
+        wire.ok("QUIT")
+    # The highest UIDs are gone: UIDNEXT stays above them.
+    path = os.path.join(node.directory, "import.mbox")
+    write_mbox(path)
+    node.do("import", "mbox", ACCOUNTS[0], path, "--mailbox", IMPORTED)
+    for name in ("Projects/2026 Q4", "A & B", "日本語/~tilde", "~home", "a~b/.hidden", "back\\slash"):
+        node.do("mailbox", "create", ACCOUNTS[0], name)
+    node.do("mailbox", "rename", ACCOUNTS[0], "Projects", "Renamed")
+    node.do("mailbox", "delete", ACCOUNTS[0], "Junk")
+
+
+def mailboxes(node, account):
+    """Name -> what the node says of it."""
+    lines = node.do("mailbox", "list", account, "--json").splitlines()
+    return {row["mailbox"]: row for row in map(json.loads, lines)}
+
+
+def settled(node):
+    """Whether the Maildir shows the state: what `verify --maildir` compares."""
+    code, _, _ = node.run("verify", "--maildir", "--blobs", "0")
+    return code == 0
+
+
+# Through Dovecot
+
+def decoded(name):
+    """Modified UTF-7 (RFC 3501 section 5.1.3)."""
+    def one(found):
+        if not found[1]:
+            return "&"
+        packed = found[1].replace(",", "/")
+        return base64.b64decode(packed + "=" * (-len(packed) % 4)).decode("utf-16-be")
+    return re.sub("&([^-]*)-", one, name)
+
+
+def encoded(name):
+    def one(found):
+        return "&" + base64.b64encode(found[0].encode("utf-16-be")).decode().rstrip("=").replace("/", ",") + "-"
+    return re.sub(r"[^\x20-\x7e]+", one, name.replace("&", "&-"))
+
+
+def quoted(name):
+    return '"' + encoded(name).replace("\\", "\\\\").replace('"', '\\"') + '"'
+
+
+def answer(result):
+    code, data = result
+    expect(code == "OK", "IMAP: %s %s" % (code, data))
+    return data
+
+
+def listed(lines):
+    """Names of LIST or LSUB."""
+    names = []
+    for line in lines:
+        if isinstance(line, tuple):  # a literal
+            names.append(decoded(line[1].decode()))
+        elif line:
+            name = re.match(rb'\(.*?\) (?:"[^"]*"|NIL) (.*)$', line)[1].decode()
+            if name.startswith('"'):
+                name = re.sub(r"\\(.)", r"\1", name[1:-1])
+            names.append(decoded(name))
+    return sorted(names)
+
+
+def fetched(client):
+    """UID -> flags, octets, message, date in seconds."""
+    found = {}
+    for item in answer(client.uid("FETCH", "1:*", "(UID FLAGS RFC822.SIZE INTERNALDATE BODY.PEEK[])")):
+        if isinstance(item, tuple):
+            uid = int(re.search(rb"UID (\d+)", item[0])[1])
+            flags = set(re.search(rb"FLAGS \(([^)]*)\)", item[0])[1].decode().split()) - {"\\Recent"}
+            date = time.mktime(imaplib.Internaldate2tuple(item[0]))
+            found[uid] = (flags, int(re.search(rb"RFC822.SIZE (\d+)", item[0])[1]), item[1], int(date))
+    return found
+
+
+def compare_mailbox(client, name, row):
+    """Selected read-only; what was fetched."""
+    exists = int(answer(client.select(quoted(name), readonly=True))[0])
+    told = {key: int(client.response(key)[1][0]) for key in ("UIDVALIDITY", "UIDNEXT")}
+    expect(exists == row["messages"], "%s: %d messages, ours has %d" % (name, exists, row["messages"]))
+    expect(told["UIDVALIDITY"] == row["uidvalidity"],
+           "%s: UIDVALIDITY %d, ours is %d" % (name, told["UIDVALIDITY"], row["uidvalidity"]))
+    expect(told["UIDNEXT"] == row["uidnext"], "%s: UIDNEXT %d, ours is %d" % (name, told["UIDNEXT"], row["uidnext"]))
+    messages = fetched(client) if exists else {}
+    expect(len(messages) == exists, "%s: %d fetched" % (name, len(messages)))
+    unseen = sum("\\Seen" not in flags for flags, _, _, _ in messages.values())
+    expect(unseen == row["unseen"], "%s: %d unseen, ours has %d" % (name, unseen, row["unseen"]))
+    octets = sum(size for _, size, _, _ in messages.values())
+    expect(octets == row["octets"], "%s: %d octets, ours has %d" % (name, octets, row["octets"]))
+    return messages
+
+
+def compare_imap(dovecot, node, account):
+    rows = mailboxes(node, account)
+    with imaplib.IMAP4("127.0.0.1", dovecot.ports["imap"], timeout=30) as client:
+        answer(client.login(account, SECRET))
+        names = listed(answer(client.list()))
+        expect(names == sorted(rows), "%s: mailboxes %s, ours are %s" % (account, names, sorted(rows)))
+        subscribed = listed(answer(client.lsub()))
+        # A name stays subscribed when its mailbox goes (RFC 3501 section 6.3.6).
+        missing = set(SUBSCRIBED[account]) - set(subscribed)
+        expect(not missing, "%s: not subscribed: %s; subscribed are %s" % (account, missing, subscribed))
+        found = {name: compare_mailbox(client, name, row) for name, row in rows.items()}
+    return found
+
+
+def pop3_maildrop(port, account, password):
+    """(unique-id, octets, message) in the order of the maildrop."""
+    with Wire(("127.0.0.1", port)) as wire:
+        wire.line()
+        wire.ok("USER " + account)
+        wire.ok("PASS " + password)
+        unique = [line.split()[1] for line in wire.listing("UIDL")]
+        sizes = [int(line.split()[1]) for line in wire.listing("LIST")]
+        messages = [wire.message(number) for number in range(1, len(unique) + 1)]
+        wire.ok("QUIT")
+    return list(zip(unique, sizes, messages))
+
+
+def check_imported(messages):
+    expect(sorted(messages) == [uid for uid, *_ in IMPORTED_MESSAGES], "UIDs of the mbox: %s" % sorted(messages))
+    for uid, status, _, keywords, flags in IMPORTED_MESSAGES:
+        wanted = set(flags) | set(keywords.split()) | ({"\\Seen"} if "R" in status else set())
+        expect(messages[uid][0] == wanted, "UID %d: flags %s, not %s" % (uid, messages[uid][0], wanted))
+        date = calendar.timegm((2026, 11, 23, 10, uid % 60, 0))
+        expect(messages[uid][3] == date, "UID %d: date %d, not %d" % (uid, messages[uid][3], date))
+
+
+def body(program):
+    with Node(program, ACCOUNTS) as node:
+        fill(node)
+        wait_until("the Maildir shows the state", 60, lambda: settled(node))
+        ours = {account: pop3_maildrop(node.port("pop3"), account, PASSWORD) for account in ACCOUNTS}
+        rows = mailboxes(node, ACCOUNTS[0])
+        expect(rows[IMPORTED]["uidvalidity"] == IMPORTED_VALIDITY, "the UIDVALIDITY of the mbox was not kept")
+        with Dovecot(node.maildir) as dovecot:
+            for account in ACCOUNTS:
+                found = compare_imap(dovecot, node, account)
+                # Read once more: what Dovecot has written to its copy since changes nothing.
+                expect(compare_imap(dovecot, node, account) == found, "%s: another answer when read again" % account)
+                theirs = pop3_maildrop(dovecot.ports["pop3"], account, SECRET)
+                expect([each[0] for each in theirs] == [each[0] for each in ours[account]], "%s: unique-ids %s, ours are %s"
+                       % (account, [each[0] for each in theirs], [each[0] for each in ours[account]]))
+                expect(theirs == ours[account], "%s: other octets by Dovecot's POP3" % account)
+                by_uid = {int(unique[:8], 16): message for unique, _, message in ours[account]}
+                expect({uid: each[2] for uid, each in found["INBOX"].items()} == by_uid,
+                       "%s: other UIDs or octets by IMAP: %s, ours are %s" % (account, sorted(found["INBOX"]), sorted(by_uid)))
+                if account == ACCOUNTS[0]:
+                    check_imported(found[IMPORTED])
+        expect(len(ours[ACCOUNTS[0]]) == DELIVERIES - 5, "the maildrop has %d messages" % len(ours[ACCOUNTS[0]]))
+
+
+main(body)
