@@ -100,7 +100,8 @@ let package = Package(
             ],
             path: "Tests/ClientTests",
             exclude: [
-                "badinput.py", "corpus.py", "listeners.py", "node.py", "pasted.py", "serve_maildir.py", "terminal.py",
+                "badinput.py", "clients.py", "corpus.py", "dovecot_maildir.py", "listeners.py", "mutt.py", "node.py",
+                "pasted.py", "serve_maildir.py", "terminal.py",
             ],
             swiftSettings: settings),
         tests("SMTPTests", ["SMTP", "MailTypes"]),
