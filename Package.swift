@@ -63,14 +63,16 @@ let package = Package(
         room(
             "Network", "Gateways",
             nio + [
-                .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "Logging", package: "swift-log"), "SMTP",
+                .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
+                "SMTP",
                 "POP3", "MailEngine", "EventStore", "MailCore", "Authentication", "MailTypes",
             ]),
         // App
         room(
             "App", "Server",
             nio + [
-                "Gateways", "Projections", "Authentication", "MailEngine", "EventStore", "MailCore", "MIME", "MailTypes",
+                "Gateways", "Projections", "Authentication", "MailEngine", "EventStore", "MailCore", "MIME",
+                "MailTypes",
                 "Octets", "Digests", .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ]),
