@@ -70,7 +70,8 @@ struct MailboxViewTests {
         }
     }
 
-    @Test("a client that applies every report has exactly the mailbox, whenever expunges may be told", arguments: 0..<40)
+    @Test(
+        "a client that applies every report has exactly the mailbox, whenever expunges may be told", arguments: 0..<40)
     func clientEndsEqual(seed: UInt64) throws {
         var random = SeededRandom(seed: seed)
         var (state, timeline) = try newState()

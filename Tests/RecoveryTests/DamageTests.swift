@@ -48,7 +48,8 @@ import Testing
             // Half of them in the database, the manifest now and then, the rest in segments.
             let database = files.first { $0.name.hasSuffix("data.mdb") }
             let segments = files.filter { $0.name.hasSuffix(".seg") }
-            let file = flip % 25 == 0
+            let file =
+                flip % 25 == 0
                 ? files.first { $0.name == "STORE" }
                 : flip % 3 > 0 ? database : segments[Int.random(in: 0..<segments.count, using: &random)]
             let (name, octets) = try #require(file)

@@ -9,11 +9,13 @@ import Testing
     static let failures = [
         "fdatasync .seg EIO 7", "fdatasync .seg ENOSPC 7", "fdatasync .seg EIO 7 always",
         "fdatasync data.mdb EIO 12", "fdatasync data.mdb EIO 12 always", "fdatasync data.mdb ENOSPC 20",
+        // Pages of the data and of the meta page, in turn.
         "anywrite data.mdb EIO 70", "anywrite data.mdb EIO 71", "anywrite data.mdb EIO 72", "anywrite data.mdb EIO 73",
+        "anywrite data.mdb EIO 74", "anywrite data.mdb EIO 75", "anywrite data.mdb EIO 76", "anywrite data.mdb EIO 77",
         "pwrite .seg EIO 20", "fsync /seg EIO 2", "fdatasync spare EIO 2",
     ]
 
-    @Test("a failed write or flush stops the shard with its reason, and a restart has every promise", arguments: failures)
+    @Test("a failed write or flush stops the shard with its reason, and nothing is lost", arguments: failures)
     func stops(rule: String) throws {
         let scratch = try Scratch()
         try Data(rule.utf8).write(to: URL(filePath: scratch("rules")))

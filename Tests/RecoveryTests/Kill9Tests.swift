@@ -46,7 +46,8 @@ import Testing
     /// Places in a commit at which the process is killed by the fault injector, before or behind the call.
     static let moments = [
         "fdatasync .seg kill 5", "fdatasync .seg after 9", "pwrite .seg kill 12", "pwrite .seg after 20",
-        "fdatasync data.mdb kill 8", "fdatasync data.mdb after 8", "pwrite data.mdb kill 60", "anywrite data.mdb after 90",
+        "fdatasync data.mdb kill 8", "fdatasync data.mdb after 8", "pwrite data.mdb kill 60",
+        "anywrite data.mdb after 90",
         "rename seg/spare kill 2", "rename seg/spare after 2", "ftruncate .seg kill 1", "rename STORE kill 1",
         "rename STORE after 1", "fsync /seg kill 1", "fsync shard-0000 kill 1",
     ]

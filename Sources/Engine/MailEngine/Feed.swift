@@ -38,7 +38,10 @@ final class Feed: Sendable {
 
     func publish(_ accounts: Set<AccountID>, head: Cursor) {
         let (some, all) = subscribers.withLock { subscribers in
-            (accounts.flatMap { subscribers.byAccount[$0].map { Array($0.values) } ?? [] }, Array(subscribers.all.values))
+            (
+                accounts.flatMap { subscribers.byAccount[$0].map { Array($0.values) } ?? [] },
+                Array(subscribers.all.values)
+            )
         }
         for notify in some { notify() }
         for notify in all { notify(head) }

@@ -29,7 +29,8 @@ package final class MailEngine: Sendable {
 
     /// Queues a request. `completion` is called exactly once: after the commit, or at once when it is not taken.
     package func submit(_ request: Request, completion: @escaping @Sendable ([CommandOutcome]) -> Void) {
-        let parts = request.items.count == 1 && request.bodies.isEmpty
+        let parts =
+            request.items.count == 1 && request.bodies.isEmpty
             ? request.items[0].command.parts(of: options.batchTouchesMax) : []
         if parts.count > 1 {
             return submit(parts[...], request, after: nil, completion)

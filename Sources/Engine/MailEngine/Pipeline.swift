@@ -54,7 +54,8 @@ struct JobQueue: Sendable {
         var takenTouches = 0
         while first < jobs.count {
             let job = jobs[first]
-            let fits = taken.count < options.batchRequestsMax && takenOctets + job.octets <= options.batchOctetsMax
+            let fits =
+                taken.count < options.batchRequestsMax && takenOctets + job.octets <= options.batchOctetsMax
                 && takenTouches + job.touches <= options.batchTouchesMax
             guard taken.isEmpty || fits else { break }
             taken.append(job)

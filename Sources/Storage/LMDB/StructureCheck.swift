@@ -25,11 +25,15 @@ package enum StructureCheck {
 
     /// The cheap part, for every open: two metas that follow each other, each as new as its list of free pages. A newer
     /// one that were taken for the older would bring back a state of the past.
-    package static func checkMetas(directory: String) throws {
+    /// - Parameter afterFailedCommit: the last process saw the write of a meta page fail. The library then gives that
+    ///   page its old number back and leaves the new trees in it, which is otherwise what a damaged number looks like.
+    package static func checkMetas(directory: String, afterFailedCommit: Bool) throws {
         let file = try PageFile(directory)
-        let metas = try file.metas()
-        for meta in [metas.newer, metas.older] where meta.transaction > 1 {
-            guard try file.lastFreed(meta) == meta.transaction else {
+        let (newer, older) = try file.metas()
+        for meta in [newer, older] where meta.transaction > 1 {
+            let freed = try file.lastFreed(meta)
+            let isGivenUp = afterFailedCommit && meta.index == older.index && freed == newer.transaction + 1
+            guard freed == meta.transaction || isGivenUp else {
                 throw StructureFault("meta page \(meta.index): its list of free pages is of another transaction")
             }
         }

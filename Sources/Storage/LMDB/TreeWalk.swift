@@ -173,9 +173,12 @@ final class TreeWalk {
         counts.leaves += 1
         for index in 0..<page.count {
             let key = Array(page.key(index))
-            guard lastKey.map({ Self.precedes($0, key, kind) }) ?? true, low.map({ !Self.precedes(key, $0, kind) }) ?? true,
-                high.map({ Self.precedes(key, $0, kind) }) ?? true
-            else { throw StructureFault("page \(number): key \(index) is out of order") }
+            let ascends = lastKey.map { Self.precedes($0, key, kind) } ?? true
+            let isAbove = low.map { !Self.precedes(key, $0, kind) } ?? true
+            let isBelow = high.map { Self.precedes(key, $0, kind) } ?? true
+            guard ascends, isAbove, isBelow else {
+                throw StructureFault("page \(number): key \(index) is out of order")
+            }
             lastKey = key
             counts.entries += 1
             try take(page, index, kind, number)
@@ -215,7 +218,8 @@ final class TreeWalk {
             try mark(number)
             guard keeping || index == 0 else { continue }
             let page = try file.page(number)
-            guard index > 0 || (page.number == number && page.flags == Page.overflow && Int(page.runPages) == pages) else {
+            let begins = page.number == number && page.flags == Page.overflow && Int(page.runPages) == pages
+            guard index > 0 || begins else {
                 throw StructureFault("page \(number) does not begin the run of \(pages) pages that a row names")
             }
             if keeping { bytes += page.bytes }
@@ -227,7 +231,9 @@ final class TreeWalk {
     /// A list of free pages: their count, then their numbers, descending.
     private func free(_ value: [UInt8], _ number: UInt64) throws {
         let words = value.withUnsafeBytes { bytes in
-            (0..<(bytes.count / 8)).map { UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self)) }
+            (0..<(bytes.count / 8)).map { index in
+                UInt64(littleEndian: bytes.loadUnaligned(fromByteOffset: 8 * index, as: UInt64.self))
+            }
         }
         guard let count = words.first, count < UInt64(words.count) else {
             throw StructureFault("page \(number): a list of free pages with a wrong count")

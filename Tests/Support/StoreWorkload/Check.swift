@@ -113,8 +113,8 @@ enum Check {
             guard let logged = model.events[acknowledgement.account]?[position],
                 logged.command == acknowledgement.command, case .messageAppended(let event) = logged.event
             else { return "a message is missing" }
-            guard event.hash.text == hash, event.mailbox == acknowledgement.mailbox, "\(event.flags.rawValue)" == rest[1]
-            else { return "another message" }
+            let isSame = event.hash.text == hash && event.mailbox == acknowledgement.mailbox
+            guard isSame, "\(event.flags.rawValue)" == rest[1] else { return "another message" }
             uids.insert(event.uid)
         }
         return uids.text == rest[0] ? nil : "other UIDs"

@@ -65,12 +65,19 @@ enum Inspection {
         var bodies: Set<BlobNumber> = []
         try store.read { state in
             var accounts: [AccountID] = []
-            try state.accounts { account, _ in accounts.append(account); return true }
+            try state.accounts { account, _ in
+                accounts.append(account); return true
+            }
             for account in accounts {
                 var boxes: [MailboxID] = []
-                try state.mailboxes(account) { id, _ in boxes.append(id); return true }
+                try state.mailboxes(account) { id, _ in
+                    boxes.append(id); return true
+                }
                 for box in boxes {
-                    try state.messages(account, box, from: UID(1)) { _, row in bodies.insert(row.blob); return true }
+                    try state.messages(account, box, from: UID(1)) { _, row in
+                        bodies.insert(row.blob)
+                        return true
+                    }
                 }
             }
         }

@@ -31,7 +31,9 @@ struct LogModel {
     mutating func take(_ logged: LoggedEvent) -> String? {
         let account = logged.context.account
         let position = logged.context.aseq
-        guard position == (positions[account] ?? .zero).next else { return "position \(position.rawValue) comes out of turn" }
+        guard position == (positions[account] ?? .zero).next else {
+            return "position \(position.rawValue) comes out of turn"
+        }
         positions[account] = position
         events[account, default: [:]][position] = logged
         if let command = logged.command { places[command, default: []].append((account, position)) }
@@ -53,7 +55,9 @@ struct LogModel {
             return arrive(message, new.uid, account, new.mailbox)
         case .flagsChanged(let change):
             for uid in change.uids {
-                guard var message = mailboxes[account]?[change.mailbox]?.messages[uid] else { return "flags of no message" }
+                guard var message = mailboxes[account]?[change.mailbox]?.messages[uid] else {
+                    return "flags of no message"
+                }
                 message.flags = message.flags.union(change.add).subtracting(change.remove)
                 message.position = position
                 mailboxes[account]?[change.mailbox]?.messages[uid] = message
@@ -72,7 +76,8 @@ struct LogModel {
     ) -> String? {
         var next = event.firstUID
         for uid in event.uids {
-            let found = moves
+            let found =
+                moves
                 ? remove(uid, account, event.source) : mailboxes[account]?[event.source]?.messages[uid]
             guard var message = found else { return "copy of no message" }
             message.position = position

@@ -43,7 +43,7 @@ package struct MaildirPace: Sendable {
     package var checkpointSecondsMax: Double = 30
     package var checkpointFiles: UInt64 = 20_000
     /// Wait after the first new event, so that those that follow at once go with it; seconds.
-    package var gatherSeconds: Double = 0.05
+    package var gatherSeconds: Double = 0.5
     /// Wait after the first failure; doubled with each, up to `retrySecondsMax`; seconds.
     package var retrySecondsMin: Double = 0.5
     package var retrySecondsMax: Double = 60

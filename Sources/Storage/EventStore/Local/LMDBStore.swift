@@ -128,7 +128,7 @@ package final class LMDBStore: ShardStore {
         let shard = directory + "/shard-0000"
         do {
             // Before the library maps the file: it believes what it finds there.
-            try StructureCheck.checkMetas(directory: shard)
+            try FailedCommit.check(shard)
             if options.checksStructure { try StructureCheck.checkTrees(directory: shard) }
             environment = try Environment(directory: shard)
             tables = try LocalTables.open(environment, create: false)
@@ -270,6 +270,7 @@ package final class LMDBStore: ShardStore {
             try write.commit()
         } catch {
             fail("commit of batch after record \(logEnd.lsn): \(error)")
+            FailedCommit.mark(directory + "/shard-0000")
             throw .failed("\(error)")
         }
         // Two writers would show here: a lost lock file lets a second process in (engine.md section 1.4).

@@ -63,8 +63,10 @@ final class LocalBatch: LocalView, StateEditor, ShardBatch {
         }
         if append.events.isEmpty { return current }
         if count == 0, store.noteClock(step: clockStep) {
-            _ = try put(.clockStepped(backMilliseconds: clockStep), of: .system, Append(
-                account: .system, expected: .zero, events: [], origin: Origin(gateway: .engine)))
+            _ = try put(
+                .clockStepped(backMilliseconds: clockStep), of: .system,
+                Append(
+                    account: .system, expected: .zero, events: [], origin: Origin(gateway: .engine)))
         }
         var position = current
         for event in append.events { position = try put(event, of: append.account, append) }

@@ -317,7 +317,9 @@ final class LocalReader: LocalView, ShardReader {
         try faulting("history") {
             guard var lsn = try storedHead(account)?.lastLSN else { return }
             while lsn > 0 {
-                let record = try transaction.get(tables.log, LogKey.encode(lsn)) { try RecordCodec.decode($0, lsn: lsn) }
+                let record = try transaction.get(tables.log, LogKey.encode(lsn)) {
+                    try RecordCodec.decode($0, lsn: lsn)
+                }
                 guard let record, case .event(let event) = record.content else {
                     throw StateFault.corrupt("history of account \(account.rawValue) breaks at record \(lsn)")
                 }

@@ -57,7 +57,8 @@ package struct StoreManifest: Equatable, Sendable {
         }
         guard format <= formatNewest else {
             throw .incompatible(
-                "\(path) has format \(format); this program reads up to \(formatNewest). Use the newer version that made it")
+                "\(path) has format \(format); this program reads up to \(formatNewest). Use the newer version that made it"
+            )
         }
         guard let uuid = field("store", text).flatMap({ Hex.decode($0) }), uuid.count == 16,
             let shards = field("shards", text).flatMap({ Int($0) })

@@ -39,7 +39,8 @@ struct StateCheck {
         try checkTombstones(head)
         guard head.used.bytes == bytes, head.used.messages == count else {
             throw violation(
-                16, "use is \(head.used.bytes) octets in \(head.used.messages) messages, a recount gives "
+                16,
+                "use is \(head.used.bytes) octets in \(head.used.messages) messages, a recount gives "
                     + "\(bytes) in \(count)")
         }
     }
@@ -72,7 +73,8 @@ struct StateCheck {
         for blob in found { references[blob, default: 0] += 1 }
         guard recount == row else {
             throw violation(
-                16, "mailbox \(id.rawValue) counts \(row.exists)/\(row.unseen)/\(row.deleted)/\(row.bytes), a recount "
+                16,
+                "mailbox \(id.rawValue) counts \(row.exists)/\(row.unseen)/\(row.deleted)/\(row.bytes), a recount "
                     + "gives \(recount.exists)/\(recount.unseen)/\(recount.deleted)/\(recount.bytes)")
         }
         guard row.highestModSeq <= head.aseq, row.highestModSeq >= row.created else {
@@ -110,7 +112,8 @@ struct StateCheck {
         // The newest change row is the event that set HIGHESTMODSEQ, unless nothing has happened since the creation.
         guard last == row.highestModSeq || (last == .zero && row.highestModSeq == row.created) else {
             throw violation(
-                18, "mailbox \(id.rawValue): last change row \(last.rawValue), HIGHESTMODSEQ \(row.highestModSeq.rawValue)")
+                18,
+                "mailbox \(id.rawValue): last change row \(last.rawValue), HIGHESTMODSEQ \(row.highestModSeq.rawValue)")
         }
     }
 

@@ -120,7 +120,8 @@ extension LMDBStore {
         let start = DedupKey.encode(day: oldest, account: AccountID(0), command: CommandID(high: 0, low: 0))
         let expected = replay.dedup.filter { !$0.key.lexicographicallyPrecedes(start) }
             .sorted { $0.key.lexicographicallyPrecedes($1.key) }
-        try compareKeys(tables.dedup, expected.map { ($0.key, $0.value) }, "remembered command", from: start, replay, transaction)
+        try compareKeys(
+            tables.dedup, expected.map { ($0.key, $0.value) }, "remembered command", from: start, replay, transaction)
     }
 
     private func compareKeys(
@@ -248,7 +249,7 @@ private final class BulkLoader {
         self.write = write
         do throws(LMDBError) {
             try write.append(table, key, value)
-        } catch where error.isKeyExists {
+        } catch  where error.isKeyExists {
             // The shard's few shared rows and the queue's index come after rows that sort behind them.
             try write.put(table, key, value)
         }

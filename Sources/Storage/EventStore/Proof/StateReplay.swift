@@ -65,7 +65,8 @@ final class StateReplay {
     }
 
     private func check(_ seal: Seal, _ number: UInt64) throws {
-        let matches = seal.isConsistent && seal.previous == previousSeal && seal.firstLSN == batchFirst
+        let matches =
+            seal.isConsistent && seal.previous == previousSeal && seal.firstLSN == batchFirst
             && seal.firstLSN + UInt64(seal.count) == number && seal.recordsHash == batchHasher.finalize()
         guard matches else {
             throw StateDifference(place: "seal \(number)", expected: "the hash of its batch", found: "another")
@@ -86,7 +87,8 @@ final class StateReplay {
                 found: "position \(record.header.aseq.rawValue) after record \(record.header.previousLSN)")
         }
         guard record.header.time >= lastTime else {
-            throw StateDifference(place: "record \(number)", expected: "a time not before its predecessor's", found: "one")
+            throw StateDifference(
+                place: "record \(number)", expected: "a time not before its predecessor's", found: "one")
         }
         lastTime = record.header.time
         let context = EventContext(account: account, aseq: record.header.aseq, time: record.header.time)

@@ -102,7 +102,9 @@ extension LMDBStore {
         try transaction.scan(tables.blob, from: []) { key, value in
             let blob = try BlobKey.parse(key)
             let row: BlobRow
-            do { row = try BlobRow.decode(value) } catch { throw Violation(.body, 22, "body \(blob.rawValue): \(error)") }
+            do { row = try BlobRow.decode(value) } catch {
+                throw Violation(.body, 22, "body \(blob.rawValue): \(error)")
+            }
             let holders = left.removeValue(forKey: blob) ?? 0
             guard row.references == holders else {
                 throw Violation(
