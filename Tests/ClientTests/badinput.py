@@ -264,12 +264,14 @@ def recipients(node):
 
 
 POP3_COMMANDS = [
-    ("FROB", "-ERR Command not known here$"), ("STAT 1", r"-ERR|\+OK"), ("LIST x", "-ERR "), ("LIST 0", "-ERR No such message"),
+    ("FROB", "-ERR Command not known here$"), ("STAT 1", r"-ERR|\+OK"), ("LIST x", "-ERR "),
+    ("LIST 0", "-ERR No such message"),
     ("LIST 99", "-ERR No such message, 1 in maildrop$"), ("LIST -1", "-ERR "), ("LIST 1 1", "-ERR "),
     ("UIDL 99", "-ERR No such message"), ("RETR", "-ERR RETR needs a message number$"),
     ("RETR 99", "-ERR No such message"), ("RETR 99999999999999999999", "-ERR RETR needs a message number$"),
     ("TOP 1", "-ERR TOP needs a message number and a number of lines$"), ("TOP 1 x", "-ERR TOP needs"),
-    ("DELE 99", "-ERR No such message"), ("DELE", "-ERR DELE needs a message number$"), ("USER x", "-ERR Already logged in$"),
+    ("DELE 99", "-ERR No such message"), ("DELE", "-ERR DELE needs a message number$"),
+    ("USER x", "-ERR Already logged in$"),
     ("DELE 1", r"\+OK"), ("RETR 1", "-ERR Message 1 is marked as deleted$"), ("DELE 1", "-ERR Message 1 is marked"),
     ("RSET", r"\+OK"),
 ]
@@ -509,7 +511,8 @@ def fails(node, arguments, code, pattern, settings=()):
     """A command that has to end by itself with an error on standard error."""
     sets = [word for setting in settings for word in ("--set", setting)]
     done = subprocess.run(node.command(*arguments) + sets, capture_output=True, text=True, timeout=30)
-    expect(done.returncode == code, "%s: exit %d, not %d: %s" % (" ".join(arguments), done.returncode, code, done.stderr))
+    expect(done.returncode == code,
+           "%s: exit %d, not %d: %s" % (" ".join(arguments), done.returncode, code, done.stderr))
     expect_match(pattern, done.stderr, " ".join(arguments))
     expect("ready" not in done.stdout, "%s: said ready" % " ".join(arguments))
 
@@ -529,7 +532,8 @@ def not_a_listener(program, node):
         other.stop()
         for listener, code, pattern in (
                 ("smtp=127.0.0.1:%d" % taken, 1, r"smtp.*127\.0\.0\.1:%d.*Address already in use" % taken),
-                ("smtp=0.0.0.0:0", 1, r"smtp.*0\.0\.0\.0:0.*only loopback addresses and Unix sockets are allowed until TLS"),
+                ("smtp=0.0.0.0:0", 1,
+                 r"smtp.*0\.0\.0\.0:0.*only loopback addresses and Unix sockets are allowed until TLS"),
                 ("pop3=[::]:0", 1, r"pop3.*\[::\]:0.*only loopback addresses"),
                 ("lmtp=unix:%s/none/lmtp" % other.directory, 1, "lmtp.*No such file or directory"),
                 ("lmtp=unix:%s" % other.log_path, 1, "lmtp.*the path exists and is no socket"),
@@ -538,7 +542,8 @@ def not_a_listener(program, node):
                 ("frob=127.0.0.1:0", 2, "is not NAME=ADDRESS with a name of smtp")):
             fails(other, ["serve", "--listen", listener], code, pattern)
         fails(other, ["serve"], 2, "limits.recipients", settings=["limits.recipients=many"])
-        fails(other, ["serve"], 2, r"limits\.recipient.*is no key; is `limits\.recipients` meant", settings=["limits.recipient=1"])
+        fails(other, ["serve"], 2, r"limits\.recipient.*is no key; is `limits\.recipients` meant",
+              settings=["limits.recipient=1"])
         other.start()
 
 
@@ -549,9 +554,10 @@ def newer_store(program):
         with open(path) as file:
             manifest = json.load(file)
         newer = dict(manifest, format=manifest["format"] + 1)
-        for text, pattern in ((json.dumps(newer), r"STORE has format %d; this program reads up to %d\. Use the newer version"
-                               % (newer["format"], manifest["format"])),
-                              ("not a manifest", "STORE is no store manifest"), ("", "STORE is no store manifest")):
+        refusal = r"STORE has format %d; this program reads up to %d\. Use the newer version" % (
+            newer["format"], manifest["format"])
+        for text, pattern in ((json.dumps(newer), refusal), ("not a manifest", "STORE is no store manifest"),
+                              ("", "STORE is no store manifest")):
             with open(path, "w") as file:
                 file.write(text)
             fails(node, ["serve", "--listen", "smtp=127.0.0.1:0"], 1, pattern)
@@ -565,9 +571,44 @@ def newer_store(program):
     expect_match("nowhere.*No such file or directory|no store", said, "a store that is not there")
 
 
+def damaged_store(program):
+    """What a disk can do to the files of a store that nobody serves: the damage is named, and no process crashes."""
+    with Node(program, ACCOUNTS[:1]) as node:
+        for number in range(3):
+            deliver(node, ACCOUNTS[:1], letter("damage %d" % number, b"to be damaged\r\n"), sender="marked@sender.test")
+        node.stop()
+        shard = os.path.join(node.store, "shard-0000")
+        log = os.path.join(shard, "data.mdb")
+        with open(log, "rb") as file:
+            whole = file.read()
+        expect(whole.count(b"marked@sender.test") >= 3, "the log does not name the senders")
+        serve = ["serve", "--listen", "smtp=127.0.0.1:0"]
+        damages = [(bytes(8192) + whole[8192:], "shard-0000: meta page 0 is none of"),
+                   (b"no database" * 3000, "shard-0000: meta page 0 is none of"),
+                   (whole[:5000], r"data\.mdb is too short"), (b"", r"data\.mdb is too short"),
+                   (whole.replace(b"marked@", b"masked@"), "the end of the log does not verify")]
+        for octets, pattern in damages:
+            with open(log, "wb") as file:
+                file.write(octets)
+            for command in (serve, ["verify"], ["account", "list"]):
+                fails(node, command, 1, "the store is damaged: .*" + pattern)
+        with open(log, "wb") as file:
+            file.write(whole)
+        with open(os.path.join(shard, "seg", "00000001.seg"), "r+b") as file:
+            body = file.read()
+            file.seek(body.index(b"to be damaged"))
+            file.write(b"T")
+        # It still serves what is whole, and `verify` names what is not, with and without a node.
+        fails(node, ["verify"], 1, r"body, invariant \d+: body \d+: CRC of chunk 0")
+        node.start()
+        fails(node, ["verify"], 1, r"body, invariant \d+: body \d+: CRC of chunk 0")
+        expect(count(node, ACCOUNTS[0]) == 3, "a damaged body took others with it")
+
+
 def body(program):
     parts = [long_lines, endless_lines, nul_octets, bare_line_ends_in_commands, smuggling, smtp_commands, recipients,
-             pop3_commands, http_requests, half_closed, sessions, wrong_passwords, clients_that_do_not_read, second_node]
+             pop3_commands, http_requests, half_closed, sessions, wrong_passwords, clients_that_do_not_read,
+             second_node]
     only = sys.argv[2] if len(sys.argv) > 2 else None
     failures = []
 
@@ -594,6 +635,7 @@ def body(program):
             node.do("verify")
     attempt(limits, program)
     attempt(newer_store, program)
+    attempt(damaged_store, program)
     if failures:
         raise Broken("%d of the promises: %s" % (len(failures), "; ".join(failures)))
 

@@ -129,7 +129,8 @@ def empty_body(rng, number):
 
 
 def no_header(rng, number):
-    return rng.choice([b"", b"\r\n", b"\r\nOnly a body.\r\n", b"Only text, no field\r\n", b"\tFolded into what is above\r\n",
+    return rng.choice([b"", b"\r\n", b"\r\nOnly a body.\r\n", b"Only text, no field\r\n",
+                       b"\tFolded into what is above\r\n",
                        b" \r\n", b"\r\n\r\n\r\n"])
 
 
@@ -307,7 +308,7 @@ def check_maildrop(node, account, messages):
         for number, content, beginning in retrieve(wire, len(sizes)):
             sender, received, sent = without_trace(content)
             message = wanted.pop(sender, None)
-            expect(message, "%s: number %d is from %s, which was not sent or has come before" % (account, number, sender))
+            expect(message, "%s: number %d is from %s: not sent, or here twice" % (account, number, sender))
             same = len(sent) == message.octets and hashlib.sha256(sent).digest() == message.digest
             expect(same, "%s, %s: other octets than were sent (%d, sent were %d): %r"
                    % (account, message, len(sent), message.octets, sent[:200]))
@@ -317,7 +318,8 @@ def check_maildrop(node, account, messages):
                          "%s: Received" % message)
             stored[unique[number - 1]] = hashlib.sha256(content).digest()
             lines = lines_of_top(number)
-            expect(beginning == top(content, lines), "%s: TOP %d %d gives %r" % (message, number, lines, beginning[-200:]))
+            expect(beginning == top(content, lines), "%s: TOP %d %d gives %r"
+                   % (message, number, lines, beginning[-200:]))
         expect(not wanted, "%s: not there: %s" % (account, ", ".join(map(str, list(wanted.values())[:5]))))
         wire.ok("QUIT")
     return stored

@@ -21,7 +21,8 @@ import subprocess
 import tempfile
 import time
 
-from node import (Broken, Node, PASSWORD, Wire, connect, deliver, die_with_parent, expect, letter, main, need, wait_until)
+from node import (Broken, Node, PASSWORD, Wire, connect, deliver, die_with_parent, expect, letter, main, need,
+                  wait_until)
 
 ACCOUNTS = ["ann@example.test", "ben@example.test"]
 DELIVERIES = 30
@@ -179,7 +180,8 @@ def fill(node):
     """Mail with gaps, several mailboxes, flags and keywords."""
     for number in range(DELIVERIES):
         recipients = ACCOUNTS if number % 3 == 0 else ACCOUNTS[:1]
-        body = b"".join(b"line %d of %d\r\n" % (line, number) for line in range(number * 7)) + b".leading\r\n\xc3\xbc\r\n"
+        body = b"".join(b"line %d of %d\r\n" % (line, number) for line in range(number * 7))
+        body += b".leading\r\n\xc3\xbc\r\n"
         deliver(node, recipients, letter("message %d" % number, body), name="lmtp" if number % 2 else "smtp")
     with node.pop3(ACCOUNTS[0]) as wire:
         for number in (1, 2, 5, 17, DELIVERIES):
@@ -327,12 +329,13 @@ def body(program):
                 # Read once more: what Dovecot has written to its copy since changes nothing.
                 expect(compare_imap(dovecot, node, account) == found, "%s: another answer when read again" % account)
                 theirs = pop3_maildrop(dovecot.ports["pop3"], account, SECRET)
-                expect([each[0] for each in theirs] == [each[0] for each in ours[account]], "%s: unique-ids %s, ours are %s"
-                       % (account, [each[0] for each in theirs], [each[0] for each in ours[account]]))
+                unique = [[each[0] for each in maildrop] for maildrop in (theirs, ours[account])]
+                expect(unique[0] == unique[1], "%s: unique-ids %s, ours are %s" % (account, *unique))
                 expect(theirs == ours[account], "%s: other octets by Dovecot's POP3" % account)
                 by_uid = {int(unique[:8], 16): message for unique, _, message in ours[account]}
                 expect({uid: each[2] for uid, each in found["INBOX"].items()} == by_uid,
-                       "%s: other UIDs or octets by IMAP: %s, ours are %s" % (account, sorted(found["INBOX"]), sorted(by_uid)))
+                       "%s: other UIDs or octets by IMAP: %s, ours are %s"
+                       % (account, sorted(found["INBOX"]), sorted(by_uid)))
                 if account == ACCOUNTS[0]:
                     check_imported(found[IMPORTED])
         expect(len(ours[ACCOUNTS[0]]) == DELIVERIES - 5, "the maildrop has %d messages" % len(ours[ACCOUNTS[0]]))

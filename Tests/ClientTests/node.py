@@ -22,6 +22,7 @@ DOMAIN = "example.test"
 START_SECONDS_MAX = 30
 STOP_SECONDS_MAX = 30
 COMMAND_SECONDS_MAX = 60
+SCRIPT_SECONDS_MAX = 300
 SOCKET_SECONDS_MAX = 30
 LISTENERS = ("smtp=127.0.0.1:0", "lmtp=127.0.0.1:0", "pop3=127.0.0.1:0", "http=127.0.0.1:0")
 PR_SET_PDEATHSIG = 1
@@ -358,7 +359,7 @@ class Wire:
 
 
 def stuffed(content):
-    """A message as it follows DATA, with the final dot (RFC 5321 section 4.5.2). Its last line gets a CRLF if needed."""
+    """A message as it follows DATA, with the final dot (RFC 5321 section 4.5.2). Its last line ends in CRLF then."""
     if content and not content.endswith(b"\r\n"):
         content += b"\r\n"
     dotted = (b"\r\n" + content).replace(b"\r\n.", b"\r\n..")[2:]
@@ -404,10 +405,18 @@ def main(body):
         print("usage: %s LETTERLOG" % sys.argv[0], file=sys.stderr)
         sys.exit(2)
     began = time.monotonic()
+
+    def too_long(*_):
+        raise Broken("the script took over %d seconds" % SCRIPT_SECONDS_MAX)
+
+    signal.signal(signal.SIGALRM, too_long)
+    signal.alarm(SCRIPT_SECONDS_MAX)
     try:
         body(sys.argv[1])
     except Broken as broken:
-        at = [frame for frame in traceback.extract_tb(broken.__traceback__) if os.path.basename(frame.filename) not in ("node.py", "terminal.py")]
+        shared = ("node.py", "terminal.py")
+        at = [frame for frame in traceback.extract_tb(broken.__traceback__)
+              if os.path.basename(frame.filename) not in shared]
         print("BROKEN: %s (%s line %d)" % (broken, os.path.basename(at[-1].filename), at[-1].lineno))
         sys.exit(1)
     print("held, in %.1f seconds" % (time.monotonic() - began))

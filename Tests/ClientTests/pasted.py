@@ -82,7 +82,8 @@ def body(program):
         need(name, package)
     with Demo(program) as node:
         lines = commands(printed(node))
-        expect(all(any(port in line for line in lines) for port in PORTS.values()), "not every port of the demo is used")
+        unused = [port for port in PORTS.values() if not any(port in line for line in lines)]
+        expect(not unused, "ports of the demo that no line uses: %s" % unused)
         said = {}
         mutt = None
         for line in lines:

@@ -16,7 +16,8 @@ SECONDS_MAX = 30
 SCREEN_OCTETS_MAX = 1 << 20
 # Cursor movement stands where spaces were not drawn; everything else of a terminal's control is nothing to us.
 MOVEMENT = re.compile(rb"\x1b\[[0-9;?]*[CGHdf]")
-CONTROL = re.compile(rb"\x1b\[[0-9;?>]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>78M]|\x1b\][^\x07]*\x07|[\x00-\x09\x0b-\x1a\x7f]")
+CONTROL = re.compile(
+    rb"\x1b\[[0-9;?>]*[A-Za-z]|\x1b[()][A-Z0-9]|\x1b[=>78M]|\x1b\][^\x07]*\x07|[\x00-\x09\x0b-\x1a\x7f]")
 
 
 class Terminal:

@@ -1,0 +1,46 @@
+import Foundation
+import Testing
+
+/// Runs the scripts of this folder, each against the `letterlog` that was built with the tests. A script says in its
+/// docstring what it promises; it prints the first promise that was not kept, with the end of the node's log, and ends
+/// with 1. A client program that is not installed fails its script, which names the Debian package.
+///
+/// With `LETTERLOG_SOAK_SEED` the messages of corpus.py are others.
+@Suite("clients that are not ours, against a node", .serialized)
+struct ScriptTests {
+    @Test(
+        "every promise of the script holds",
+        arguments: [
+            "corpus.py", "pasted.py", "dovecot_maildir.py", "mutt.py", "clients.py", "badinput.py", "listeners.py",
+        ])
+    func script(name: String) throws {
+        let folder = URL(filePath: #filePath).deletingLastPathComponent()
+        var arguments = ["python3", "-B", folder.appending(path: name).path, try Self.letterlog()]
+        if name == "corpus.py", let seed = ProcessInfo.processInfo.environment["LETTERLOG_SOAK_SEED"] {
+            arguments.append(seed)
+        }
+        let process = Process()
+        process.executableURL = URL(filePath: "/usr/bin/env")
+        process.arguments = arguments
+        // No variable of ours from outside: a node takes its configuration from them.
+        process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("LETTERLOG_") }
+        process.standardInput = FileHandle.nullDevice
+        let output = Pipe()
+        process.standardOutput = output
+        process.standardError = output
+        try process.run()
+        let said = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
+        process.waitUntilExit()
+        #expect(process.terminationStatus == 0, "\(name) ended with \(process.terminationStatus):\n\(said)")
+    }
+
+    /// SwiftPM puts the program beside the tests' own executable, or beside the bundle that holds it.
+    private static func letterlog() throws -> String {
+        let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
+        let bundle = CommandLine.arguments.first { $0.contains(".xctest") } ?? own
+        let path = bundle.range(of: ".xctest").map { String(bundle[..<$0.upperBound]) } ?? own
+        let program = URL(filePath: path).deletingLastPathComponent().appending(path: "letterlog").path
+        try #require(FileManager.default.isExecutableFile(atPath: program), "\(program) is not built")
+        return program
+    }
+}
