@@ -257,7 +257,7 @@ def body(program):
             part(node)
             print(part.__name__, "held", flush=True)
             expect(node.is_running(), "the node ended")
-        node.do("verify", "--maildir", "--blobs", "0")
+        node.wait_for_maildir()
 
 
 main(body)

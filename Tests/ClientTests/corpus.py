@@ -337,7 +337,8 @@ NAME = re.compile(r"\d+\.V([0-9a-f]+)U([0-9a-f]+)E[0-9a-f]+\.[\w.-]+,S=(\d+),W=(
 
 def check_maildir(node, account, stored):
     """The files against the maildrop. A unique-id is UID and UIDVALIDITY in eight hexadecimal digits each."""
-    files = node.wait_for_files(account, len(stored))
+    files = node.files(account)
+    expect(len(files) == len(stored), "%s: %d files for %d messages" % (account, len(files), len(stored)))
     left = dict(stored)
     bases = {}
     for path in files:
@@ -365,6 +366,7 @@ def body(program):
     with Node(program, ACCOUNTS) as node:
         send_all(node, messages)
         stored = {account: check_maildrop(node, account, messages) for account in ACCOUNTS}
+        node.wait_for_maildir()
         for account in ACCOUNTS:
             expect(unique_ids(node, account) == list(stored[account]), "%s: UIDL changed at another login" % account)
             check_maildir(node, account, stored[account])

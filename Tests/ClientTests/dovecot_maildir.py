@@ -203,12 +203,6 @@ def mailboxes(node, account):
     return {row["mailbox"]: row for row in map(json.loads, lines)}
 
 
-def settled(node):
-    """Whether the Maildir shows the state: what `verify --maildir` compares."""
-    code, _, _ = node.run("verify", "--maildir", "--blobs", "0")
-    return code == 0
-
-
 # Through Dovecot
 
 def decoded(name):
@@ -319,7 +313,7 @@ def check_imported(messages):
 def body(program):
     with Node(program, ACCOUNTS) as node:
         fill(node)
-        wait_until("the Maildir shows the state", 60, lambda: settled(node))
+        node.wait_for_maildir()
         ours = {account: pop3_maildrop(node.port("pop3"), account, PASSWORD) for account in ACCOUNTS}
         rows = mailboxes(node, ACCOUNTS[0])
         expect(rows[IMPORTED]["uidvalidity"] == IMPORTED_VALIDITY, "the UIDVALIDITY of the mbox was not kept")

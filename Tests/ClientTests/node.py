@@ -241,6 +241,20 @@ class Node:
             raise Broken("the Maildir of %s has %d files after %d seconds, not %d"
                          % (account, len(self.files(account)), seconds, count))
 
+    def wait_for_maildir(self, seconds=60):
+        """Until the Maildirs, lists included, show the state: files follow the log in their own time."""
+        said = ""
+
+        def is_settled():
+            nonlocal said
+            code, _, said = self.run("verify", "--maildir", "--blobs", "0")
+            return code == 0
+
+        try:
+            wait_until("the Maildirs show the state", seconds, is_settled)
+        except Broken:
+            raise Broken("the Maildirs do not show the state after %d seconds: %s" % (seconds, said))
+
 
 def parse_address(text):
     """(host, port), or the path of a Unix socket."""

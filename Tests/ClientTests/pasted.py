@@ -12,7 +12,7 @@ import shlex
 import subprocess
 import urllib.request
 
-from node import (COMMAND_SECONDS_MAX, DOMAIN, LISTENERS, Node, expect, expect_match, main, need, run_well)
+from node import (COMMAND_SECONDS_MAX, DOMAIN, LISTENERS, Node, expect, expect_match, main, need, run_well, wait_until)
 from terminal import Terminal
 
 TOOLS_RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "run")
@@ -118,7 +118,11 @@ def check(said, node):
 
 
 def open_mutt(command):
-    """It opens a screen; the letters are on it."""
+    """It opens a screen; the letters are on it. Files follow their mail in their own time."""
+    directory = shlex.split(command)[-1]
+    wait_until("two files in " + directory, 30, lambda: sum(
+        len(os.listdir(os.path.join(directory, part))) for part in ("new", "cur")
+        if os.path.isdir(os.path.join(directory, part))) == 2)
     home = os.path.join(os.getcwd(), "home")
     # mutt asks whether to make it when it is not there.
     os.makedirs(os.path.join(home, "Mail"))
