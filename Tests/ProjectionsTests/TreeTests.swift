@@ -86,7 +86,7 @@ struct TreeTests {
         "folder names are Maildir++ in modified UTF-7 with escapes",
         arguments: [
             ("Sent", ".Sent"), ("Archive/2026", ".Archive.2026"), ("Entw\u{FC}rfe", ".Entw&APw-rfe"),
-            ("a.b/c\\d", ".a\\2eb.c\\5cd"), ("~x/~y", ".\\7ex.~y"), ("R&D", ".R&-D"), ("INBOX/Sub", ".INBOX.Sub"),
+            ("a.b/c\\d", ".a\\2eb.c\\5cd"), ("~x/~y", ".\\7ex.\\7ey"), ("R&D", ".R&-D"), ("INBOX/Sub", ".INBOX.Sub"),
             ("x y", ".x y"),
         ])
     func folderNames(_ pair: (String, String)) throws {

@@ -1,7 +1,7 @@
 // Names of directories: accounts below the root, folders below an account.
 //
 // Folders follow Maildir++: `.A.B` for the mailbox A/B, each component in modified UTF-7. A dot inside a component, a
-// backslash, and a tilde that opens the name are written `\2e`, `\5c` and `\7e`, which is what Dovecot's listescape
+// backslash, and a tilde that opens a component are written `\2e`, `\5c` and `\7e`, which is what Dovecot's listescape
 // plugin reads and writes; without the plugin Dovecot shows the escape as it stands and serves the mail all the same.
 // A name too long for a directory is cut and ends in `\-` and the mailbox's number, which no escape can look like.
 import MailTypes
@@ -11,8 +11,7 @@ enum MaildirDirectoryName {
     /// The folder of a mailbox, relative to the account's directory; empty for INBOX.
     static func folder(_ name: MailboxName, _ mailbox: MailboxID) -> String {
         if name.isInbox { return "" }
-        var text = name.components.map { "." + component($0) }.joined()
-        if text.hasPrefix(".~") { text = ".\\7e" + text.dropFirst(2) }
+        let text = name.components.map { "." + component($0) }.joined()
         return limited(text, ending: "\\-" + String(mailbox.rawValue, radix: 16))
     }
 
@@ -30,8 +29,7 @@ enum MaildirDirectoryName {
 
     /// A line of `subscriptions`, version 2: components between tabs.
     static func subscription(_ name: MailboxName) -> String {
-        let text = name.components.map(component).joined(separator: "\t")
-        return text.hasPrefix("~") ? "\\7e" + text.dropFirst() : text
+        name.components.map(component).joined(separator: "\t")
     }
 
     private static func component(_ text: String) -> String {
@@ -43,7 +41,8 @@ enum MaildirDirectoryName {
             default: escaped.unicodeScalars.append(character)
             }
         }
-        return ModifiedUTF7.encode(escaped)
+        let text = ModifiedUTF7.encode(escaped)
+        return text.hasPrefix("~") ? "\\7e" + text.dropFirst() : text
     }
 
     /// The directory of an account: its primary address, with `/`, `%`, control characters and an opening dot as `%XX`.
