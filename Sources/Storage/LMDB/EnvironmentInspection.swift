@@ -119,7 +119,8 @@ extension Environment {
         try LMDBError.check(withHandle { mdb_env_get_fd($0, &descriptor) }, "find the data file")
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw LMDBError.failure(errno, "look at the data file") }
-        var position = max(Int(status.st_size), usedOctets)
+        let start = max(Int(status.st_size), usedOctets)
+        var position = start
         let zeros = [UInt8](repeating: 0, count: 1 << 20)
         while position < octets {
             let count = pwrite(descriptor, zeros, min(zeros.count, octets - position), position)
@@ -129,5 +130,11 @@ extension Environment {
             }
             position += count
         }
+        guard position > start else { return }
+        // A failed flush is left to the commit, which flushes the same file and stops the store.
+        _ = fdatasync(descriptor)
+        // Runs this long lie in the page cache as large folios, and each later write of one page would walk all of
+        // its folio's blocks. Out of the cache, the file comes back page by page.
+        _ = posix_fadvise(descriptor, start, position - start, Int32(POSIX_FADV_DONTNEED))
     }
 }
