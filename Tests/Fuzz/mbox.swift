@@ -1,34 +1,110 @@
-// mbox files: never a trap, what comes out has CRLF line ends, and the size of the pieces that go in changes nothing.
+// mbox files: the messages are those of a plain reading of the whole file, which holds every line and no limit on
+// memory; line ends are CRLF; and the size of the pieces that go in changes nothing.
+//
+// Bytes: how `From ` lines are quoted, and with the top bit that status fields are left out; how to cut; then the file.
 import MIME
-
-private func read(_ input: [UInt8], pieces: Int) -> (messages: Int, octets: [UInt8]) {
-    var reader = MboxReader(quoting: .mboxrd, dropsStatusFields: input.count % 2 == 0)
-    var octets: [UInt8] = []
-    let sink = { (event: MboxEvent) in
-        if case .bytes(let run) = event { octets.append(contentsOf: run) }
-    }
-    input.withUnsafeBytes { all in
-        var offset = 0
-        while offset < all.count {
-            let end = min(all.count, offset + pieces)
-            reader.consume(UnsafeRawBufferPointer(rebasing: all[offset..<end]), sink)
-            offset = end
-        }
-    }
-    reader.finish(sink)
-    return (reader.messages, octets)
-}
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzMbox(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let input = [UInt8](UnsafeBufferPointer(start: start, count: count))
-    let whole = read(input, pieces: max(1, count | 1))
-    let single = read(input, pieces: 1)
-    precondition(whole == single, "pieces matter")
-    var last: UInt8 = 0
-    for octet in whole.octets {
-        precondition(octet != 10 || last == 13, "a line end without CR")
-        last = octet
+    guard input.count >= 2 else { return 0 }
+    let quoting = [MboxQuoting.mboxrd, .mboxo, .none][Int(input[0] & 127) % 3]
+    let drops = input[0] & 128 != 0
+    let file = Array(input[2...])
+    let whole = read(file, quoting, drops, cut: nil)
+    precondition(read(file, quoting, drops, cut: input[1]) == whole, "pieces matter")
+    precondition(read(file, quoting, drops, cut: 0) == whole, "single octets matter")
+    let plain = plainMessages(of: file, quoting)
+    precondition(whole.messages.count == plain.count, "another number of messages")
+    for (message, expected) in zip(whole.messages, plain) {
+        precondition(message.status.keywords.count <= MIMELimits.keywordsMax)
+        if drops {
+            precondition(message.octets.count <= expected.count, "octets that are not of the message")
+        } else {
+            precondition(message.octets == expected, "another message")
+        }
     }
     return 0
+}
+
+private struct Message: Equatable {
+    var from: MboxFromLine
+    var octets: [UInt8] = []
+    var status = MboxStatus()
+}
+
+private struct Reading: Equatable {
+    var messages: [Message] = []
+    var strayOctets = 0
+}
+
+/// Pieces of lengths that follow from `cut`: all at once without it, single octets for 0.
+private func read(_ file: [UInt8], _ quoting: MboxQuoting, _ drops: Bool, cut: UInt8?) -> Reading {
+    var reader = MboxReader(quoting: quoting, dropsStatusFields: drops)
+    var reading = Reading()
+    var isOpen = false
+    let sink = { (event: MboxEvent) in
+        switch event {
+        case .began(let from):
+            precondition(!isOpen, "a message begins within another")
+            isOpen = true
+            reading.messages.append(Message(from: from))
+        case .bytes(let run):
+            precondition(isOpen && !run.isEmpty, "octets outside a message")
+            reading.messages[reading.messages.count - 1].octets += run
+        case .ended(let status):
+            precondition(isOpen, "a message ends twice")
+            isOpen = false
+            reading.messages[reading.messages.count - 1].status = status
+        }
+    }
+    var state = UInt32(cut ?? 0)
+    var position = 0
+    while position < file.count {
+        state = state &* 1_664_525 &+ 1_013_904_223
+        let length = cut.map { $0 == 0 ? 1 : 1 + Int(state >> 16) % Int($0) } ?? file.count
+        let chunk = Array(file[position..<min(file.count, position + length)])
+        chunk.withUnsafeBytes { reader.consume($0, sink) }
+        position += chunk.count
+    }
+    reader.finish(sink)
+    precondition(!isOpen && reader.messages == reading.messages.count)
+    reading.strayOctets = reader.strayOctets
+    return reading
+}
+
+/// The messages with all their header fields, by the rules at the head of `MboxReader` and nothing else.
+private func plainMessages(of file: [UInt8], _ quoting: MboxQuoting) -> [[UInt8]] {
+    var lines = file.split(separator: 10, omittingEmptySubsequences: false)
+    if lines.last?.isEmpty == true { lines.removeLast() }
+    var messages: [[[UInt8]]] = []
+    for line in lines {
+        // A line over the limit is taken for nothing but what it is.
+        let isLong = line.count > MIMELimits.lineOctetsMax
+        var text = Array(line.last == 13 ? line.dropLast() : line)
+        if !isLong, MboxFromLine(parsing: text) != nil {
+            messages.append([])
+        } else if !messages.isEmpty {
+            if !isLong { unquote(&text, quoting) }
+            messages[messages.count - 1].append(text)
+        }
+    }
+    return messages.map { lines in
+        var lines = lines
+        // The empty line before the next message is the file's, unless it is the one that ends the header.
+        if let headerEnd = lines.firstIndex(of: []), lines.last == [], headerEnd < lines.count - 1 {
+            lines.removeLast()
+        }
+        return Array(lines.map { $0 + [13, 10] }.joined())
+    }
+}
+
+private func unquote(_ line: inout [UInt8], _ quoting: MboxQuoting) {
+    let marks = line.prefix { $0 == 62 }.count
+    guard marks > 0, line.dropFirst(marks).starts(with: "From ".utf8) else { return }
+    switch quoting {
+    case .none: return
+    case .mboxo: if marks == 1 { line.removeFirst() }
+    case .mboxrd: line.removeFirst()
+    }
 }

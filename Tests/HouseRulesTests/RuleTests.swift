@@ -186,12 +186,18 @@ struct DoorRuleTests {
     @Test("fuzz targets without a file, without a line, or with rooms out of order")
     func fuzzTargets() {
         let good = "# name: rooms\nbricks: Bricks\nstore: Bricks CStore Store\n"
-        #expect(checkFuzzTargets(good, files: ["bricks.swift", "store.swift"], manifest) == [])
-        #expect(checkFuzzTargets(good, files: ["bricks.swift"], manifest).map(\.text) == ["store has no file"])
-        #expect(checkFuzzTargets(good, files: ["bricks.swift", "store.swift", "x.swift"], manifest).count == 1)
-        #expect(checkFuzzTargets("s: CStore Store Bricks", files: ["s.swift"], manifest).count == 1)
-        #expect(checkFuzzTargets("s: Cellar", files: ["s.swift"], manifest).map(\.text) == ["s: no target Cellar"])
-        #expect(checkFuzzTargets("a line of prose", files: [], manifest).count == 1)
+        let check = { (list: String, files: [String]) in
+            checkFuzzTargets(list, files: files, sources: ["Sources/Store/Shelf.swift"], manifest)
+        }
+        #expect(check(good, ["bricks.swift", "store.swift"]) == [])
+        #expect(check(good, ["bricks.swift"]).map(\.text) == ["store has no file"])
+        #expect(check(good, ["bricks.swift", "store.swift", "x.swift"]).count == 1)
+        #expect(check("s: CStore Store Bricks", ["s.swift"]).count == 1)
+        #expect(check("s: Cellar", ["s.swift"]).map(\.text) == ["s: no target Cellar"])
+        #expect(check("a line of prose", []).count == 1)
+        #expect(check("s: Bricks Sources/Store/Shelf.swift", ["s.swift"]) == [])
+        #expect(
+            check("s: Sources/Store/Gone.swift", ["s.swift"]).map(\.text) == ["s: no source Sources/Store/Gone.swift"])
     }
 }
 

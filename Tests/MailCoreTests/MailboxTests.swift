@@ -28,6 +28,9 @@ let mailboxRows: [Row] = [
     Row("a name that exists", when: create("Archive"), then: .refused(.mailboxExists)),
     Row("INBOX has no case", when: create("inbox"), then: .refused(.mailboxExists)),
     Row(
+        "only the letters of US-ASCII make INBOX", given: tree, when: create("\u{131}nbox"),
+        then: .events([box(5, "\u{131}nbox", validity: 1_787_400_000)])),
+    Row(
         "INBOX below another name is a name like others", when: create("Archive/INBOX"),
         then: .events([box(3, "INBOX", in: 2, validity: 1_787_400_000)])),
     Row(

@@ -52,6 +52,21 @@ private func recipient(_ path: String, utf8: Bool = false) -> (asked: SMTPRecipi
         #expect(recipient("<\(local)@\(domain)>").asked?.address == Address(localPart: local, domain: domain))
     }
 
+    /// A quote or backslash with a combining mark is one Character; on the wire it is still a quote or backslash.
+    @Test(arguments: ["a\"\u{308}", "\\\u{301}b", "\"\u{20DD}"])
+    func writtenAddressesAreReadBack(_ local: String) throws {
+        let address = try #require(Address(localPart: local, domain: "x.example"))
+        let again = try #require(recipient("<\(address)>", utf8: true).asked).address
+        #expect(Array(again.localPart.utf8) == Array(local.utf8))
+    }
+
+    /// U+0130 takes two octets, and three in lower case.
+    @Test func domainsAreMeasuredInLowerCase() {
+        let wide = String(repeating: "\u{130}", count: 85)
+        #expect(Address(localPart: "a", domain: wide)?.domain.utf8.count == 255)
+        #expect(Address(localPart: "a", domain: wide + "x") == nil)
+    }
+
     @Test(arguments: ["<postmaster>", "<Postmaster>", "<POSTMASTER>"])
     func postmasterNeedsNoDomain(_ path: String) {
         let asked = recipient(path).asked

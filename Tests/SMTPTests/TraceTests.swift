@@ -18,6 +18,18 @@ import Testing
         #expect(MailDate.text(InternalDate(time: Timestamp(seconds: seconds), zoneMinutes: zone)) == text)
     }
 
+    /// Rounded towards the past, also at the ends of what 64 bits hold.
+    @Test(arguments: [
+        (Int64.min, -9_223_372_036_854_776, -106_751_991_168), (Int64.max, 9_223_372_036_854_775, 106_751_991_167),
+        (-1, -1, -1), (-1000, -1, -1), (-1001, -2, -1), (-86_400_000, -86_400, -1), (-86_400_001, -86_401, -2),
+        (999, 0, 0), (86_400_000, 86_400, 1),
+    ])
+    func wholeSecondsAndDays(_ milliseconds: Int64, _ seconds: Int64, _ days: Int64) {
+        let time = Timestamp(milliseconds: milliseconds)
+        #expect(time.seconds == seconds)
+        #expect(time.days == days)
+    }
+
     private func trace(_ sender: String?, client: String = "client.example", address: String?) -> String {
         let trace = SMTPTrace(
             returnPath: sender.map { Address($0)! }, clientName: client, clientAddress: address,

@@ -12,13 +12,15 @@ public struct Address: Hashable, Sendable, CustomStringConvertible {
     /// From parts that a parser has already taken apart; nil when a length is out of range, a part is empty or holds a
     /// control character.
     public init?(localPart: String, domain: String) {
+        // In lower case first: some letters take more octets there.
+        let domain = domain.lowercased()
         guard (1...Self.localPartOctetsMax).contains(localPart.utf8.count),
             (1...Self.domainOctetsMax).contains(domain.utf8.count),
             localPart.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }),
             domain.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != 0x40 })
         else { return nil }
         self.localPart = localPart
-        self.domain = domain.lowercased()
+        self.domain = domain
     }
 
     /// From the plain form people type, `alice@example.test`; splits at the last `@`; no quoting is undone.
@@ -37,9 +39,10 @@ public struct Address: Hashable, Sendable, CustomStringConvertible {
         let isDotString = atoms.allSatisfy { !$0.isEmpty && $0.utf8.allSatisfy(Self.isAtext) }
         if isDotString { return localPart + "@" + domain }
         var quoted = "\""
-        for character in localPart {
-            if character == "\"" || character == "\\" { quoted.append("\\") }
-            quoted.append(character)
+        // Scalar by scalar: a quote with a combining mark is one Character, and still ends a quoted string.
+        for scalar in localPart.unicodeScalars {
+            if scalar == "\"" || scalar == "\\" { quoted.append("\\") }
+            quoted.unicodeScalars.append(scalar)
         }
         return quoted + "\"@" + domain
     }

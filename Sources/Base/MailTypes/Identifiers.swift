@@ -95,9 +95,9 @@ public struct Timestamp: RawRepresentable, Hashable, Comparable, Sendable {
     @inlinable public init(seconds: Int64) { rawValue = seconds &* 1000 }
     @inlinable public static func < (a: Self, b: Self) -> Bool { a.rawValue < b.rawValue }
     /// Whole seconds, rounded towards the past.
-    @inlinable public var seconds: Int64 { rawValue >= 0 ? rawValue / 1000 : -((999 - rawValue) / 1000) }
+    @inlinable public var seconds: Int64 { rawValue / 1000 - (rawValue % 1000 < 0 ? 1 : 0) }
     /// Whole days, rounded towards the past.
-    @inlinable public var days: Int64 { seconds >= 0 ? seconds / 86400 : -((86399 - seconds) / 86400) }
+    @inlinable public var days: Int64 { seconds / 86400 - (seconds % 86400 < 0 ? 1 : 0) }
 }
 
 /// INTERNALDATE (RFC 9051 section 2.3.3): the moment, and the zone it was given in, in minutes east of UTC.

@@ -17,7 +17,8 @@ public struct MailboxName: Hashable, Sendable, CustomStringConvertible {
             else { return nil }
         }
         var canonical = components
-        if canonical[0].uppercased() == "INBOX" { canonical[0] = "INBOX" }
+        // Only the letters of US-ASCII: in upper case the dotless i of Turkish is an I too.
+        if canonical[0].utf8.count == 5, canonical[0].uppercased() == "INBOX" { canonical[0] = "INBOX" }
         self.components = canonical
     }
 

@@ -51,6 +51,34 @@ struct SegmentStoreTests {
         #expect(store.tail == (1, 4096 + 112))
     }
 
+    @Test(
+        "a row whose offset no file can have names no body",
+        arguments: [UInt64.max, 0x8000_0000_0000_0000, 0x7FFF_FFFF_FFFF_FFF8, 0x100_0000_0000] as [UInt64])
+    func farOffsets(_ offset: UInt64) throws {
+        let store = try BodyPlace(scratch).made()
+        var row = try store.stage(octets(5)).row
+        row.offset = offset
+        #expect(throws: StoreError.self) { try store.open(row) }
+        #expect(try store.verify(BodyLocation(segment: 1, offset: offset)) == .damaged("no valid header"))
+    }
+
+    @Test("the scan reports what is left of a body at the end of a file, however little", arguments: [1, 8, 71, 72])
+    func scrapsAreReported(_ left: Int) throws {
+        let place = BodyPlace(scratch)
+        let store = try place.made()
+        _ = try store.stage(octets(20))
+        let cut = try store.stage(octets(30))
+        #expect(truncate(place.path + "/00000001.seg", Int(cut.offset) + left) == 0)
+        var found = 0
+        let gaps = try store.scan { _, _ in
+            found += 1
+            return true
+        }
+        #expect(found == 1)
+        #expect(gaps.map(\.from) == [cut.location])
+        #expect(gaps.map(\.end) == [cut.offset + UInt64(left)])
+    }
+
     @Test("ranges of a body: from the middle, across a chunk, over the end, beyond it")
     func ranges() throws {
         let store = try BodyPlace(scratch).made()

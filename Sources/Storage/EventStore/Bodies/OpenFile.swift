@@ -106,9 +106,10 @@ final class OpenFile: Sendable {
     }
 
     /// Reads until `bytes` is full or the file ends.
+    /// - Parameter offset: any; a damaged row may name one that no file can have, and nothing is there.
     /// - Returns: octets read.
     func read(into bytes: UnsafeMutableRawBufferPointer, at offset: UInt64) throws(FileFault) -> Int {
-        guard let base = bytes.baseAddress else { return 0 }
+        guard let base = bytes.baseAddress, offset <= UInt64(Int.max - bytes.count) else { return 0 }
         var done = 0
         while done < bytes.count {
             let got = pread(descriptor, base + done, bytes.count - done, Int(offset) + done)

@@ -50,7 +50,8 @@ struct SegmentScan {
         }
         if number == tail.segment { end = min(end, tail.offset) }
         var offset = start.offset
-        while offset + UInt64(SegmentFormat.recordHeaderOctets) <= end, !isEnded {
+        // To the very end: fewer octets than a header has may be what is left of a body.
+        while offset < end, !isEnded {
             if let length = try record(file, number, offset, end, body) {
                 offset += length
             } else {

@@ -1,0 +1,208 @@
+// The server side of POP3: however the client's octets are cut up, the replies are the same; messages go by QUIT alone
+// and only those that DELE marked; nothing follows the close; output is bounded by input.
+//
+// Bytes: the listener's configuration and the maildrop; how to cut; eight that steer the answers; then what the client
+// sends.
+import MailTypes
+import POP3
+
+@_cdecl("LLVMFuzzerTestOneInput")
+public func fuzzPOP3(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
+    let input = [UInt8](UnsafeBufferPointer(start: start, count: count))
+    guard input.count > 10 else { return 0 }
+    let client = Array(input[10...])
+    let play = { (pieces: Pieces) in
+        var session = Session(kind: input[0], answers: Array(input[2..<10]))
+        return session.run(client, pieces)
+    }
+    let whole = play(Pieces(cut: nil))
+    precondition(play(Pieces(cut: input[1])) == whole, "pieces matter")
+    if client.count < 2_048 { precondition(play(Pieces(cut: 0)) == whole, "single octets matter") }
+    return 0
+}
+
+/// Lengths of the pieces in which input arrives: all at once without `cut`, single octets for 0.
+private struct Pieces {
+    let cut: UInt8?
+    private var state: UInt32
+
+    init(cut: UInt8?) {
+        self.cut = cut
+        state = UInt32(cut ?? 0)
+    }
+
+    mutating func next() -> Int {
+        guard let cut else { return .max }
+        if cut == 0 { return 1 }
+        state = state &* 1_664_525 &+ 1_013_904_223
+        return 1 + Int(state >> 16) % Int(cut)
+    }
+}
+
+/// UIDs 3, 6, 9... with sizes that include the largest, and ids from another server for some.
+private func maildrop(_ count: Int) -> POP3Maildrop {
+    let messages = (1...10).prefix(count).map {
+        POP3Maildrop.Message(uid: UID(UInt32($0 * 3)), octets: $0 == 2 ? .max : UInt32($0) * 100)
+    }
+    let ids = [UID(6): "from-elsewhere", UID(9): String(repeating: "x", count: 70), UID(12): "not good"]
+    return POP3Maildrop(uidValidity: UIDValidity(77), messages: Array(messages), importedUniqueIDs: ids)
+}
+
+/// A handler that carries actions out as the machine's rules say, and holds the machine to its own.
+private struct Session {
+    private var machine: POP3ServerMachine
+    private let messageCount: Int
+    private let ending: UInt8
+    private let answers: [UInt8]
+    private var questions = 0
+    private var question: POP3Action?
+    private var actions: [POP3Action] = []
+    private var outputOctets = 0
+    private var inputOctets = 0
+    /// Listings are as long as the maildrop, which no input accounts for.
+    private var isInMaildrop = false
+
+    init(kind: UInt8, answers: [UInt8]) {
+        machine = POP3ServerMachine(
+            POP3ServerConfiguration(hostName: "pop.example.test", allowsPlaintextLogin: kind & 1 == 0))
+        messageCount = Int(kind >> 1 & 15)
+        ending = kind >> 6
+        self.answers = answers
+    }
+
+    mutating func run(_ client: [UInt8], _ pieces: Pieces) -> [POP3Action] {
+        var pieces = pieces
+        tell { $0.start(into: &$1) }
+        var held: [UInt8] = []
+        var position = 0
+        while position < client.count {
+            let count = min(pieces.next(), client.count - position)
+            held += client[position..<(position + count)]
+            position += count
+            inputOctets += count
+            receive(&held)
+        }
+        end()
+        return actions
+    }
+
+    private mutating func receive(_ held: inout [UInt8]) {
+        while !held.isEmpty {
+            let wasWaiting = machine.isWaiting
+            var actions: [POP3Action] = []
+            // A buffer of the exact size, so that a read beyond it is seen.
+            let consumed = held.withUnsafeBytes { machine.receive($0, into: &actions) }
+            precondition((0...held.count).contains(consumed), "more consumed than there was")
+            if wasWaiting { precondition(consumed == 0 && actions.isEmpty, "input taken before the answer") }
+            for action in actions { take(action) }
+            held.removeFirst(consumed)
+            guard question != nil else {
+                precondition(held.count < POP3Limits.passwordLineOctetsMax, "the machine is stuck")
+                break
+            }
+            // One answer may be followed by the next question.
+            while let asked = question {
+                precondition(machine.isWaiting || machine.isClosed)
+                question = nil
+                answer(asked)
+            }
+        }
+        if machine.isClosed { precondition(held.isEmpty, "input kept after the close") }
+    }
+
+    private mutating func tell(_ event: (inout POP3ServerMachine, inout [POP3Action]) -> Void) {
+        var actions: [POP3Action] = []
+        event(&machine, &actions)
+        for action in actions { take(action) }
+    }
+
+    private mutating func take(_ action: POP3Action) {
+        if case .close = actions.last { preconditionFailure("an action after the close") }
+        actions.append(action)
+        switch action {
+        case .reply(let reply): check(reply)
+        case .login(let credentials):
+            precondition(!isInMaildrop && !credentials.user.isEmpty && !credentials.password.isEmpty)
+            question = action
+        case .list(let listing):
+            check(listing)
+            question = action
+        case .openBody(let retrieval), .sendBody(let retrieval):
+            precondition(isInMaildrop && maildrop(messageCount).messages.contains { $0.uid == retrieval.uid })
+            question = action
+        case .commitDeletes(let uids):
+            let known = Set(maildrop(messageCount).messages.map(\.uid))
+            precondition(isInMaildrop && !uids.isEmpty && uids.allSatisfy(known.contains), "unknown messages deleted")
+            question = action
+        case .close: break
+        }
+    }
+
+    private mutating func answer(_ asked: POP3Action) {
+        let steer = answers[questions % answers.count]
+        questions += 1
+        switch steer {
+        case 0xF0: tell { $0.shuttingDown(into: &$1) }
+        case 0xF1: tell { $0.disconnected(into: &$1) }
+        case 0xF2: tell { $0.timedOut(into: &$1) }
+        default: break
+        }
+        switch asked {
+        case .login:
+            let failures: [POP3LoginResult] = [.failure, .inUse, .tooSoon, .temporary]
+            let isIn = steer < 0xC0 && !machine.isClosed
+            let result = isIn ? .success(maildrop(messageCount)) : failures[Int(steer) % failures.count]
+            isInMaildrop = isInMaildrop || isIn
+            tell { $0.loginFinished(result, into: &$1) }
+        case .list: tell { $0.transferFinished(into: &$1) }
+        case .openBody:
+            let result: POP3BodyResult = [.gone, .temporary, .opened, .opened][Int(steer) % 4]
+            tell { $0.bodyOpened(result, into: &$1) }
+        case .sendBody:
+            if steer % 8 == 7 { tell { $0.transferFailed(into: &$1) } } else { tell { $0.transferFinished(into: &$1) } }
+        case .commitDeletes: tell { $0.deletesFinished(succeeded: steer % 2 == 0, into: &$1) }
+        default: preconditionFailure("not a question")
+        }
+    }
+
+    private mutating func end() {
+        switch ending {
+        case 0: break
+        case 1: tell { $0.timedOut(into: &$1) }
+        case 2: tell { $0.shuttingDown(into: &$1) }
+        default: precondition(machine.isClosed || !machine.isWaiting, "a question is open")
+        }
+        tell { $0.disconnected(into: &$1) }
+        precondition(machine.isClosed && question == nil)
+        // The longest answer to a short command is that to CAPA.
+        precondition(outputOctets <= 4_096 + 64 * inputOctets, "more output than the input accounts for")
+    }
+
+    private mutating func check(_ reply: POP3Reply) {
+        let bytes = reply.bytes
+        outputOctets += bytes.count
+        let lines = bytes.split(separator: 10, omittingEmptySubsequences: false)
+        precondition(lines.last?.isEmpty == true && (bytes.first == 43 || bytes.first == 45), "not a status line")
+        precondition(lines.count == (reply.lines.map { $0.count + 3 } ?? 2), "lines of a reply")
+        for line in lines.dropLast() {
+            precondition(line.count + 1 <= POP3Limits.replyLineOctetsMax, "a reply line is too long")
+            precondition(line.last == 13 && line.dropLast().allSatisfy { (0x20...0x7E).contains($0) }, "not printable")
+        }
+    }
+
+    /// A listing is the same in whatever pieces it is written, each of them bounded.
+    private func check(_ listing: POP3Listing) {
+        var whole: [UInt8] = []
+        var all = listing
+        all.append(to: &whole, octetsMax: 1 << 20)
+        precondition(all.isComplete && whole.suffix(3) == [46, 13, 10], "a listing without its end")
+        var pieced: [UInt8] = []
+        var rest = listing
+        while !rest.isComplete {
+            let before = pieced.count
+            rest.append(to: &pieced, octetsMax: 100)
+            precondition((1...100).contains(pieced.count - before), "a piece of another size")
+        }
+        precondition(pieced == whole, "pieces of a listing matter")
+    }
+}
