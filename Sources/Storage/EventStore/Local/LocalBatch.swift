@@ -153,18 +153,8 @@ final class LocalBatch: LocalView, StateEditor, ShardBatch {
     }
 
     private func flush() throws {
-        for account in dirtyHeads.sorted() {
-            guard let head = heads[account] else { continue }
-            try write.put(tables.state, StateKey.head(account), StateValue.encode(head))
-        }
-        for key in dirtyBoxes {
-            let rowKey = StateKey.mailbox(key.account, key.mailbox)
-            if let row = boxes[key] ?? nil {
-                try write.put(tables.state, rowKey, StateValue.encode(row))
-            } else {
-                try write.delete(tables.state, rowKey)
-            }
-        }
+        try writeHeads()
+        for key in dirtyBoxes { try writeBox(key) }
         dirtyBoxes = []
         for (blob, row) in staged.sorted(by: { $0.key < $1.key }) where row.references > 0 {
             try write.append(tables.blob, BlobKey.encode(blob), row.encode())
@@ -172,6 +162,22 @@ final class LocalBatch: LocalView, StateEditor, ShardBatch {
     }
 
     // MARK: Kept rows
+
+    private func writeHeads() throws(LMDBError) {
+        for account in dirtyHeads.sorted() {
+            guard let head = heads[account] else { continue }
+            try write.put(tables.state, StateKey.head(account), StateValue.encode(head))
+        }
+    }
+
+    private func writeBox(_ key: MailboxKey) throws(LMDBError) {
+        let rowKey = StateKey.mailbox(key.account, key.mailbox)
+        if let row = boxes[key] ?? nil {
+            try write.put(tables.state, rowKey, StateValue.encode(row))
+        } else {
+            try write.delete(tables.state, rowKey)
+        }
+    }
 
     override func storedHead(_ account: AccountID) throws(StateFault) -> StoredHead? {
         if let kept = heads[account] { return kept }
@@ -181,12 +187,7 @@ final class LocalBatch: LocalView, StateEditor, ShardBatch {
     }
 
     override func accounts(_ body: (AccountID, AccountHead) -> Bool) throws(StateFault) {
-        try faulting("account heads") {
-            for account in dirtyHeads {
-                guard let head = heads[account] else { continue }
-                try write.put(tables.state, StateKey.head(account), StateValue.encode(head))
-            }
-        }
+        try faulting("account heads") { try writeHeads() }
         try super.accounts(body)
     }
 
@@ -200,14 +201,7 @@ final class LocalBatch: LocalView, StateEditor, ShardBatch {
 
     override func mailboxes(_ account: AccountID, _ body: (MailboxID, MailboxRow) -> Bool) throws(StateFault) {
         try faulting("mailbox rows") {
-            for key in dirtyBoxes where key.account == account {
-                let rowKey = StateKey.mailbox(key.account, key.mailbox)
-                if let row = boxes[key] ?? nil {
-                    try write.put(tables.state, rowKey, StateValue.encode(row))
-                } else {
-                    try write.delete(tables.state, rowKey)
-                }
-            }
+            for key in dirtyBoxes where key.account == account { try writeBox(key) }
         }
         try super.mailboxes(account, body)
     }
