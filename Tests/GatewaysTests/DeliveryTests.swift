@@ -34,6 +34,23 @@ import Testing
         }
     }
 
+    /// RFC 3030 section 4.2; one more chunk after a RSET, whose octets are not taken for commands.
+    @Test func chunksAreOneLetter() async throws {
+        try await withNode { node in
+            let client = try node.smtp()
+            try client.send("MAIL FROM:<a@client.test>\r\nRCPT TO:<alice@example.test>\r\n")
+            for _ in 0..<2 { #expect(try client.line().hasPrefix("250 ")) }
+            let octets = Array(letter.utf8)
+            let halves = [octets[..<20], octets[20...]].map { String(decoding: $0, as: UTF8.self) }
+            try client.send("BDAT 20\r\n" + halves[0] + "BDAT \(octets.count - 20) LAST\r\n" + halves[1])
+            #expect(try client.line() == "250 2.0.0 Chunk taken, 20 octets so far")
+            #expect(try client.line().hasPrefix("250 2.6.0 "))
+            #expect(try client.command("BDAT 6\r\nQUIT").hasPrefix("503 5.5.1 "))
+            #expect(try client.command("RSET").hasPrefix("250 "))
+            #expect(try node.letters("alice@example.test").map { $0.hasSuffix("\r\n" + letter) } == [true])
+        }
+    }
+
     @Test func theEventTellsTheEnvelopeAndTheSession() async throws {
         try await withNode { node in
             let client = try node.smtp()

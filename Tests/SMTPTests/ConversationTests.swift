@@ -47,7 +47,9 @@ let conversations: [Conversation] = [
         S: 250-SIZE 52428800
         S: 250-8BITMIME
         S: 250-ENHANCEDSTATUSCODES
-        S: 250 SMTPUTF8
+        S: 250-SMTPUTF8
+        S: 250-CHUNKING
+        S: 250 LIMITS RCPTMAX=1000
         C: MAIL FROM:<sender@client.example> SIZE=100 BODY=8BITMIME
         S: 250 2.1.0 Sender accepted
         C: RCPT TO:<alice@example.test>
@@ -78,7 +80,9 @@ let conversations: [Conversation] = [
         S: 250-SIZE 52428800
         S: 250-8BITMIME
         S: 250-ENHANCEDSTATUSCODES
-        S: 250 SMTPUTF8
+        S: 250-SMTPUTF8
+        S: 250-CHUNKING
+        S: 250 LIMITS RCPTMAX=1000
         C: MAIL FROM:<chris@bar.example>
         S: 250 2.1.0 Sender accepted
         C: RCPT TO:<pat@foo.example>
@@ -113,7 +117,9 @@ let conversations: [Conversation] = [
         S: 250-SIZE 52428800
         S: 250-8BITMIME
         S: 250-ENHANCEDSTATUSCODES
-        S: 250 SMTPUTF8
+        S: 250-SMTPUTF8
+        S: 250-CHUNKING
+        S: 250 LIMITS RCPTMAX=1000
         C: MAIL FROM:<>
         S: 250 2.1.0 Sender accepted
         C: RCPT TO:<nobody@example.test>
@@ -178,7 +184,7 @@ let conversations: [Conversation] = [
         S: 502 5.5.1 EXPN is not offered here
         C: HELP
         S: 214-2.0.0 Commands:
-        S: 214 2.0.0 HELO EHLO MAIL RCPT DATA RSET NOOP QUIT VRFY EXPN HELP
+        S: 214 2.0.0 HELO EHLO MAIL RCPT DATA BDAT RSET NOOP QUIT VRFY EXPN HELP
         C: LHLO client.example
         S: 500 5.5.1 Command not known here
         C: STARTTLS

@@ -15,6 +15,8 @@ package enum SMTPLimits {
     package static let hopsMax = 100
     /// Digits of a SIZE value (RFC 1870 section 3).
     package static let sizeDigitsMax = 20
+    /// Digits of a BDAT chunk size (RFC 3030 section 2).
+    package static let chunkDigitsMax = 18
     /// What a message may measure, in octets, where the configuration names nothing else: 50 MiB.
     package static let messageOctetsDefault = 52_428_800
     /// A line of the trace headers without its CRLF, where words allow it (RFC 5322 section 2.1.1).

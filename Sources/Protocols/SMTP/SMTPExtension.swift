@@ -14,5 +14,9 @@ struct SMTPExtension: Sendable {
         SMTPExtension { _ in "ENHANCEDSTATUSCODES" },
         // RFC 6531
         SMTPExtension { _ in "SMTPUTF8" },
+        // RFC 3030; without BINARYMIME, since every body is text with CRLF here
+        SMTPExtension { _ in "CHUNKING" },
+        // RFC 9422
+        SMTPExtension { "LIMITS RCPTMAX=\($0.configuration.recipientsMax)" },
     ]
 }

@@ -78,6 +78,7 @@ enum Ascii {
     static let comma: UInt8 = 0x2C
     static let hyphen: UInt8 = 0x2D
     static let dot: UInt8 = 0x2E
+    static let zero: UInt8 = 0x30
     static let colon: UInt8 = 0x3A
     static let less: UInt8 = 0x3C
     static let equals: UInt8 = 0x3D

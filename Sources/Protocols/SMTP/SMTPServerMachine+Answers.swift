@@ -34,6 +34,7 @@ extension SMTPServerMachine {
     /// Answers `SMTPAction.startBody`. A refusal leaves the transaction open, so that the client may say DATA again.
     package mutating func bodyStarted(_ verdict: BodyVerdict, into actions: inout [SMTPAction]) {
         if isClosed { return }
+        if case .awaitingChunkStart(let chunk) = phase { return chunkStarted(chunk, verdict, into: &actions) }
         precondition(phase == .awaitingBodyStart, "no body was asked about")
         actions.append(.reply(verdict.reply))
         if verdict == .ready {

@@ -5,6 +5,11 @@ struct BodyProgress: Sendable {
     var hops = HopCounter()
     var octets = 0
     var refusals: Set<BodyRefusal> = []
+    /// Of chunks, which have no dots to be taken out.
+    var lineEnds = LineEndReader()
+
+    /// The one that is told: the first in their order.
+    var refusal: BodyRefusal? { BodyRefusal.allCases.first(where: refusals.contains) }
 }
 
 extension SMTPServerMachine {
@@ -26,7 +31,7 @@ extension SMTPServerMachine {
         return position
     }
 
-    private mutating func takeContent(
+    mutating func takeContent(
         _ bytes: UnsafeRawBufferPointer, _ run: Range<Int>, into actions: inout [SMTPAction]
     ) {
         body.octets += run.count
@@ -34,8 +39,9 @@ extension SMTPServerMachine {
         let wasRefused = !body.refusals.isEmpty
         if body.octets > configuration.messageOctetsMax { body.refusals.insert(.tooLarge) }
         if body.hops.count > SMTPLimits.hopsMax { body.refusals.insert(.tooManyHops) }
-        if body.reader.hasNUL { body.refusals.insert(.nul) }
-        if body.reader.hasBareLineEnd, configuration.bareLineEnds == .refuse { body.refusals.insert(.bareLineEnd) }
+        if body.reader.hasNUL || body.lineEnds.hasNUL { body.refusals.insert(.nul) }
+        let hasBareLineEnd = body.reader.hasBareLineEnd || body.lineEnds.hasBare
+        if hasBareLineEnd, configuration.bareLineEnds == .refuse { body.refusals.insert(.bareLineEnd) }
         if body.refusals.isEmpty {
             actions.append(.body(run))
         } else if !wasRefused {
@@ -43,8 +49,15 @@ extension SMTPServerMachine {
         }
     }
 
-    private mutating func finishBody(into actions: inout [SMTPAction]) {
-        guard let refusal = BodyRefusal.allCases.first(where: body.refusals.contains) else {
+    /// A fault that only the end of the body shows.
+    mutating func refuseBody(_ refusal: BodyRefusal, into actions: inout [SMTPAction]) {
+        if refusal == .bareLineEnd, configuration.bareLineEnds == .accept { return }
+        if body.refusals.isEmpty { actions.append(.discardBody) }
+        body.refusals.insert(refusal)
+    }
+
+    mutating func finishBody(into actions: inout [SMTPAction]) {
+        guard let refusal = body.refusal else {
             phase = .awaitingDelivery
             return actions.append(.deliver(octets: body.octets))
         }
@@ -55,7 +68,7 @@ extension SMTPServerMachine {
 
     /// After the last reply of a message, whatever it said (RFC 5321 section 4.1.1.4).
     mutating func finishTransaction(into actions: inout [SMTPAction]) {
-        resetTransaction()
+        resetTransaction(into: &actions)
         returnToCommands(into: &actions)
     }
 

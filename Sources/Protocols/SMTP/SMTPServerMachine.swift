@@ -20,7 +20,7 @@
 //   also when the client goes while the answer is awaited.
 // - After `close` nothing follows and input is swallowed.
 //
-// STARTTLS, AUTH and CHUNKING come as files in Commands/ with a line in `SMTPCommand.table` and `SMTPExtension.table`.
+// STARTTLS and AUTH come as files in Commands/ with a line in `SMTPCommand.table` and `SMTPExtension.table`.
 //
 // Rejected: accumulating lines here (two copies of every octet, and a second place to bound memory).
 import MailTypes
@@ -68,6 +68,8 @@ package struct SMTPServerMachine: Sendable {
         case awaitingRecipient(SMTPRecipient)
         case awaitingBodyStart
         case body
+        case awaitingChunkStart(SMTPChunk)
+        case chunk(SMTPChunk)
         case awaitingDelivery
         case closed
     }
@@ -87,19 +89,24 @@ package struct SMTPServerMachine: Sendable {
     var isShuttingDown = false
     var commandLines = CommandLineScanner(lineOctetsMax: SMTPLimits.commandLineOctetsMax)
     var body = BodyProgress()
+    /// Nil while no BDAT of the transaction was taken.
+    var chunkProgress: SMTPChunkProgress?
 
     package init(_ configuration: SMTPServerConfiguration) { self.configuration = configuration }
 
     /// An answer of the handler is awaited and no input is consumed.
     package var isWaiting: Bool {
         switch phase {
-        case .awaitingStart, .awaitingRecipient, .awaitingBodyStart, .awaitingDelivery: true
-        case .command, .body, .closed: false
+        case .awaitingStart, .awaitingRecipient, .awaitingBodyStart, .awaitingChunkStart, .awaitingDelivery: true
+        case .command, .body, .chunk, .closed: false
         }
     }
 
     /// Body octets are flowing: the handler's time limit is that of RFC 5321 section 4.5.3.2.5.
-    package var isReceivingBody: Bool { phase == .body }
+    package var isReceivingBody: Bool {
+        if case .chunk = phase { return true }
+        return phase == .body
+    }
     package var isClosed: Bool { phase == .closed }
 
     /// Takes octets as they arrived and appends what is to be done.
@@ -113,8 +120,10 @@ package struct SMTPServerMachine: Sendable {
             switch phase {
             case .command: position = receiveCommand(bytes, from: position, into: &actions)
             case .body: position = receiveBody(bytes, from: position, into: &actions)
+            case .chunk(let chunk): position = receiveChunk(chunk, bytes, from: position, into: &actions)
             case .closed: return bytes.count
-            case .awaitingStart, .awaitingRecipient, .awaitingBodyStart, .awaitingDelivery: return position
+            case .awaitingStart, .awaitingRecipient, .awaitingBodyStart, .awaitingChunkStart, .awaitingDelivery:
+                return position
             }
             if position == before { break }
         }
@@ -156,7 +165,7 @@ package struct SMTPServerMachine: Sendable {
         return envelope == nil ? .greeted : .transaction
     }
 
-    private var sequenceHint: String {
+    var sequenceHint: String {
         switch stage {
         case .connected: configuration.dialect == .lmtp ? "LHLO comes first" : "EHLO or HELO comes first"
         case .greeted: "MAIL comes first"
@@ -172,15 +181,26 @@ package struct SMTPServerMachine: Sendable {
     }
 
     mutating func close(_ reason: SMTPCloseReason, _ reply: SMTPReply?, into actions: inout [SMTPAction]) {
-        if phase == .awaitingBodyStart || (phase == .body && body.refusals.isEmpty) { actions.append(.discardBody) }
+        if holdsBody { actions.append(.discardBody) }
+        chunkProgress = nil
         phase = .closed
         envelope = nil
         if let reply { actions.append(.reply(reply)) }
         actions.append(.close(reason))
     }
 
+    /// A body was begun and neither delivered nor given up.
+    private var holdsBody: Bool {
+        switch phase {
+        case .awaitingBodyStart, .awaitingChunkStart: true
+        case .body: body.refusals.isEmpty
+        default: chunkProgress == .open && body.refusals.isEmpty
+        }
+    }
+
     /// Ends the transaction, as RSET and the end of a message do.
-    mutating func resetTransaction() {
+    mutating func resetTransaction(into actions: inout [SMTPAction]) {
+        discardChunks(into: &actions)
         envelope = nil
         refusedRecipientCount = 0
     }

@@ -16,7 +16,7 @@ extension SMTPServerMachine {
         }
         clientName = String(decoding: name, as: UTF8.self)
         self.isExtended = isExtended
-        resetTransaction()
+        resetTransaction(into: &actions)
         var lines = [configuration.hostName]
         if isExtended { lines += SMTPExtension.table.compactMap { $0.line(self) } }
         actions.append(.reply(SMTPReply(250, nil, lines: lines)))

@@ -9,6 +9,7 @@ extension SMTPCommand {
 
 extension SMTPServerMachine {
     fileprivate mutating func rcpt(_ line: inout ArgumentCursor, into actions: inout [SMTPAction]) {
+        guard chunkProgress == nil else { return actions.append(.reply(.badSequence("BDAT was used; RSET ends it"))) }
         line.skipSpaces()
         guard line.skip(word: "TO:") else { return refuse(.syntaxError("RCPT TO:<address>"), into: &actions) }
         line.skipSpaces()
