@@ -104,6 +104,63 @@ struct MailboxViewTests {
         #expect(client.messages.map(\.flags) == live.map(\.1))
     }
 
+    @Test("views that share an index agree with the mailbox: UIDs, seen, deleted, first unseen", arguments: 0..<30)
+    func sharedIndexes(seed: UInt64) throws {
+        var random = SeededRandom(seed: seed)
+        var (state, timeline) = try newState()
+        let indexes = MailboxIndexes()
+        var views = [try #require(try MailboxView(state, account, inbox, sharing: indexes))]
+        for round in 0..<80 {
+            for _ in 0..<random.below(4) {
+                let next = try #require(state.mailbox(account, inbox)).uidNext
+                try timeline.run(randomCommand(&random, next), account, state)
+            }
+            let which = random.below(views.count)
+            let tells = random.below(2) == 0
+            _ = try views[which].sync(state, tellsGone: tells, sharing: indexes)
+            if round % 16 == 0 { views.append(try #require(try MailboxView(state, account, inbox, sharing: indexes))) }
+            for view in [views[which], views[views.count - 1]] where try view.isCurrent(state) {
+                var (live, unseen, deleted) = (UIDSet(), UIDSet(), UIDSet())
+                state.messages(account, inbox, from: UID(1)) { uid, row in
+                    live.insertAtEnd(uid)
+                    if !row.flags.contains(.seen) { unseen.insertAtEnd(uid) }
+                    if row.flags.contains(.deleted) { deleted.insertAtEnd(uid) }
+                    return true
+                }
+                #expect(view.uids.uids.subtracting(view.pendingGone) == live)
+                #expect(view.uids.unseen.subtracting(view.pendingGone) == unseen)
+                #expect(view.uids.deleted.subtracting(view.pendingGone) == deleted)
+                if view.pendingGone.isEmpty {
+                    #expect(view.uids.firstUnseen == unseen.first)
+                    #expect(view.uids.unseenCount == unseen.count)
+                    #expect(view.uids.deletedCount == deleted.count)
+                }
+            }
+        }
+    }
+
+    @Test("an index over its room goes, the newest stays")
+    func indexRoom() throws {
+        var (state, timeline) = try newState()
+        let append = AppendMessages(mailbox: inbox, messages: [NewMessage(body: 0)], origin: .lmtp)
+        try timeline.run(.append(append), account, state)
+        let indexes = MailboxIndexes(octetsMax: 1)
+        let view = try #require(try MailboxView(state, account, inbox, sharing: indexes))
+        let again = try #require(try MailboxView(state, account, inbox, sharing: indexes))
+        #expect(view.uids.uids == again.uids.uids)
+    }
+
+    @Test("recent messages belong to the first who claims them")
+    func recent() {
+        let claims = RecentClaims()
+        #expect(claims.claim(account, inbox, stored: 3, uidNext: 8) == 3)
+        #expect(claims.claim(account, inbox, stored: 3, uidNext: 8) == 8)
+        #expect(claims.floor(account, inbox, stored: 3) == 8)
+        #expect(claims.claim(account, inbox, stored: 3, uidNext: 9) == 8)
+        claims.forget(account, inbox, stored: 9)
+        #expect(claims.floor(account, inbox, stored: 9) == 9)
+    }
+
     @Test("a silenced change of one's own is not told, one below it is")
     func silenced() throws {
         var (state, timeline) = try newState()

@@ -31,7 +31,14 @@ struct UIDMapTests {
                 #expect(map.contains(UID(probe)) == model.contains(probe))
                 let low = UInt32(random.below(20_000)) + 1
                 let range = UIDSet(UID(low)...UID(low + 900))
-                #expect(map.intersection(range).map(\.rawValue) == sorted.filter { $0 >= low && $0 <= low + 900 })
+                let inRange = sorted.filter { $0 >= low && $0 <= low + 900 }
+                #expect(map.intersection(range).map(\.rawValue) == inRange)
+                let numbers = map.sequenceNumbers(of: map.intersection(range)).flatMap { Array($0) }
+                #expect(numbers == inRange.map { UInt32(sorted.firstIndex(of: $0)! + 1) })
+                if let first = numbers.first, let last = numbers.last {
+                    #expect(map.uids(at: first...last).map(\.rawValue) == inRange)
+                    #expect(map.uids(at: 0...UInt32.max).map(\.rawValue) == sorted)
+                }
             }
         }
     }

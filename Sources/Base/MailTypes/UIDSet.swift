@@ -54,6 +54,12 @@ public struct UIDSet: Hashable, Sendable {
         }
     }
 
+    /// Adds a range that begins above all in the set.
+    public mutating func insertAtEnd(_ range: ClosedRange<UID>) {
+        insertAtEnd(range.lowerBound)
+        runs[runs.count - 1] = runs[runs.count - 1].lowerBound...range.upperBound.rawValue
+    }
+
     public mutating func insert(_ uid: UID) { formUnion(UIDSet(uid)) }
     public mutating func formUnion(_ other: UIDSet) { self = union(other) }
     public mutating func subtract(_ other: UIDSet) { self = subtracting(other) }

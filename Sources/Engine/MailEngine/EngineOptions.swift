@@ -10,6 +10,8 @@ package struct EngineOptions: Sendable {
     package var batchOctetsMax = 16 << 20
     /// Messages touched by one batch, so that one client's large command does not hold up the others.
     package var batchTouchesMax = 4096
+    /// Octets of the UID maps that are kept of mailboxes which were looked at lately.
+    package var indexOctetsMax = 64 << 20
     /// Octets of one message body.
     package var bodyOctetsMax = 150_000_000
     /// Bodies up to this many octets are received in memory, larger ones in an unlinked file.

@@ -11,6 +11,9 @@ package final class MailEngine: Sendable {
     package let store: any ShardStore
     package let options: EngineOptions
     package let clock: @Sendable () -> Timestamp
+    /// What the sessions of one mailbox share.
+    package let indexes: MailboxIndexes
+    package let recents = RecentClaims()
     let leases = Mutex<Set<AccountID>>([])
     private let feed = Feed()
     private let counters = Monitor(EngineStatistics())
@@ -22,18 +25,24 @@ package final class MailEngine: Sendable {
         self.store = store
         self.options = options
         self.clock = clock
+        indexes = MailboxIndexes(octetsMax: options.indexOctetsMax)
         pipeline = Pipeline(store: store, options: options, clock: clock, feed: feed, counters: counters)
         // The start's milliseconds lead, so that no identifier comes again after a restart.
         sessions = Atomic(UInt64(clamping: clock().rawValue) << 20)
     }
 
     /// Queues a request. `completion` is called exactly once: after the commit, or at once when it is not taken.
-    package func submit(_ request: Request, completion: @escaping @Sendable ([CommandOutcome]) -> Void) {
+    ///
+    /// - Parameter progress: for a command that is done in parts, called after the commit of each.
+    package func submit(
+        _ request: Request, progress: @escaping @Sendable (CommandOutcome) -> Void = { _ in },
+        completion: @escaping @Sendable ([CommandOutcome]) -> Void
+    ) {
         let parts =
             request.items.count == 1 && request.bodies.isEmpty
             ? request.items[0].command.parts(of: options.batchTouchesMax) : []
         if parts.count > 1 {
-            return submit(parts[...], request, after: nil, completion)
+            return submit(parts[...], request, after: nil, progress, completion)
         }
         let job = Job(request, completion)
         if let failure = pipeline.submit(job) { job.fail(failure) }
@@ -42,15 +51,17 @@ package final class MailEngine: Sendable {
     /// One part after the other, each durable before the next is asked for; stops at the first that is not done.
     private func submit(
         _ parts: ArraySlice<AccountCommand>, _ request: Request, after outcome: CommandOutcome?,
+        _ progress: @escaping @Sendable (CommandOutcome) -> Void,
         _ completion: @escaping @Sendable ([CommandOutcome]) -> Void
     ) {
         guard let part = parts.first else { return completion(outcome.map { [$0] } ?? []) }
         var next = request
         next.items[0].command = part
         let job = Job(next) { [self] outcomes in
+            progress(outcomes[0])
             let joined = outcome.map { $0.joined(with: outcomes[0]) } ?? outcomes[0]
             guard case .done = outcomes[0] else { return completion([joined]) }
-            submit(parts.dropFirst(), request, after: joined, completion)
+            submit(parts.dropFirst(), request, after: joined, progress, completion)
         }
         if let failure = pipeline.submit(job) { job.fail(failure) }
     }

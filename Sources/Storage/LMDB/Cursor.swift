@@ -59,6 +59,14 @@ final class Cursor {
     }
 }
 
+/// Where a walk goes from a row.
+package enum WalkStep {
+    case next
+    /// To the least key that is not below this one.
+    case seek([UInt8])
+    case stop
+}
+
 extension Transaction {
     /// What a scan calls with each row: key, value. It returns whether to go on. Both pointers are valid until it
     /// returns; it must not write through the same transaction.
@@ -78,6 +86,24 @@ extension Transaction {
     /// As above, with the start in an array.
     package final func scan(_ db: Database, from start: [UInt8], _ body: Row) throws {
         try start.withUnsafeBytes { try scan(db, from: $0, body) }
+    }
+
+    /// As `scan`, with one cursor over several ranges: the closure may ask to go on from a later key.
+    package final func walk(
+        _ db: Database, from start: [UInt8],
+        _ body: (_ key: UnsafeRawBufferPointer, _ value: UnsafeRawBufferPointer) throws -> WalkStep
+    ) throws {
+        let cursor = try Cursor(self, db)
+        try withExtendedLifetime(cursor) {
+            var more = try start.withUnsafeBytes { try cursor.moveToLeast(from: $0) }
+            while more {
+                switch try body(cursor.key, cursor.value) {
+                case .next: more = try cursor.move(MDB_NEXT)
+                case .seek(let key): more = try key.withUnsafeBytes { try cursor.moveToLeast(from: $0) }
+                case .stop: return
+                }
+            }
+        }
     }
 
     /// Calls `body` with the rows from `start` down (that key included, if it is there), in descending order.

@@ -39,6 +39,11 @@ package protocol StateReader: AnyObject {
     /// Ascending from `first`, until `body` answers false.
     func messages(_ account: AccountID, _ mailbox: MailboxID, from first: UID, _ body: (UID, MessageRow) -> Bool)
         throws(StateFault)
+    /// Those of a set, ascending from `first`, until `body` answers false. Its cost is what is there, however wide the
+    /// set and its gaps.
+    func messages(
+        _ account: AccountID, _ mailbox: MailboxID, in uids: UIDSet, from first: UID, _ body: (UID, MessageRow) -> Bool)
+        throws(StateFault)
     func expunged(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID) throws(StateFault) -> ExpungedRow?
     /// Ascending by position, those after `position` only. One event may come in several consecutive calls.
     func changes(
@@ -90,6 +95,25 @@ package protocol StateEditor: StateReader {
 }
 
 extension StateReader {
+    package func messages(
+        _ account: AccountID, _ mailbox: MailboxID, in uids: UIDSet, from first: UID, _ body: (UID, MessageRow) -> Bool
+    ) throws(StateFault) {
+        for run in uids.runs where run.upperBound >= first.rawValue {
+            let low = max(run.lowerBound, first.rawValue)
+            var goesOn = true
+            if low == run.upperBound {
+                if let row = try message(account, mailbox, UID(low)) { goesOn = body(UID(low), row) }
+            } else {
+                try messages(account, mailbox, from: UID(low)) { uid, row in
+                    guard uid.rawValue <= run.upperBound else { return false }
+                    goesOn = body(uid, row)
+                    return goesOn
+                }
+            }
+            guard goesOn else { return }
+        }
+    }
+
     /// The mailbox of that full name.
     package func mailboxID(_ account: AccountID, named name: MailboxName) throws(StateFault) -> MailboxID? {
         var parent = MailboxID.root

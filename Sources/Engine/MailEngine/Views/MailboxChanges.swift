@@ -11,26 +11,31 @@ package struct MailboxChanges: Equatable, Sendable {
     package var changed = UIDSet()
     /// There then, not now. When the history was not asked row by row it may also name UIDs that came and went.
     package var gone = UIDSet()
+    /// There then and now, changed by silenced events alone.
+    package var silenced = UIDSet()
     /// The account's position these changes lead to.
     package var position: ModSeq
     package var isEmpty: Bool { arrived.isEmpty && changed.isEmpty && gone.isEmpty }
 
     package init(position: ModSeq) { self.position = position }
 
-    mutating func apply(_ row: ChangeRow) {
-        changed.formUnion(row.changed.subtracting(arrived))
+    mutating func apply(_ row: ChangeRow, isSilenced: Bool = false) {
+        let others = row.changed.subtracting(arrived)
+        if isSilenced { silenced.formUnion(others) } else { changed.formUnion(others) }
         arrived.formUnion(row.arrived)
         guard !row.gone.isEmpty else { return }
         gone.formUnion(row.gone.subtracting(arrived))
         arrived.subtract(row.gone)
         changed.subtract(row.gone)
+        silenced.subtract(row.gone)
     }
 }
 
 extension StateReader {
     /// Net changes of a live mailbox behind `position`.
     ///
-    /// Reads one row per event; a `silenced` event is left out (a session's own change, already told by its reply).
+    /// Reads one row per event; flags changed by a `silenced` event are set apart (a session's own change, which its reply
+    /// has told).
     /// - Returns: nil when there are more rows than `rowsMax`, or `position` is below the history that is kept; the
     ///   caller then compares with the rows of the mailbox.
     package func changes(
@@ -43,11 +48,10 @@ extension StateReader {
         try changes(account, mailbox, after: position) { at, row in
             rows += 1
             overflow = rows > rowsMax
-            var row = row
-            if silenced.contains(at) { row.changed = UIDSet() }
-            if !overflow { result.apply(row) }
+            if !overflow { result.apply(row, isSilenced: silenced.contains(at)) }
             return !overflow
         }
+        result.silenced.subtract(result.changed)
         return overflow ? nil : result
     }
 }

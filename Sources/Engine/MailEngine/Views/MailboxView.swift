@@ -26,6 +26,8 @@ package struct SyncReport: Sendable {
     package enum End: Sendable {
         case mailboxDeleted
         case uidValidityChanged(UIDValidity)
+        /// Disabled or removed by the administrator.
+        case accountClosed
     }
 }
 
@@ -40,22 +42,35 @@ package struct MailboxView: Sendable {
     package private(set) var lastFullModSeq: ModSeq
     /// Gone from the mailbox, still in the view.
     package private(set) var pendingGone = UIDSet()
+    /// Keywords that some message has or had, as in `MessageRow.keywordBits`.
+    package private(set) var keywordBits: UInt64
 
-    /// Opens the mailbox as it stands in this snapshot. O(messages).
-    package init?(_ state: any StateReader, _ account: AccountID, _ mailbox: MailboxID) throws(StateFault) {
+    /// Opens the mailbox as it stands in this snapshot: O(messages), or O(changes) when `indexes` knows the mailbox.
+    package init?(
+        _ state: any StateReader, _ account: AccountID, _ mailbox: MailboxID, sharing indexes: MailboxIndexes? = nil
+    ) throws(StateFault) {
         guard let head = try state.head(account), let row = try state.mailbox(account, mailbox) else { return nil }
+        var index: MailboxIndex
+        if var known = indexes?.index(account, mailbox), try known.advance(state, account, mailbox, head, row) {
+            index = known
+        } else {
+            index = try MailboxIndex(state, account, mailbox, head, row)
+        }
+        index.position = head.aseq
+        indexes?.keep(index, account, mailbox)
         self.account = account
         self.mailbox = mailbox
         uidValidity = row.uidValidity
         position = head.aseq
         lastFullModSeq = row.highestModSeq
-        var live: [UID] = []
-        live.reserveCapacity(Int(row.exists))
-        try state.messages(account, mailbox, from: UID(1)) { uid, _ in
-            live.append(uid)
-            return true
-        }
-        uids = UIDMap(live)
+        uids = index.uids
+        keywordBits = index.keywordBits
+    }
+
+    /// Whether a sync with this state would find nothing.
+    package func isCurrent(_ state: any StateReader) throws(StateFault) -> Bool {
+        guard let head = try state.head(account), let row = try state.mailbox(account, mailbox) else { return false }
+        return head.status == .active && row.uidValidity == uidValidity && row.highestModSeq <= position
     }
 
     /// Moves the view to the snapshot's state.
@@ -63,11 +78,16 @@ package struct MailboxView: Sendable {
     /// - Parameters:
     ///   - tellsGone: whether EXPUNGE may be sent now (RFC 9051 section 7.5.1: not while FETCH, STORE or SEARCH run).
     ///   - silenced: positions of the session's own changes, whose flags its reply has told.
+    ///   - indexes: what other sessions know, so that views at the same position are one.
     package mutating func sync(
-        _ state: any StateReader, tellsGone: Bool, silenced: Set<ModSeq> = []
+        _ state: any StateReader, tellsGone: Bool, silenced: Set<ModSeq> = [], sharing indexes: MailboxIndexes? = nil
     ) throws(StateFault) -> SyncReport {
         var report = SyncReport()
-        guard let head = try state.head(account), let row = try state.mailbox(account, mailbox) else {
+        guard let head = try state.head(account), head.status == .active else {
+            report.end = .accountClosed
+            return report
+        }
+        guard let row = try state.mailbox(account, mailbox) else {
             report.end = .mailboxDeleted
             return report
         }
@@ -76,7 +96,7 @@ package struct MailboxView: Sendable {
             return report
         }
         if row.highestModSeq > position || !pendingGone.isEmpty {
-            let rowsMax = max(1024, Int(row.exists))
+            let rowsMax = changeRowsMax(of: row)
             let changes: MailboxChanges
             if position >= head.historyFloor,
                 let found = try state.changes(
@@ -86,7 +106,19 @@ package struct MailboxView: Sendable {
             } else {
                 changes = try compare(state, now: head.aseq)
             }
-            apply(changes, tellsGone: tellsGone, &report)
+            tell(changes, tellsGone: tellsGone, &report)
+            let shared = pendingGone.isEmpty ? indexes?.index(account, mailbox) : nil
+            if let shared, shared.isCurrent(head, row) {
+                uids = shared.uids
+                keywordBits |= shared.keywordBits
+                position = head.aseq
+            } else {
+                uids.insert(changes.arrived)
+                let marked = changes.changed.union(changes.silenced).union(changes.arrived)
+                try uids.mark(marked, &keywordBits, state, account, mailbox)
+                position = head.aseq
+                if pendingGone.isEmpty { indexes?.keep(MailboxIndex(self), account, mailbox) }
+            }
         }
         position = head.aseq
         if pendingGone.isEmpty { lastFullModSeq = row.highestModSeq }
@@ -94,7 +126,8 @@ package struct MailboxView: Sendable {
         return report
     }
 
-    private mutating func apply(_ changes: MailboxChanges, tellsGone: Bool, _ report: inout SyncReport) {
+    /// Writes down what the client has to hear. What is told to be gone leaves the view; what arrived is not in it yet.
+    private mutating func tell(_ changes: MailboxChanges, tellsGone: Bool, _ report: inout SyncReport) {
         pendingGone.formUnion(uids.intersection(changes.gone))
         if tellsGone, !pendingGone.isEmpty {
             var told: UInt32 = 0
@@ -107,8 +140,7 @@ package struct MailboxView: Sendable {
             pendingGone = UIDSet()
         }
         if !changes.arrived.isEmpty {
-            uids.insert(changes.arrived)
-            report.exists = UInt32(uids.count)
+            report.exists = UInt32(uids.count + changes.arrived.count)
             report.arrived = changes.arrived
         }
         report.changed = changes.changed.subtracting(pendingGone)

@@ -208,10 +208,31 @@ class LocalView: StateReader {
     func messages(
         _ account: AccountID, _ mailbox: MailboxID, from first: UID, _ body: (UID, MessageRow) -> Bool
     ) throws(StateFault) {
-        let start = StateKey.message(account, mailbox, first)
-        try rows(StateKey.messages(account, mailbox), from: start, "messages") { key, value in
-            var reader = ByteReader(key)
-            return body(UID(try reader.be(UInt32.self)), try StateValue.decodeMessage(value))
+        guard first.rawValue > 0 else { return try messages(account, mailbox, from: UID(1), body) }
+        try messages(account, mailbox, in: UIDSet(first...UID(.max)), from: first, body)
+    }
+
+    /// One cursor for all runs. A gap of a few messages is walked over, a wider one is jumped.
+    func messages(
+        _ account: AccountID, _ mailbox: MailboxID, in uids: UIDSet, from first: UID, _ body: (UID, MessageRow) -> Bool
+    ) throws(StateFault) {
+        let gapWalkedMax: UInt32 = 16
+        let runs = uids.runs
+        guard var index = runs.firstIndex(where: { $0.upperBound >= first.rawValue }) else { return }
+        let start = UID(max(first.rawValue, runs[index].lowerBound))
+        let prefix = StateKey.messages(account, mailbox)
+        try faulting("messages") {
+            try transaction.walk(tables.state, from: StateKey.message(account, mailbox, start)) { key, value in
+                guard key.count == prefix.count + 4, key.begins(with: prefix) else { return .stop }
+                let uid = UInt32(bigEndian: key.loadUnaligned(fromByteOffset: prefix.count, as: UInt32.self))
+                while index < runs.count, runs[index].upperBound < uid { index += 1 }
+                guard index < runs.count else { return .stop }
+                let low = runs[index].lowerBound
+                if uid < low {
+                    return low - uid <= gapWalkedMax ? .next : .seek(StateKey.message(account, mailbox, UID(low)))
+                }
+                return body(UID(uid), try StateValue.decodeMessage(value)) ? .next : .stop
+            }
         }
     }
 
@@ -341,5 +362,12 @@ extension LoggedEvent {
             context: EventContext(
                 account: record.header.account, aseq: record.header.aseq, time: record.header.time),
             origin: record.origin, command: record.command, event: event, isErased: record.isErased)
+    }
+}
+
+extension UnsafeRawBufferPointer {
+    fileprivate func begins(with prefix: [UInt8]) -> Bool {
+        guard count >= prefix.count, let start = baseAddress else { return prefix.isEmpty }
+        return prefix.withUnsafeBytes { bytes in bytes.baseAddress.map { memcmp($0, start, bytes.count) == 0 } ?? true }
     }
 }
