@@ -45,6 +45,7 @@ let package = Package(
         room("Protocols", "MIME", ["Octets", "MailTypes"]),
         room("Protocols", "SMTP", ["Octets", "MailTypes"]),
         room("Protocols", "POP3", ["Octets", "MailTypes"]),
+        room("Protocols", "IMAP", ["MIME", "Octets", "MailTypes"]),
         // Domain
         room("Domain", "MailCore", ["MailTypes"]),
         room("Domain", "EventFormat", ["MailCore", "MailTypes", "Octets", "Digests"]),
@@ -65,7 +66,7 @@ let package = Package(
             nio + [
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
                 "SMTP",
-                "POP3", "MailEngine", "EventStore", "MailCore", "Authentication", "MailTypes",
+                "POP3", "IMAP", "MIME", "MailEngine", "EventStore", "MailCore", "Authentication", "MailTypes",
             ]),
         // App
         room(
@@ -108,6 +109,7 @@ let package = Package(
             swiftSettings: settings),
         tests("SMTPTests", ["SMTP", "MailTypes"]),
         tests("POP3Tests", ["POP3", "MailTypes"]),
+        tests("IMAPTests", ["IMAP", "MIME", "MailTypes"]),
         tests("EventStoreTests", ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets", "Digests"]),
         .testTarget(
             name: "EventFormatTests", dependencies: ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests"],
