@@ -20,7 +20,9 @@ import Testing
             _ name: String, _ password: String, scope: CredentialScopes = .pop3, from client: String = "192.0.2.1"
         ) async -> LoginAnswer {
             await withCheckedContinuation { continuation in
-                authenticator.logIn(name, password: Array(password.utf8), scope: scope, from: client) {
+                authenticator.logIn(
+                    name, password: Array(password.utf8), scope: scope, from: LoginSource(IPAddress(client))
+                ) {
                     continuation.resume(returning: $0)
                 }
             }
@@ -122,7 +124,9 @@ import Testing
             #expect(await site.logIn("alice", "right").verdict == .accepted(site.alice))
             let answers = Mutex<[LoginAnswer.Verdict]>([])
             for _ in 0..<100 {
-                site.authenticator.logIn("alice", password: Array("right".utf8), scope: .pop3, from: "192.0.2.1") {
+                site.authenticator.logIn(
+                    "alice", password: Array("right".utf8), scope: .pop3, from: LoginSource(IPAddress("192.0.2.1"))
+                ) {
                     let verdict = $0.verdict
                     answers.withLock { $0.append(verdict) }
                 }
@@ -146,9 +150,12 @@ import Testing
             var delays: [Int64] = []
             for _ in 0..<4 { delays.append(await site.logIn("alice", "wrong").delay.nanoseconds / 1_000_000) }
             #expect(delays == [500, 1_000, 2_000, 4_000])
-            #expect(await site.logIn("alice", "right") == LoginAnswer(verdict: .denied, delay: .seconds(15)))
+            let refused = await site.logIn("alice", "right")
+            #expect(refused == LoginAnswer(verdict: .denied, delay: .seconds(15), isUnheard: true))
             let owner = await site.logIn("alice", "right", from: "198.51.100.7")
-            #expect(owner == LoginAnswer(verdict: .accepted(site.alice), delay: .zero))
+            #expect(owner == LoginAnswer(verdict: .accepted(site.alice), delay: .zero, credential: 1))
+            // Nor is another's login from the same address.
+            #expect(await site.logIn("nobody", "wrong").isUnheard == false)
         }
     }
 

@@ -9,6 +9,7 @@ final class Feed: Sendable {
         var next: UInt64 = 0
         var byAccount: [AccountID: [UInt64: @Sendable () -> Void]] = [:]
         var all: [UInt64: @Sendable (Cursor) -> Void] = [:]
+        var standings: [UInt64: @Sendable ([AccountID]) -> Void] = [:]
     }
 
     private let subscribers = Mutex(Subscribers())
@@ -34,6 +35,20 @@ final class Feed: Sendable {
             return subscribers.next
         }
         return Subscription { [weak self] in self?.subscribers.withLock { $0.all[id] = nil } }
+    }
+
+    func subscribeStandings(_ notify: @escaping @Sendable ([AccountID]) -> Void) -> Subscription {
+        let id = subscribers.withLock { subscribers in
+            subscribers.next += 1
+            subscribers.standings[subscribers.next] = notify
+            return subscribers.next
+        }
+        return Subscription { [weak self] in self?.subscribers.withLock { $0.standings[id] = nil } }
+    }
+
+    func publishStandings(_ accounts: [AccountID]) {
+        let notifies = subscribers.withLock { Array($0.standings.values) }
+        for notify in notifies { notify(accounts) }
     }
 
     func publish(_ accounts: Set<AccountID>, head: Cursor) {

@@ -101,6 +101,12 @@ package final class MailEngine: Sendable {
         feed.subscribeAll(notify)
     }
 
+    /// `notify` runs after each commit that changed the status, the credentials or the addresses of accounts, and gets
+    /// these accounts. It must only set a flag or schedule.
+    package func subscribeStandings(_ notify: @escaping @Sendable ([AccountID]) -> Void) -> Subscription {
+        feed.subscribeStandings(notify)
+    }
+
     /// A session identifier that was never used before.
     package func nextSession() -> SessionID {
         SessionID(sessions.add(1, ordering: .relaxed).newValue)

@@ -260,19 +260,22 @@ final class Pipeline: @unchecked Sendable {
         defer { if !committed { batch.abort() } }
         var outcomes: [[CommandOutcome]] = []
         var touched: Set<AccountID> = []
+        var standings: [AccountID] = []
         for job in jobs {
             for body in job.staged { try batch.register(body) }
-            outcomes.append(try job.request.items.map { try run($0, job, batch, now, &touched) })
+            outcomes.append(try job.request.items.map { try run($0, job, batch, now, &touched, &standings) })
         }
         let receipt = try batch.commit()
         committed = true
         counters.withLock { $0.count(batch: jobs.count, receipt: receipt, outcomes: outcomes) }
         if receipt.events > 0 { feed.publish(touched, head: receipt.head) }
+        if !standings.isEmpty { feed.publishStandings(standings) }
         return outcomes
     }
 
     private func run(
-        _ item: Request.Item, _ job: Job, _ batch: any ShardBatch, _ now: Timestamp, _ touched: inout Set<AccountID>
+        _ item: Request.Item, _ job: Job, _ batch: any ShardBatch, _ now: Timestamp, _ touched: inout Set<AccountID>,
+        _ standings: inout [AccountID]
     ) throws -> CommandOutcome {
         if let failure = disk.refusal(of: item.command) { return .failed(failure) }
         let account = item.account == Request.newAccount ? try batch.nextAccount() : item.account
@@ -296,7 +299,10 @@ final class Pipeline: @unchecked Sendable {
             account: account, expected: position, events: decision.events, origin: job.request.origin,
             command: job.request.command, retryable: job.request.retryable)
         let after = try batch.append(append)
-        if !decision.events.isEmpty { touched.insert(account) }
+        if !decision.events.isEmpty {
+            touched.insert(account)
+            if item.command.changesStanding { standings.append(account) }
+        }
         return .done(decision.result, at: after)
     }
 

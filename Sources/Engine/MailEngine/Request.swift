@@ -86,6 +86,16 @@ extension AccountCommand {
         }
     }
 
+    /// Changes who may log in, or which addresses there are.
+    var changesStanding: Bool {
+        switch self {
+        case .createAccount, .setStatus, .removeAccount, .setCredential, .revokeCredential, .addAddress,
+            .removeAddress, .setSetting:
+            true
+        default: false
+        }
+    }
+
     /// Leads to freed space, so it is taken to the last.
     var freesSpace: Bool {
         switch self {

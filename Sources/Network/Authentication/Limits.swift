@@ -12,8 +12,10 @@ package enum AuthenticationLimits {
     package static let passwordOctetsMax = 512
     /// Verifiers looked at in one login.
     package static let verifiersPerLoginMax = 16
-    /// Addresses whose failures are remembered.
+    /// Entries of each table in which failures are remembered.
     package static let ledgerEntriesMax = 10_000
+    /// Networks from which one name is known to have logged in.
+    package static let knownPlacesMax = 8
     /// Accounts whose last good login is remembered.
     package static let cacheEntriesMax = 10_000
 }
@@ -24,13 +26,28 @@ package struct AuthenticationOptions: Sendable {
     package var threads = 2
     /// Logins waiting for a thread; one more is told to try later.
     package var pendingMax = 256
-    /// How long the answer after the first failure of an address is held back. It doubles with each further one.
+    /// How long the answer after the first failure is held back. It doubles with each further one.
     package var delayFirst = TimeAmount.milliseconds(500)
     package var delayMax = TimeAmount.seconds(15)
-    /// Failures of one address after which its logins are refused without a look at the password.
+    /// Failures of one name from one network after which that name is refused there without a look at the password.
     package var failuresMax = 20
-    /// One failure of an address is forgiven after each such span.
+    /// The same over all names from one IPv4 address or 64 bits of IPv6...
+    package var neighbourhoodFailuresMax = 100
+    /// ...and from 24 bits of IPv4 or 48 bits of IPv6.
+    package var districtFailuresMax = 1_000
+    /// Failures of one name from anywhere after which its logins are slowed everywhere but where it is known...
+    package var nameFailuresMax = 200
+    /// ...by that much.
+    package var nameDelay = TimeAmount.seconds(5)
+    /// One failure is forgiven after each such span, in each of these counts.
     package var forgivenessPeriod = TimeAmount.seconds(30)
+    /// How long a network from which a name has logged in is known to it.
+    package var knownLifetime = TimeAmount.hours(24 * 30)
+    /// The longest that answers to a name are held back where it is known.
+    package var knownDelayMax = TimeAmount.seconds(2)
+    /// From that many failures of a name from a network on, `slotsMax` answers to it are held back at a time.
+    package var slotsFromFailures = 5
+    package var slotsMax = 4
     /// How long a good login is answered without deriving keys anew.
     package var cacheLifetime = TimeAmount.seconds(60)
 

@@ -29,14 +29,14 @@ struct LoginCache: Sendable {
         return HMACDigest.code(.sha256, key: key, message: account + password)
     }
 
-    /// Whether that password was good a moment ago for one of `credentials`.
+    /// The one of `credentials` for which that password was good a moment ago.
     func accepts(
         _ account: AccountID, code: [UInt8], credentials: [CredentialRow], at now: NIODeadline
-    ) -> Bool {
-        guard let entry = entries[account], entry.expires > now, credentials.contains(entry.credential) else {
-            return false
-        }
-        return constantTimeEquals(entry.code, code)
+    ) -> CredentialRow? {
+        guard let entry = entries[account], entry.expires > now, credentials.contains(entry.credential),
+            constantTimeEquals(entry.code, code)
+        else { return nil }
+        return entry.credential
     }
 
     mutating func note(_ account: AccountID, code: [UInt8], credential: CredentialRow, at now: NIODeadline) {

@@ -8,8 +8,8 @@
 // - Deriving keys takes milliseconds and happens on threads of this room, a bounded number of logins waiting for them.
 // - A password is held no longer than its check, and no description shows it.
 //
-// The delays after failures are given to the caller, which owns a clock that can wait. They hold for every answer to an
-// address with failures, so that a client cannot tell a wrong password by its delay and hang up.
+// The delays after failures are given to the caller, which owns a clock that can wait. They hold for every answer to a
+// place with failures, so that a client cannot tell a wrong password by its delay and hang up. FailureLedger has the rules.
 import Digests
 import MailCore
 import MailEngine
@@ -31,6 +31,17 @@ package struct LoginAnswer: Equatable, Sendable {
     package let verdict: Verdict
     /// To be held back this long.
     package let delay: TimeAmount
+    /// The credential that was good; the session ends when it is revoked.
+    package var credential: UInt32?
+    /// Refused for its failures before, without a look at the password. The client hears what it hears for a wrong one.
+    package var isUnheard = false
+
+    package init(verdict: Verdict, delay: TimeAmount, credential: UInt32? = nil, isUnheard: Bool = false) {
+        self.verdict = verdict
+        self.delay = delay
+        self.credential = credential
+        self.isUnheard = isUnheard
+    }
 }
 
 package final class PasswordAuthenticator: Sendable {
@@ -62,16 +73,19 @@ package final class PasswordAuthenticator: Sendable {
 
     /// Checks a login for `scope`. `completion` is called once, on this thread or another.
     ///
-    /// - Parameter client: names where the client comes from, for the slow-down; such as an IP address.
+    /// - Parameter source: where the client comes from, for the slow-down.
     package func logIn(
-        _ name: String, password: [UInt8], scope: CredentialScopes, from client: String,
+        _ name: String, password: [UInt8], scope: CredentialScopes, from source: LoginSource,
         completion: @escaping @Sendable (LoginAnswer) -> Void
     ) {
-        let failures = ledger.withLock { $0.failures(of: client, at: .now()) }
-        guard failures < options.failuresMax else {
-            return completion(LoginAnswer(verdict: .denied, delay: options.delayMax))
+        let name = name.contains("@") ? name : name + "@" + defaultDomain
+        let delay: TimeAmount
+        switch ledger.withLock({ $0.stand(name, from: source, at: .now()) }) {
+        case .heard(let held): delay = held
+        case .refused(let held): return completion(LoginAnswer(verdict: .denied, delay: held, isUnheard: true))
+        case .tryLater:
+            return completion(LoginAnswer(verdict: .tryLater, delay: options.knownDelayMax, isUnheard: true))
         }
-        let delay = ledger.withLock { $0.delay(failures: failures) }
         let attempt: Attempt
         do {
             attempt = try self.attempt(name, password, scope)
@@ -79,9 +93,12 @@ package final class PasswordAuthenticator: Sendable {
             return completion(LoginAnswer(verdict: .tryLater, delay: delay))
         }
         if let account = attempt.account, let code = attempt.code,
-            cache.withLock({ $0.accepts(account, code: code, credentials: attempt.credentials, at: .now()) })
+            let credential = cache.withLock({
+                $0.accepts(account, code: code, credentials: attempt.credentials, at: .now())
+            })
         {
-            return completion(LoginAnswer(verdict: .accepted(account), delay: delay))
+            ledger.withLock { $0.note(successOf: name, from: source, at: .now()) }
+            return completion(LoginAnswer(verdict: .accepted(account), delay: delay, credential: credential.id))
         }
         guard pending.add(1, ordering: .relaxed).newValue <= options.pendingMax else {
             pending.subtract(1, ordering: .relaxed)
@@ -90,7 +107,7 @@ package final class PasswordAuthenticator: Sendable {
         threads.submit { [self] state in
             defer { pending.subtract(1, ordering: .relaxed) }
             guard state == .active else { return completion(LoginAnswer(verdict: .tryLater, delay: .zero)) }
-            completion(verify(attempt, from: client, delay: delay))
+            completion(verify(attempt, name, from: source, delay: delay))
         }
     }
 
@@ -118,7 +135,7 @@ extension PasswordAuthenticator {
         let prepared = password.count <= AuthenticationLimits.passwordOctetsMax ? try? SASLprep.prepare(password) : nil
         let address =
             name.utf8.count <= AuthenticationLimits.loginOctetsMax
-            ? Address(name.contains("@") ? name : name + "@" + defaultDomain) : nil
+            ? Address(name) : nil
         var account: AccountID?
         var credentials: [CredentialRow] = []
         // `*` is how the directory writes a catch-all, and no name.
@@ -150,7 +167,9 @@ extension PasswordAuthenticator {
         return verifier
     }
 
-    private func verify(_ attempt: Attempt, from client: String, delay: TimeAmount) -> LoginAnswer {
+    private func verify(
+        _ attempt: Attempt, _ name: String, from source: LoginSource, delay: TimeAmount
+    ) -> LoginAnswer {
         let password = attempt.password ?? [0]
         var good: CredentialRow?
         var verified = 0
@@ -165,13 +184,11 @@ extension PasswordAuthenticator {
         }
         if verified == 0 { _ = attempt.decoy.verify(password: password) }
         guard let good, let account = attempt.account, let code = attempt.code else {
-            let total = ledger.withLock { ledger in
-                ledger.note(failureOf: client, at: .now())
-                return ledger.delay(failures: ledger.failures(of: client, at: .now()))
-            }
-            return LoginAnswer(verdict: .denied, delay: total)
+            let held = ledger.withLock { $0.note(failureOf: name, from: source, at: .now()) }
+            return LoginAnswer(verdict: .denied, delay: held)
         }
         cache.withLock { $0.note(account, code: code, credential: good, at: .now()) }
-        return LoginAnswer(verdict: .accepted(account), delay: delay)
+        ledger.withLock { $0.note(successOf: name, from: source, at: .now()) }
+        return LoginAnswer(verdict: .accepted(account), delay: delay, credential: good.id)
     }
 }

@@ -61,6 +61,8 @@ package enum POP3CloseReason: Equatable, Sendable {
     case tooManyConnections
     case timedOut
     case shuttingDown
+    /// By the server, for a reason of this session's own.
+    case ended
     case disconnected
     /// A body broke off after `+OK`; only a closed connection can tell the client.
     case transferFailed

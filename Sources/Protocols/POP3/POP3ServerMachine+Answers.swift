@@ -93,6 +93,19 @@ extension POP3ServerMachine {
         close(.shuttingDown, nil, into: &actions)
     }
 
+    /// The server ends this session for good: the client hears why in place of the answer to its next command, or of the
+    /// one that is awaited. Nothing is removed, but by a QUIT that is being carried out, which gets its answer. A body
+    /// that is on its way breaks off, since words within it would be part of the message.
+    package mutating func ended(_ text: String, into actions: inout [POP3Action]) {
+        switch phase {
+        case .closed: return
+        case .awaitingDeletes: return
+        case .awaitingTransfer: close(.ended, nil, into: &actions)
+        case .awaitingStart, .command, .awaitingLogin, .awaitingBody:
+            close(.ended, .error(text, code: .systemPermanent), into: &actions)
+        }
+    }
+
     /// The connection is gone: nothing is removed (RFC 1939 section 6).
     package mutating func disconnected(into actions: inout [POP3Action]) {
         guard !isClosed else { return }

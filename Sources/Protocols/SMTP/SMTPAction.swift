@@ -26,5 +26,7 @@ package enum SMTPCloseReason: Equatable, Sendable {
     case tooManyConnections
     case timedOut
     case shuttingDown
+    /// By the server, for a reason of this session's own.
+    case ended
     case disconnected
 }

@@ -68,9 +68,20 @@ extension SMTPServerMachine {
     /// The server stops (RFC 5321 section 3.8): at once between commands; else after the answer that is due, or after
     /// the message that is under way. How long that may take is the handler's to bound.
     package mutating func shuttingDown(into actions: inout [SMTPAction]) {
-        isShuttingDown = true
+        ending = (.shuttingDown, .shuttingDown)
         guard phase == .command || phase == .awaitingStart else { return }
         close(.shuttingDown, .shuttingDown, into: &actions)
+    }
+
+    /// The server ends this session for a reason of its own (RFC 5321 section 3.8): at once, a message that is under way
+    /// included; only one whose storing is awaited gets its answer first.
+    package mutating func ended(_ text: String, into actions: inout [SMTPAction]) {
+        let reply = SMTPReply(421, SMTPEnhancedCode(4, 7, 0), text)
+        switch phase {
+        case .closed: return
+        case .awaitingDelivery: ending = (.ended, reply)
+        default: close(.ended, reply, into: &actions)
+        }
     }
 
     /// The connection is gone: nothing can be told any more.

@@ -75,6 +75,6 @@ extension SMTPServerMachine {
     /// The next command may come, unless the server is going down.
     mutating func returnToCommands(into actions: inout [SMTPAction]) {
         phase = .command
-        if isShuttingDown { close(.shuttingDown, .shuttingDown, into: &actions) }
+        if let ending { close(ending.reason, ending.reply, into: &actions) }
     }
 }

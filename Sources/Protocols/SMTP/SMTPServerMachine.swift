@@ -86,7 +86,8 @@ package struct SMTPServerMachine: Sendable {
     /// RCPT commands of this transaction that were refused.
     var refusedRecipientCount = 0
     var errorCount = 0
-    var isShuttingDown = false
+    /// The session ends when the answer that is due has been given: why, and in which words.
+    var ending: (reason: SMTPCloseReason, reply: SMTPReply)?
     var commandLines = CommandLineScanner(lineOctetsMax: SMTPLimits.commandLineOctetsMax)
     var body = BodyProgress()
     /// Nil while no BDAT of the transaction was taken.

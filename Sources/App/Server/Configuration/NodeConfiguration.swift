@@ -30,6 +30,10 @@ package struct NodeConfiguration: Sendable {
         package var recipientsMax = 1000
         package var connectionsMax = 4000
         package var connectionsPerAddressMax = 500
+        package var connectionsPerNetworkMax = 2000
+        package var sessionsPerAccountMax = 100
+        /// Of one name from one network, after which it is refused there for a while.
+        package var loginFailuresMax = 20
         /// Seconds without a command until a session is ended.
         package var smtpSilenceSecondsMax = 300
         package var pop3SilenceSecondsMax = 600

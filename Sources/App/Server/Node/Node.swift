@@ -97,6 +97,9 @@ extension NodeConfiguration {
         options.recipientsMax = limits.recipientsMax
         options.connectionsMax = limits.connectionsMax
         options.connectionsPerAddressMax = limits.connectionsPerAddressMax
+        options.connectionsPerNetworkMax = limits.connectionsPerNetworkMax
+        options.sessionsPerAccountMax = limits.sessionsPerAccountMax
+        options.authentication.failuresMax = limits.loginFailuresMax
         options.smtpCommandSilenceMax = .seconds(Int64(limits.smtpSilenceSecondsMax))
         options.pop3SilenceMax = .seconds(Int64(limits.pop3SilenceSecondsMax))
         return options

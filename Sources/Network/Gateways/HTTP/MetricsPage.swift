@@ -35,6 +35,9 @@ extension GatewayMetrics {
         }
         add("letterlog_connections", "gauge", "Connections open now.") { $0.connections }
         add("letterlog_connections_total", "counter", "Connections accepted.") { $0.connectionsTotal }
+        add("letterlog_sessions_ended_total", "counter", "Sessions ended by an administrator or a changed account.") {
+            $0.ended
+        }
         add("letterlog_replies_total", "counter", "Replies to commands.") { $0.replies }
         add("letterlog_deliveries_total", "counter", "Copies of messages stored.") { $0.deliveries }
         add("letterlog_retrievals_total", "counter", "Messages sent to clients.") { $0.retrievals }

@@ -42,6 +42,7 @@ final class SMTPSession: MailSession {
     func refuse() { act { machine.refuseConnection(into: &actions) } }
     func timedOut() { act { machine.timedOut(into: &actions) } }
     func shutDown() { act { machine.shuttingDown(into: &actions) } }
+    func end(_ reason: SessionEnd) { act { machine.ended(reason.text, into: &actions) } }
     func disconnected() { act { machine.disconnected(into: &actions) } }
     func outputDrained() {}
 

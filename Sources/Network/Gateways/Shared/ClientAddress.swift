@@ -1,30 +1,30 @@
+import Authentication
+import MailTypes
 import NIOCore
 
-/// Where a client comes from.
+/// Where a client comes from: the other end of its connection, or who a trusted proxy says it is.
 struct ClientAddress: Sendable {
-    /// The IP address as text; nil over a Unix socket.
-    let text: String?
-    /// Whoever shares it shares limits: an IPv4 address or an IPv6 network of 64 bits, within which one customer can
-    /// have every address. Nil for a Unix socket, which has no such limit.
-    let neighbourhood: String?
+    /// Nil over a Unix socket, which has no limit of its own.
+    let ip: IPAddress?
+
+    init(_ ip: IPAddress?) { self.ip = ip }
 
     init(_ address: SocketAddress?) {
-        guard let address, let text = address.ipAddress else {
-            self.text = nil
-            neighbourhood = nil
-            return
-        }
-        self.text = text
-        guard case .v6(let v6) = address else {
-            neighbourhood = text
-            return
-        }
-        var bytes = v6.address.sin6_addr
-        neighbourhood = withUnsafeBytes(of: &bytes) { bytes in
-            bytes.prefix(8).map { String($0, radix: 16) }.joined(separator: ":")
+        switch address {
+        case .v4(let address):
+            var bytes = address.address.sin_addr
+            ip = withUnsafeBytes(of: &bytes) { IPAddress(octets: $0) }
+        case .v6(let address):
+            var bytes = address.address.sin6_addr
+            ip = withUnsafeBytes(of: &bytes) { IPAddress(octets: $0) }
+        case .unixDomainSocket, nil: ip = nil
         }
     }
 
+    /// As text; nil over a Unix socket.
+    var text: String? { ip?.description }
     /// For log lines and events.
     var description: String { text ?? "unix" }
+    /// For the slow-down of failed logins.
+    var source: LoginSource { LoginSource(ip) }
 }

@@ -27,6 +27,8 @@ final class Connection: ChannelInboundHandler {
     let name: GatewayProtocol
     let id: SessionID
     let client: ClientAddress
+    /// What others may see of this session.
+    let card: SessionCard
     let counters: ProtocolCounters
     let log: Logger
     let eventLoop: any EventLoop
@@ -47,14 +49,15 @@ final class Connection: ChannelInboundHandler {
     private var timer: NIOScheduledCallback?
 
     init(
-        _ gateway: GatewayContext, _ name: GatewayProtocol, channel: any Channel,
+        _ gateway: GatewayContext, _ name: GatewayProtocol, channel: any Channel, client: ClientAddress,
         makeSession: @escaping (Connection) -> any MailSession
     ) {
         self.gateway = gateway
         self.name = name
         self.makeSession = makeSession
         id = gateway.engine.nextSession()
-        client = ClientAddress(channel.remoteAddress)
+        self.client = client
+        card = SessionCard(id, name, from: client, since: gateway.engine.clock(), channel: channel)
         counters = gateway.counters[name]
         eventLoop = channel.eventLoop
         hop = gateway.hop(to: channel.eventLoop)
@@ -115,6 +118,38 @@ final class Connection: ChannelInboundHandler {
             }
         }
     }
+
+    /// Enters this session under its account. To be asked when the password has been found good; the client hears
+    /// nothing before.
+    ///
+    /// - Parameter credential: the one that was good; the session ends when it is revoked.
+    func logIn(_ account: AccountID, credential: UInt32?) -> LoginAdmission {
+        let admission = gateway.admit(card, SessionCard.Login(account: account, credential: credential))
+        switch admission {
+        case .admitted:
+            counters.loginsAccepted.add()
+            log.info("logged in", metadata: ["account": "\(account.rawValue)", "client": "\(client.description)"])
+        case .tooMany:
+            counters.reject(.accountLimit)
+            gateway.notices.say(
+                .loginRefused, log, ["client": "\(client.description)", "account": "\(account.rawValue)"])
+        case .denied: denyLogin(isUnheard: false)
+        case .tryLater: counters.reject(.temporary)
+        }
+        return admission
+    }
+
+    /// Counts and logs a login that was refused.
+    ///
+    /// - Parameter isUnheard: for its failures before, without a look at the password.
+    func denyLogin(isUnheard: Bool) {
+        counters.loginsDenied.add()
+        if isUnheard { counters.reject(.loginLimit) }
+        gateway.notices.say(isUnheard ? .loginBlocked : .loginDenied, log, ["client": "\(client.description)"])
+    }
+
+    /// The session goes on without its account.
+    func logOut() { gateway.registry.logOut(card) }
 
     /// Calls `body` on this loop after a while, and goes on from there.
     func after(_ delay: TimeAmount, _ body: @escaping () -> Void) {
@@ -199,7 +234,7 @@ final class Connection: ChannelInboundHandler {
     func channelActive(context: ChannelHandlerContext) { open() }
 
     private func open() {
-        guard phase == .opening, let context else { return }
+        guard phase == .opening, context != nil else { return }
         phase = .open
         counters.connections.add()
         counters.connectionsTotal.add()
@@ -207,16 +242,28 @@ final class Connection: ChannelInboundHandler {
         let session = makeSession(self)
         self.session = session
         arm(session.silenceMax)
-        switch gateway.registry.enter(id, context.channel, from: client) {
-        case .accepted:
+        let admission = gateway.registry.enter(card)
+        if admission == .accepted {
             isEntered = true
             session.start()
-        case .tooMany, .closing:
-            counters.reject(.connectionLimit)
+        } else {
+            refuse(admission)
             session.refuse()
         }
         flush()
         readOn()
+    }
+
+    private func refuse(_ admission: ConnectionRegistry.Admission) {
+        let reason: RejectReason =
+            switch admission {
+            case .tooManyOfAddress: .addressLimit
+            case .tooManyOfNetwork: .networkLimit
+            case .accepted, .tooMany, .closing: .connectionLimit
+            }
+        counters.reject(reason)
+        gateway.notices.say(
+            .connectionRefused, log, ["client": "\(client.description)", "reason": "\(reason.label)"])
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -224,6 +271,7 @@ final class Connection: ChannelInboundHandler {
         counters.octetsIn.add(arrived.readableBytes)
         guard phase == .open else { return }
         lastProgress = .now()
+        card.noteActivity(lastProgress)
         if input.readableBytes == 0 { input = arrived } else { input.writeBuffer(&arrived) }
         process()
     }
@@ -251,6 +299,12 @@ final class Connection: ChannelInboundHandler {
             isStopping = true
             if phase == .open { session?.shutDown() }
             resume()
+        case GatewayEvent.end(let reason):
+            guard phase == .open else { return }
+            counters.ended.add()
+            log.info("ending the session", metadata: ["why": "\(reason)"])
+            session?.end(reason)
+            resume()
         default: context.fireUserInboundEventTriggered(event)
         }
     }
@@ -268,7 +322,7 @@ final class Connection: ChannelInboundHandler {
         session?.disconnected()
         input = ByteBuffer()
         output = ByteBuffer()
-        if isEntered { gateway.registry.leave(id, from: client) }
+        if isEntered { gateway.registry.leave(card) }
         if !wasOpening { counters.connections.add(-1) }
         log.debug("disconnected")
     }

@@ -1,60 +1,107 @@
+// All connections there are: who may come, who may log in, and how they are told to go.
 import MailTypes
 import NIOCore
 import Synchronization
 
-/// All connections there are: who may come, and how they are told to go.
 final class ConnectionRegistry: Sendable {
     private struct State {
-        var channels: [SessionID: any Channel] = [:]
-        var byNeighbourhood: [String: Int] = [:]
+        var cards: [SessionID: SessionCard] = [:]
+        var byNetwork: [IPNetwork: Int] = [:]
+        var byAccount: [AccountID: Set<SessionID>] = [:]
         var isClosing = false
         var emptied: CheckedContinuation<Void, Never>?
     }
 
-    private let connectionsMax: Int
-    private let perNeighbourhoodMax: Int
-    private let state = Mutex(State())
-
-    init(connectionsMax: Int, perNeighbourhoodMax: Int) {
-        self.connectionsMax = connectionsMax
-        self.perNeighbourhoodMax = perNeighbourhoodMax
+    /// How many there may be.
+    struct Limits: Sendable {
+        var connectionsMax: Int
+        /// Of one IPv4 address or 64 bits of IPv6.
+        var perNeighbourhoodMax: Int
+        /// Of 24 bits of IPv4 or 48 bits of IPv6; this machine's own do not count.
+        var perDistrictMax: Int
+        var perAccountMax: Int
     }
 
-    enum Admission { case accepted, tooMany, closing }
+    private let limits: Limits
+    private let state = Mutex(State())
+
+    init(_ limits: Limits) { self.limits = limits }
+
+    enum Admission: Equatable { case accepted, tooMany, tooManyOfAddress, tooManyOfNetwork, closing }
 
     /// Enters a connection. One that is not accepted is not entered; it says its last words on its own.
-    func enter(_ session: SessionID, _ channel: any Channel, from client: ClientAddress) -> Admission {
+    func enter(_ card: SessionCard) -> Admission {
         state.withLock { state in
             if state.isClosing { return .closing }
-            guard state.channels.count < connectionsMax else { return .tooMany }
-            if let neighbourhood = client.neighbourhood {
-                let count = state.byNeighbourhood[neighbourhood, default: 0]
-                guard count < perNeighbourhoodMax else { return .tooMany }
-                state.byNeighbourhood[neighbourhood] = count + 1
+            guard state.cards.count < limits.connectionsMax else { return .tooMany }
+            if let ip = card.client.ip {
+                let (neighbourhood, district) = (ip.neighbourhood, ip.district)
+                let near = state.byNetwork[neighbourhood, default: 0]
+                guard near < limits.perNeighbourhoodMax else { return .tooManyOfAddress }
+                let around = state.byNetwork[district, default: 0]
+                guard ip.isLoopback || around < limits.perDistrictMax else { return .tooManyOfNetwork }
+                state.byNetwork[neighbourhood] = near + 1
+                state.byNetwork[district] = around + 1
             }
-            state.channels[session] = channel
+            state.cards[card.id] = card
             return .accepted
         }
     }
 
-    func leave(_ session: SessionID, from client: ClientAddress) {
+    func leave(_ card: SessionCard) {
+        logOut(card)
         let emptied = state.withLock { state -> CheckedContinuation<Void, Never>? in
-            guard state.channels.removeValue(forKey: session) != nil else { return nil }
-            if let neighbourhood = client.neighbourhood, let count = state.byNeighbourhood[neighbourhood] {
-                state.byNeighbourhood[neighbourhood] = count > 1 ? count - 1 : nil
+            guard state.cards.removeValue(forKey: card.id) != nil else { return nil }
+            if let ip = card.client.ip {
+                for network in [ip.neighbourhood, ip.district] {
+                    if let count = state.byNetwork[network] { state.byNetwork[network] = count > 1 ? count - 1 : nil }
+                }
             }
-            guard state.channels.isEmpty else { return nil }
+            guard state.cards.isEmpty else { return nil }
             defer { state.emptied = nil }
             return state.emptied
         }
         emptied?.resume()
     }
 
+    /// Enters a session under its account. False when the account has as many as it may.
+    func logIn(_ card: SessionCard, _ login: SessionCard.Login) -> Bool {
+        state.withLock { state in
+            guard state.cards[card.id] != nil else { return false }
+            var sessions = state.byAccount[login.account, default: []]
+            guard sessions.contains(card.id) || sessions.count < limits.perAccountMax else { return false }
+            sessions.insert(card.id)
+            state.byAccount[login.account] = sessions
+            card.setLogin(login)
+            return true
+        }
+    }
+
+    func logOut(_ card: SessionCard) {
+        state.withLock { state in
+            guard let account = card.login?.account else { return }
+            card.setLogin(nil)
+            state.byAccount[account]?.remove(card.id)
+            if state.byAccount[account]?.isEmpty == true { state.byAccount[account] = nil }
+        }
+    }
+
+    /// Those that are logged in to the account.
+    func sessions(of account: AccountID) -> [SessionCard] {
+        state.withLock { state in state.byAccount[account, default: []].compactMap { state.cards[$0] } }
+    }
+
+    /// In the order in which they came.
+    var all: [SessionCard] {
+        let cards = state.withLock { Array($0.cards.values) }
+        return cards.sorted { $0.id.rawValue < $1.id.rawValue }
+    }
+
     /// Lets nobody in any more and gives all who are here.
-    func close() -> [any Channel] {
+    func close() -> [SessionCard] {
         state.withLock { state in
             state.isClosing = true
-            return Array(state.channels.values)
+            return Array(state.cards.values)
         }
     }
 
@@ -62,16 +109,11 @@ final class ConnectionRegistry: Sendable {
     func waitUntilEmpty() async {
         await withCheckedContinuation { continuation in
             let isEmpty = state.withLock { state in
-                if state.channels.isEmpty { return true }
+                if state.cards.isEmpty { return true }
                 state.emptied = continuation
                 return false
             }
             if isEmpty { continuation.resume() }
         }
     }
-}
-
-/// Told to a connection's handler when the node stops.
-enum GatewayEvent: Sendable {
-    case shutDown
 }

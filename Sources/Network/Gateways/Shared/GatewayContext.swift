@@ -14,26 +14,44 @@ final class GatewayContext: Sendable {
     let authenticator: PasswordAuthenticator
     let counters = GatewayCounters()
     let registry: ConnectionRegistry
+    let notices: Notices
     /// Read and write the files of large messages, and large maildrops.
     let fileThreads: NIOThreadPool
     /// Questions to the engine or a thread that are not answered yet.
     let unanswered = Counter()
     private let hops: [ObjectIdentifier: CompletionHop]
     private let admission = Mutex(AdmissionCache())
+    /// Of the engine's news about accounts, while sessions can be here.
+    private let watch = Mutex<Subscription?>(nil)
 
     init(engine: MailEngine, options: GatewayOptions, log: Logger, group: any EventLoopGroup) {
         self.engine = engine
         self.options = options
         self.log = log
+        notices = Notices(log)
         authenticator = PasswordAuthenticator(
             engine: engine, defaultDomain: options.defaultDomain, options: options.authentication)
         registry = ConnectionRegistry(
-            connectionsMax: options.connectionsMax, perNeighbourhoodMax: options.connectionsPerAddressMax)
+            ConnectionRegistry.Limits(
+                connectionsMax: options.connectionsMax, perNeighbourhoodMax: options.connectionsPerAddressMax,
+                perDistrictMax: options.connectionsPerNetworkMax, perAccountMax: options.sessionsPerAccountMax))
         fileThreads = NIOThreadPool(numberOfThreads: options.fileThreads)
         fileThreads.start()
         hops = Dictionary(
             uniqueKeysWithValues: group.makeIterator().map { (ObjectIdentifier($0), CompletionHop($0)) })
     }
+
+    /// Ends sessions from now on when what let them in is gone.
+    func watchAccounts() {
+        let subscription = engine.subscribeStandings { [weak self] accounts in
+            self?.fileThreads.submit { [weak self] state in
+                if state == .active { self?.endSessions(of: accounts) }
+            }
+        }
+        watch.withLock { $0 = subscription }
+    }
+
+    func stopWatching() { watch.withLock { $0 = nil } }
 
     /// - Precondition: the loop is of the group that this was made with.
     func hop(to eventLoop: any EventLoop) -> CompletionHop {

@@ -10,7 +10,14 @@ final class Counter: Sendable {
 
 /// Why something was refused.
 package enum RejectReason: String, CaseIterable, Sendable {
-    case relay, unknownUser, disabled, overQuota, busy, storageFull, temporary, message, connectionLimit, inUse
+    case relay, unknownUser, disabled, overQuota, busy, storageFull, temporary, message, connectionLimit
+    /// One address, or the network around it, has as many connections as it may.
+    case addressLimit, networkLimit
+    /// The account has as many sessions as it may.
+    case accountLimit
+    /// Refused for failures before, without a look at the password.
+    case loginLimit
+    case inUse
 
     /// As a label of the metrics page.
     var label: String {
@@ -19,6 +26,10 @@ package enum RejectReason: String, CaseIterable, Sendable {
         case .overQuota: "over_quota"
         case .storageFull: "storage_full"
         case .connectionLimit: "connection_limit"
+        case .addressLimit: "address_limit"
+        case .networkLimit: "network_limit"
+        case .accountLimit: "account_limit"
+        case .loginLimit: "login_limit"
         case .inUse: "in_use"
         case .relay, .disabled, .busy, .temporary, .message: rawValue
         }
@@ -34,6 +45,8 @@ final class ProtocolCounters: Sendable {
     let retrievals = Counter()
     let loginsAccepted = Counter()
     let loginsDenied = Counter()
+    /// Sessions that the node ended: account or credential gone, or kicked.
+    let ended = Counter()
     let octetsIn = Counter()
     let octetsOut = Counter()
     private let rejects: [RejectReason: Counter]
@@ -48,7 +61,8 @@ final class ProtocolCounters: Sendable {
         ProtocolMetrics(
             connections: connections.current, connectionsTotal: connectionsTotal.current, replies: replies.current,
             deliveries: deliveries.current, retrievals: retrievals.current, loginsAccepted: loginsAccepted.current,
-            loginsDenied: loginsDenied.current, octetsIn: octetsIn.current, octetsOut: octetsOut.current,
+            loginsDenied: loginsDenied.current, ended: ended.current, octetsIn: octetsIn.current,
+            octetsOut: octetsOut.current,
             rejects: rejects.mapValues(\.current))
     }
 }
@@ -82,6 +96,7 @@ package struct ProtocolMetrics: Equatable, Sendable {
     package var retrievals = 0
     package var loginsAccepted = 0
     package var loginsDenied = 0
+    package var ended = 0
     package var octetsIn = 0
     package var octetsOut = 0
     package var rejects: [RejectReason: Int] = [:]

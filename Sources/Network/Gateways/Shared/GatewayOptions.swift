@@ -17,6 +17,11 @@ package struct GatewayOptions: Sendable {
     /// Those of them from one address: an IPv4 address, or the 64 leading bits of an IPv6 address. Unix sockets do not
     /// count.
     package var connectionsPerAddressMax = 500
+    /// Those from one network: the 24 leading bits of an IPv4 address, the 48 of an IPv6 address. This machine's own
+    /// addresses do not count.
+    package var connectionsPerNetworkMax = 2_000
+    /// Sessions that are logged in to one account.
+    package var sessionsPerAccountMax = 100
     /// Connections to the HTTP listeners.
     package var httpConnectionsMax = 100
 

@@ -46,6 +46,20 @@ package final class Gateways: Sendable {
     /// What has been counted so far.
     package var metrics: GatewayMetrics { context.counters.metrics }
 
+    /// The sessions there are, in the order in which they came.
+    package var sessions: [SessionInfo] {
+        let now = NIODeadline.now()
+        return context.registry.all.map { SessionInfo($0, at: now) }
+    }
+
+    /// Ends those of the sessions that are still there, in their protocols' words.
+    /// - Returns: how many there were.
+    package func end(_ sessions: Set<SessionID>) -> Int {
+        let cards = context.registry.all.filter { sessions.contains($0.id) }
+        for card in cards { card.tell(.end(.kicked)) }
+        return cards.count
+    }
+
     /// Binds all of them, or none. Called once.
     ///
     /// - Returns: where each listens, in the order given, with the ports that the system gave.
@@ -62,6 +76,8 @@ package final class Gateways: Sendable {
             for listener in bound { await listener.close() }
             throw error
         }
+        context.watchAccounts()
+        context.notices.start(on: group.next())
         let all = bound
         state.withLock { state in
             state.mail = all.filter { $0.name != .http }
@@ -83,7 +99,8 @@ package final class Gateways: Sendable {
                 try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
             }
             if name == .http { return try HTTPPages.install(on: channel, context, page: page) }
-            let connection = Connection(context, name, channel: channel) { connection in
+            let client = ClientAddress(channel.remoteAddress)
+            let connection = Connection(context, name, channel: channel, client: client) { connection in
                 switch name {
                 case .lmtp: SMTPSession(connection, context.options.lmtp)
                 case .pop3:
@@ -109,16 +126,17 @@ package final class Gateways: Sendable {
         guard isFirst else { return }
         let (mail, http) = state.withLock { ($0.mail, $0.http) }
         for listener in mail { await listener.close() }
-        let channels = context.registry.close()
-        for channel in channels { channel.pipeline.fireUserInboundEventTriggered(GatewayEvent.shutDown) }
+        for card in context.registry.close() { card.tell(.shutDown) }
         let cut = Task {
             try await Task.sleep(for: deadline)
-            for channel in context.registry.close() { channel.close(promise: nil) }
+            for card in context.registry.close() { card.cut() }
         }
         await context.registry.waitUntilEmpty()
         cut.cancel()
         for listener in http { await listener.close() }
+        context.stopWatching()
         await settle()
+        context.notices.stop()
         context.authenticator.shutDown()
         try? await context.fileThreads.shutdownGracefully()
         try? await group.shutdownGracefully()

@@ -38,4 +38,7 @@ enum GatewayLimits {
     static let stoppingLingerMax = TimeAmount.milliseconds(200)
     /// How long a stopped listener waits for answers of the engine that no client is there to hear.
     static let lateAnswersMax = TimeAmount.seconds(5)
+    /// Lines of one kind that a crowd of clients can cause, written in each `noticePeriod`; the rest is told as a number.
+    static let noticesPerPeriodMax = 20
+    static let noticePeriod = TimeAmount.seconds(60)
 }

@@ -20,5 +20,11 @@ protocol MailSession: AnyObject {
     func outputDrained()
     func timedOut()
     func shutDown()
+    /// The node ends the session: in the protocol's words as soon as they can be said, or without any.
+    func end(_ reason: SessionEnd)
     func disconnected()
+}
+
+extension MailSession {
+    func end(_ reason: SessionEnd) { shutDown() }
 }

@@ -9,44 +9,48 @@ import POP3
 extension POP3Session {
     func logIn(_ credentials: POP3Credentials) {
         let answer = connection.answering { [self] (answer: LoginAnswer) in
-            guard answer.delay > .zero else { return decided(answer.verdict) }
-            connection.after(answer.delay) { [self] in decided(answer.verdict) }
+            guard answer.delay > .zero else { return decided(answer) }
+            connection.after(answer.delay) { [self] in decided(answer) }
         }
-        // Clients on a Unix socket are one neighbourhood.
         connection.gateway.authenticator.logIn(
             credentials.user, password: credentials.password, scope: .pop3,
-            from: connection.client.neighbourhood ?? "unix", completion: answer)
+            from: connection.client.source, completion: answer)
     }
 
-    private func decided(_ verdict: LoginAnswer.Verdict) {
+    private func decided(_ answer: LoginAnswer) {
         guard !machine.isClosed else { return }
-        switch verdict {
+        switch answer.verdict {
         case .accepted(let account):
-            connection.counters.loginsAccepted.add()
-            connection.log.info(
-                "logged in",
-                metadata: ["account": "\(account.rawValue)", "client": "\(connection.client.description)"])
-            openMaildrop(account)
+            switch connection.logIn(account, credential: answer.credential) {
+            case .admitted: openMaildrop(account)
+            case .denied: act { machine.loginFinished(.failure, into: &actions) }
+            case .tooMany, .tryLater: act { machine.loginFinished(.temporary, into: &actions) }
+            }
         case .denied:
-            connection.counters.loginsDenied.add()
-            connection.log.notice("login denied", metadata: ["client": "\(connection.client.description)"])
+            connection.denyLogin(isUnheard: answer.isUnheard)
             act { machine.loginFinished(.failure, into: &actions) }
         case .tryLater:
-            connection.counters.reject(.temporary)
+            connection.counters.reject(answer.isUnheard ? .loginLimit : .temporary)
             act { machine.loginFinished(.temporary, into: &actions) }
         }
+    }
+
+    /// Not in after all: the maildrop is another's, or cannot be read.
+    private func refuse(_ result: POP3LoginResult) {
+        connection.logOut()
+        act { machine.loginFinished(result, into: &actions) }
     }
 
     private func openMaildrop(_ account: AccountID) {
         let engine = connection.gateway.engine
         guard let lease = engine.leaseMaildrop(account) else {
             connection.counters.reject(.inUse)
-            return act { machine.loginFinished(.inUse, into: &actions) }
+            return refuse(.inUse)
         }
         let answer = connection.answering { [self] (snapshot: Snapshot?) in
             guard !machine.isClosed, let snapshot else {
                 lease.release()
-                return act { machine.loginFinished(.temporary, into: &actions) }
+                return refuse(.temporary)
             }
             drop = OpenMaildrop(
                 account: account, mailbox: snapshot.mailbox, lease: lease, uids: snapshot.uids, blobs: snapshot.blobs)

@@ -24,9 +24,9 @@ extension SMTPSession {
             return .accepted
         case .refused(let verdict):
             if let reason = verdict.rejectReason { connection.counters.reject(reason) }
-            connection.log.info(
-                "recipient refused",
-                metadata: ["reason": "\(verdict)", "client": "\(connection.client.description)"])
+            connection.gateway.notices.say(
+                .recipientRefused, connection.log,
+                ["reason": "\(verdict)", "client": "\(connection.client.description)"])
             return verdict
         }
     }
