@@ -13,4 +13,30 @@ package enum MIMELimits {
     package static let outputOctets = 1 << 16
     /// Depth of comments inside comments in a date.
     package static let commentDepthMax = 16
+
+    // Structure
+
+    /// Multiparts and messages within one another; what lies deeper is one part without parts.
+    package static let depthMax = 64
+    /// Parts of one message; what follows belongs to the last of them.
+    package static let partsMax = 10_000
+    /// Octets of a boundary. RFC 2046 section 5.1.1 allows 70.
+    package static let boundaryOctetsMax = 256
+    /// Octets at the beginning of a line that are compared with boundaries.
+    package static let boundaryLineOctetsMax = 512
+    /// Octets of all strings that are kept of the parts of one message. Parts after that are known by their place alone.
+    package static let structureTextOctetsMax = 1 << 20
+    /// Octets of a media type, and of a subtype (RFC 6838 section 4.2).
+    package static let mediaNameOctetsMax = 127
+    /// Parameters of one field.
+    package static let parametersMax = 64
+    /// Languages of one part.
+    package static let languagesMax = 32
+
+    // Envelope
+
+    /// Addresses of one list in an envelope, marks of groups included.
+    package static let addressesMax = 8192
+    /// `To`, `Cc` and `Bcc` fields of one header after the first of each.
+    package static let recipientFieldsMax = 64
 }
