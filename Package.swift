@@ -60,13 +60,16 @@ let package = Package(
         room("Engine", "MailEngine", ["EventStore", "MailCore", "MailTypes"]),
         room("Engine", "Projections", ["MailEngine", "EventStore", "MailCore", "MailTypes", "Octets"]),
         // Network
-        room("Network", "Authentication", nio + ["MailEngine", "MailCore", "Digests", "MailTypes", "Octets"]),
+        .systemLibrary(
+            name: "CSASL", path: "Sources/Network/CSASL", pkgConfig: "libsasl2", providers: [.apt(["libsasl2-dev"])]),
+        room("Network", "Authentication", nio + ["CSASL", "MailEngine", "MailCore", "Digests", "MailTypes", "Octets"]),
         room(
             "Network", "Gateways",
             nio + [
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
                 "SMTP",
-                "POP3", "IMAP", "MIME", "MailEngine", "EventStore", "MailCore", "Authentication", "MailTypes",
+                "POP3", "IMAP", "MIME", "MailEngine", "EventStore", "MailCore", "Authentication", "Digests",
+                "MailTypes",
             ]),
         // App
         room(
@@ -127,7 +130,7 @@ let package = Package(
         tests(
             "AuthenticationTests",
             [
-                "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Digests",
+                "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Digests", "Octets",
                 .product(name: "NIOCore", package: "swift-nio"),
             ]),
         tests("MailCoreTests", ["MailCore", "EventStore", "MailTypes"]),

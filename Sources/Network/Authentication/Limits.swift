@@ -16,6 +16,16 @@ package enum AuthenticationLimits {
     package static let ledgerEntriesMax = 10_000
     /// Networks from which one name is known to have logged in.
     package static let knownPlacesMax = 8
+    /// The name of a channel binding, in octets; those registered have up to 20.
+    static let bindingNameOctetsMax = 64
+    /// A message of a SASL exchange, in octets: what 12,288 octets of base64 hold (RFC 4954 section 4).
+    package static let messageOctetsMax = 9_216
+    /// The same in base64.
+    package static let messageTextOctetsMax = 12_288
+    /// Addresses of a client certificate that are looked up.
+    static let certificateNamesMax = 16
+    /// Messages of a client in one exchange; the longest mechanism takes three.
+    static let messagesMax = 8
     /// Accounts whose last good login is remembered.
     package static let cacheEntriesMax = 10_000
 }
@@ -50,6 +60,11 @@ package struct AuthenticationOptions: Sendable {
     package var slotsMax = 4
     /// How long a good login is answered without deriving keys anew.
     package var cacheLifetime = TimeAmount.seconds(60)
+
+    /// SASL exchanges under way at a time, in all connections; one more is told to try later.
+    package var exchangesMax = 4_096
+    /// The mechanisms that may be offered; which are, depends on the connection too.
+    package var mechanisms = Set(SASLMechanism.allCases)
 
     package init() {}
 }

@@ -12,6 +12,7 @@ final class GatewayContext: Sendable {
     let options: GatewayOptions
     let log: Logger
     let authenticator: PasswordAuthenticator
+    let sasl: SASLServer
     let counters = GatewayCounters()
     let registry: ConnectionRegistry
     let notices: Notices
@@ -30,7 +31,9 @@ final class GatewayContext: Sendable {
         self.log = log
         notices = Notices(log)
         authenticator = PasswordAuthenticator(
-            engine: engine, defaultDomain: options.defaultDomain, options: options.authentication)
+            engine: engine, defaultDomain: options.defaultDomain, options: options.authentication,
+            key: options.loginKey)
+        sasl = SASLServer(authenticator: authenticator, hostName: options.hostName, tokens: options.tokens)
         registry = ConnectionRegistry(
             ConnectionRegistry.Limits(
                 connectionsMax: options.connectionsMax, perNeighbourhoodMax: options.connectionsPerAddressMax,

@@ -1,4 +1,5 @@
 import Authentication
+import Digests
 import NIOCore
 import SMTP
 
@@ -47,6 +48,10 @@ package struct GatewayOptions: Sendable {
     /// Permissions of a Unix socket.
     package var unixSocketMode: UInt32 = 0o660
     package var authentication = AuthenticationOptions()
+    /// 32 random octets that stay the same over restarts; see `PasswordAuthenticator`.
+    package var loginKey = randomBytes(count: 32)
+    /// Judges access tokens; without it no mechanism with them is offered.
+    package var tokens: (any TokenService)?
 
     package init(hostName: String, defaultDomain: String) {
         self.hostName = hostName

@@ -9,8 +9,9 @@ import POP3
 extension POP3Session {
     func logIn(_ credentials: POP3Credentials) {
         let answer = connection.answering { [self] (answer: LoginAnswer) in
-            guard answer.delay > .zero else { return decided(answer) }
-            connection.after(answer.delay) { [self] in decided(answer) }
+            let wait = answer.wait
+            guard wait > .zero else { return decided(answer) }
+            connection.after(wait) { [self] in decided(answer) }
         }
         connection.gateway.authenticator.logIn(
             credentials.user, password: credentials.password, scope: .pop3,
