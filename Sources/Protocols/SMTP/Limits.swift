@@ -21,4 +21,8 @@ package enum SMTPLimits {
     package static let messageOctetsDefault = 52_428_800
     /// A line of the trace headers without its CRLF, where words allow it (RFC 5322 section 2.1.1).
     package static let traceLineOctetsMax = 78
+    /// Octets of one reply of another server, line ends included.
+    package static let clientReplyOctetsMax = 65_536
+    /// Lines of one reply of another server.
+    package static let clientReplyLinesMax = 256
 }

@@ -1,0 +1,98 @@
+/// What the sending machine asks of its handler. Values only.
+package enum SMTPClientAction: Equatable, Sendable {
+    /// Write these octets.
+    case send([UInt8])
+    /// Begin TLS on the connection, then call `tlsStarted`, or `disconnected` when it fails.
+    case startTLS
+    /// The server is ready for a message: call `send(_:into:)` or `quit(into:)`.
+    case ready
+    /// Write the message through `SMTPDotStuffer` with its `finish()`, then call `bodySent`.
+    case sendBody
+    /// The message is done with: an outcome for each of its recipients, in their order.
+    case finished([SMTPRecipientOutcome])
+    /// Close the connection; no action follows.
+    case close(SMTPClientEnd)
+}
+
+/// What became of one recipient at the next host.
+package enum SMTPRecipientOutcome: Equatable, Sendable {
+    case delivered(SMTPServerReply)
+    /// Worth another try.
+    case deferred(SMTPServerReply)
+    case failed(SMTPServerReply)
+    /// Nothing was said about it: the connection ended, or the host cannot take such a message now. The text is for
+    /// logs and reports.
+    case unanswered(String)
+
+    init(_ reply: SMTPServerReply) {
+        if reply.isPositive {
+            self = .delivered(reply)
+        } else {
+            self = reply.isPermanent ? .failed(reply) : .deferred(reply)
+        }
+    }
+}
+
+/// Why a connection to the next host ended.
+package enum SMTPClientEnd: Equatable, Sendable {
+    /// After QUIT.
+    case quit
+    /// The greeting, EHLO, STARTTLS or AUTH was refused.
+    case refused(SMTPServerReply)
+    /// TLS is required, and the server has none.
+    case noTLS
+    /// A login is configured, and the server offers no mechanism that may be used.
+    case noMechanism
+    /// What came is no SMTP.
+    case malformed
+    case timedOut
+    case disconnected
+}
+
+/// How TLS is used towards the next host (RFC 3207).
+package enum SMTPClientTLS: Equatable, Sendable {
+    case never
+    /// When the server offers it.
+    case opportunistic
+    /// Or no mail is sent.
+    case required
+}
+
+/// A name and a password for a smart host. Its description shows neither.
+package struct SMTPClientCredentials: Equatable, Sendable, CustomStringConvertible, CustomDebugStringConvertible,
+    CustomReflectable
+{
+    package let user: String
+    package let password: String
+
+    package init(user: String, password: String) {
+        self.user = user
+        self.password = password
+    }
+
+    package var description: String { "SMTPClientCredentials(redacted)" }
+    package var debugDescription: String { description }
+    package var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+/// A message to be sent to some recipients at one host.
+package struct SMTPClientMessage: Equatable, Sendable {
+    /// As in `MAIL FROM:<...>`; empty for the null sender.
+    package var sender: String
+    /// As in `RCPT TO:<...>`; at least one.
+    package var recipients: [String]
+    /// Of the message as stored.
+    package var octets: Int
+    /// It has octets above 127.
+    package var is8Bit: Bool
+    /// Addresses or header fields need SMTPUTF8 (RFC 6531).
+    package var needsUTF8: Bool
+
+    package init(sender: String, recipients: [String], octets: Int, is8Bit: Bool = false, needsUTF8: Bool = false) {
+        self.sender = sender
+        self.recipients = recipients
+        self.octets = octets
+        self.is8Bit = is8Bit
+        self.needsUTF8 = needsUTF8
+    }
+}
