@@ -9,6 +9,8 @@ package enum IMAPLimits {
     /// A line in an exchange of AUTHENTICATE, with its line end.
     package static let saslLineOctetsMax = 16 << 10
     package static let tagOctetsMax = 128
+    /// RFC 4422 section 3.1.
+    package static let saslMechanismOctetsMax = 20
     /// Literals of one command, those that carry message texts not counted.
     package static let literalsMax = 128
     /// A non-synchronizing literal where LITERAL- is announced (RFC 7888 section 5).
@@ -17,6 +19,7 @@ package enum IMAPLimits {
     package static let droppedOctetsMax = 256 << 20
     /// Parentheses, NOT and OR within each other in a search.
     package static let searchDepthMax = 64
+    package static let charsetOctetsMax = 64
     /// Keys of a search.
     package static let searchKeysMax = 2_048
     /// Numbers and ranges of a set.

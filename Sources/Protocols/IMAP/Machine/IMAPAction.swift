@@ -11,6 +11,8 @@ package enum IMAPAction: Equatable, Sendable {
     /// Perform the command: write its untagged responses, then call `commandFinished`, or `mailboxSelected` for a SELECT
     /// that succeeded.
     case perform(IMAPCommand)
+    /// The mailbox that was open is so no more, because SELECT names another one: let go of its view. Nothing is asked.
+    case leaveMailbox
     /// What the client says it is (RFC 2971), for the log. Nothing is asked.
     case identified([IMAPIDField])
     /// The first CONDSTORE enabling command came with a mailbox selected: write its HIGHESTMODSEQ at once (RFC 7162

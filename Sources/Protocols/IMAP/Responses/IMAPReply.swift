@@ -8,12 +8,12 @@ package enum IMAPStatus: String, Equatable, Sendable {
 
 /// How a command ended, in words for a person and a code for a program.
 package struct IMAPOutcome: Equatable, Sendable {
-    /// `.ok`, `.no` or `.bad`.
+    /// `.bye` only untagged.
     package var status: IMAPStatus
     package var code: IMAPResponseCode?
     package var text: String
 
-    package init(_ status: IMAPStatus, _ code: IMAPResponseCode? = nil, _ text: String) {
+    private init(_ status: IMAPStatus, _ code: IMAPResponseCode?, _ text: String) {
         self.status = status
         self.code = code
         self.text = text
@@ -27,6 +27,9 @@ package struct IMAPOutcome: Equatable, Sendable {
     }
     package static func bad(_ text: String, code: IMAPResponseCode? = nil) -> IMAPOutcome {
         IMAPOutcome(.bad, code, text)
+    }
+    package static func bye(_ text: String, code: IMAPResponseCode? = nil) -> IMAPOutcome {
+        IMAPOutcome(.bye, code, text)
     }
 }
 
