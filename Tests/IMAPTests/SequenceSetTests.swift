@@ -2,10 +2,6 @@ import IMAP
 import MailTypes
 import Testing
 
-private func set(_ elements: (UInt32, UInt32)...) -> SequenceSet {
-    SequenceSet(elements.map { SequenceSet.Element($0.0, $0.1) })
-}
-
 @Suite struct SequenceSetTests {
     /// RFC 9051 section 9, `sequence-set`: both examples of the text.
     @Test func examplesOfTheText() {
