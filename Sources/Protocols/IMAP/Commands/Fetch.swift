@@ -61,7 +61,8 @@ extension CommandReader {
     }
 
     private mutating func fetchAttribute(into attributes: inout FetchAttributes) throws(GrammarStop) {
-        guard attributes.all.count < IMAPLimits.fetchAttributesMax else { throw .no(.limit, "Too many items") }
+        attributes.count += 1
+        guard attributes.count <= IMAPLimits.fetchAttributesMax else { throw .no(.limit, "Too many items") }
         let name = take { $0 != Ascii.openBracket && Ascii.isAtom($0) }
         guard let word = FetchWord(name) else { throw .bad("An item of FETCH is not known") }
         switch word {
@@ -102,6 +103,8 @@ extension CommandReader {
 /// The items of one FETCH, each once.
 private struct FetchAttributes {
     var all: [FetchAttribute] = []
+    /// As the client named them, repeats too.
+    var count = 0
     var headerFieldCount = 0
 
     mutating func add(_ attribute: FetchAttribute) {

@@ -1,6 +1,6 @@
 import MailTypes
 
-/// SEARCH, ESEARCH, SORT and THREAD (RFC 9051 sections 7.3.3 and 7.3.4, RFC 5256 section 4). What they are made of is
+/// SEARCH, ESEARCH and SORT (RFC 9051 section 7.3.4, RFC 5256 section 4). What they are made of is
 /// numbers of messages or UIDs, as the command wanted.
 extension IMAPWriter {
     /// SEARCH (RFC 3501 section 7.2.5), with the highest MODSEQ of what was found where a key asked for it (RFC 7162
@@ -89,50 +89,5 @@ extension IMAPWriter {
             }
         }
         return runs
-    }
-
-    /// A message of THREAD's answer and what replies to it.
-    package struct Thread: Equatable, Sendable {
-        /// Nil for a message that is not there and has several replies.
-        package var number: UInt32?
-        package var replies: [Thread]
-
-        package init(_ number: UInt32?, _ replies: [Thread] = []) {
-            self.number = number
-            self.replies = replies
-        }
-    }
-
-    /// THREAD (RFC 5256 section 4). However deep the threads are, this needs no deep stack.
-    package mutating func thread(_ threads: [Thread]) {
-        bytes.put("* THREAD")
-        if !threads.isEmpty { bytes.put(Ascii.space) }
-        /// What is still to be written: an opened thread, or the parenthesis that ends one.
-        enum Step { case thread(Thread), close }
-        var steps = threads.reversed().map { Step.thread($0) }
-        while let step = steps.popLast() {
-            guard case .thread(var node) = step else {
-                bytes.put(Ascii.close)
-                continue
-            }
-            bytes.put(Ascii.open)
-            steps.append(.close)
-            // Down a chain of single replies there are no parentheses.
-            var isFirst = true
-            while true {
-                if let number = node.number {
-                    if !isFirst { bytes.put(Ascii.space) }
-                    isFirst = false
-                    bytes.put(decimal: number)
-                }
-                guard node.replies.count == 1 else { break }
-                node = node.replies[0]
-            }
-            if !node.replies.isEmpty {
-                if !isFirst { bytes.put(Ascii.space) }
-                steps += node.replies.reversed().map { .thread($0) }
-            }
-        }
-        bytes.putLineEnd()
     }
 }

@@ -119,7 +119,7 @@ package struct IMAPWriter: Sendable {
         case objectID(StatusAttribute, String)
     }
 
-    /// STATUS (RFC 9051 section 7.3.2).
+    /// STATUS (RFC 9051 section 7.3.3).
     package mutating func status(_ mailbox: MailboxName, _ items: [StatusItem]) {
         bytes.put("* STATUS ")
         MailboxText.append(mailbox.description, usesUTF8: usesUTF8, to: &bytes)

@@ -1,0 +1,391 @@
+// What goes to the client, expected as the RFCs print it.
+import IMAP
+import MIME
+import MailTypes
+import Testing
+
+private func written(usesUTF8: Bool = false, _ body: (inout IMAPWriter) -> Void) -> String {
+    var writer = IMAPWriter(usesUTF8: usesUTF8)
+    body(&writer)
+    return String(decoding: writer.bytes, as: UTF8.self)
+}
+
+private func uids(_ runs: ClosedRange<UInt32>...) -> UIDSet { UIDSet(validating: runs)! }
+
+@Suite struct ResponseTests {
+    @Test func mailboxSizes() {
+        #expect(written { $0.exists(23) } == "* 23 EXISTS\r\n")
+        #expect(written { $0.recent(0) } == "* 0 RECENT\r\n")
+        #expect(written { $0.expunge(44) } == "* 44 EXPUNGE\r\n")
+        #expect(written { $0.expunge(.max) } == "* 4294967295 EXPUNGE\r\n")
+        #expect(
+            written { $0.flags(applicable: [Keyword("$Junk")!]) }
+                == "* FLAGS (\\Answered \\Flagged \\Deleted \\Seen \\Draft $Junk)\r\n")
+    }
+
+    // MARK: VANISHED
+
+    @Test func vanished() {
+        #expect(
+            written { $0.vanished(uids(405...405, 407...407, 410...425), isEarlier: false) }
+                == "* VANISHED 405,407,410:425\r\n")
+        #expect(written { $0.vanished(uids(41...41), isEarlier: true) } == "* VANISHED (EARLIER) 41\r\n")
+        #expect(written { $0.vanished(UIDSet(), isEarlier: true) }.isEmpty)
+    }
+
+    /// Rule 7: long sets come in several lines, none too long, none empty, and nothing is lost.
+    @Test func vanishedInSeveralLines() {
+        let set = UIDSet((0..<20_000).map { UID(4_000_000_000 + UInt32($0) * 2) })
+        let text = written { $0.vanished(set, isEarlier: true) }
+        let lines = text.split(separator: "\r\n").map(String.init)
+        #expect(lines.count > 10)
+        var found: [UInt32] = []
+        for line in lines {
+            #expect(line.hasPrefix("* VANISHED (EARLIER) ") && line.utf8.count < 4_096)
+            found += line.dropFirst("* VANISHED (EARLIER) ".count).split(separator: ",").map { UInt32($0)! }
+        }
+        #expect(found == set.map(\.rawValue))
+    }
+
+    // MARK: LIST, STATUS, QUOTA
+
+    @Test func list() {
+        #expect(
+            written { $0.list("INBOX", attributes: ["\\HasNoChildren"]) }
+                == "* LIST (\\HasNoChildren) \"/\" INBOX\r\n")
+        #expect(written { $0.list("", attributes: ["\\Noselect"]) } == "* LIST (\\Noselect) \"/\" \"\"\r\n")
+        #expect(written { $0.list("a b\"c\\", attributes: []) } == "* LIST () \"/\" \"a b\\\"c\\\\\"\r\n")
+        #expect(written { $0.list("nil", attributes: []) } == "* LIST () \"/\" \"nil\"\r\n")
+        #expect(written { $0.list("a%*]", attributes: [], isLsub: true) } == "* LSUB () \"/\" \"a%*]\"\r\n")
+        #expect(written { $0.list("日本語&", attributes: []) } == "* LIST () \"/\" &ZeVnLIqe-&-\r\n")
+        #expect(written(usesUTF8: true) { $0.list("日本語&", attributes: []) } == "* LIST () \"/\" \"日本語&\"\r\n")
+        // RFC 5258 section 5, example 9; RFC 9051 section 6.3.9.7.
+        #expect(
+            written { $0.list("Foo", attributes: [], childInfo: ["SUBSCRIBED"]) }
+                == "* LIST () \"/\" Foo (\"CHILDINFO\" (\"SUBSCRIBED\"))\r\n")
+        #expect(
+            written { $0.list("new", attributes: [], childInfo: ["SUBSCRIBED", "SPECIAL-USE"], oldName: "old name") }
+                == "* LIST () \"/\" new (\"CHILDINFO\" (\"SUBSCRIBED\" \"SPECIAL-USE\") \"OLDNAME\" (\"old name\"))\r\n"
+        )
+    }
+
+    @Test func status() {
+        #expect(
+            written {
+                $0.status(
+                    MailboxName("blurdybloop")!,
+                    [.number(.messages, 231), .number(.size, .max), .objectID(.mailboxID, "F2212ea87-6097")])
+            } == "* STATUS blurdybloop (MESSAGES 231 SIZE 18446744073709551615 MAILBOXID (F2212ea87-6097))\r\n")
+        #expect(written { $0.status(.inbox, []) } == "* STATUS INBOX ()\r\n")
+    }
+
+    @Test func quota() {
+        #expect(
+            written { $0.quota(root: "", [("STORAGE", 104_857, 500_000), ("MESSAGE", 1, 2)]) }
+                == "* QUOTA \"\" (STORAGE 104857 500000 MESSAGE 1 2)\r\n")
+        #expect(written { $0.quotaRoot(.inbox, ["", "#user/x"]) } == "* QUOTAROOT INBOX \"\" \"#user/x\"\r\n")
+    }
+
+    // MARK: FETCH
+
+    @Test func fetchItems() {
+        let text = written {
+            $0.beginFetch(12)
+            $0.uid(UID(4_827_313))
+            $0.flags([.seen, .draft], keywords: [Keyword("$a")!, Keyword("b")!], isRecent: true)
+            $0.flags([], isRecent: false)
+            $0.flags([], keywords: [Keyword("c")!], isRecent: false)
+            $0.modSeq(UInt64(Int64.max))
+            $0.rfc822Size(44_827)
+            $0.internalDate(InternalDate(time: Timestamp(seconds: 837_596_665), zoneMinutes: -420))
+            $0.saveDate(nil)
+            $0.saveDate(InternalDate(time: Timestamp(seconds: 0), zoneMinutes: 330))
+            $0.emailID("M6d99ac3275bb4e")
+            $0.threadID(nil)
+            $0.threadID("T64b478a75b7ea9")
+            $0.preview(nil)
+            $0.preview("This is \"it\"")
+            $0.binarySize(part: [1, 2], 0)
+            $0.endFetch()
+        }
+        #expect(
+            text == "* 12 FETCH (UID 4827313 FLAGS (\\Seen \\Draft \\Recent $a b) FLAGS () FLAGS (c) "
+                + "MODSEQ (9223372036854775807) RFC822.SIZE 44827 INTERNALDATE \"17-Jul-1996 02:44:25 -0700\" "
+                + "SAVEDATE NIL SAVEDATE \" 1-Jan-1970 05:30:00 +0530\" EMAILID (M6d99ac3275bb4e) THREADID NIL "
+                + "THREADID (T64b478a75b7ea9) PREVIEW NIL PREVIEW \"This is \\\"it\\\"\" BINARY.SIZE[1.2] 0)\r\n")
+    }
+
+    @Test func everySetOfFlags() {
+        for raw in UInt8(0)..<32 {
+            let flags = SystemFlags(rawValue: raw)
+            let text = written {
+                $0.beginFetch(1)
+                $0.flags(flags, isRecent: false)
+                $0.endFetch()
+            }
+            var session = Session.loggedIn(selected: true)
+            session.send("a STORE 1 FLAGS \(text.dropFirst("* 1 FETCH (FLAGS ".count).dropLast(2))\r\n")
+            guard case .store(let request)? = session.performed.first else {
+                Issue.record("\(text)")
+                continue
+            }
+            #expect(request.flags == IMAPFlags(system: flags))
+        }
+    }
+
+    /// The name of a section is read as the section it was made from.
+    @Test(arguments: [
+        "BODY[]", "BODY[1]", "BODY[4.1.MIME]", "BODY[HEADER]", "BODY[TEXT]", "BODY[3.TEXT]", "RFC822", "RFC822.HEADER",
+        "RFC822.TEXT", "BODY[HEADER.FIELDS (DATE FROM)]", "BODY[2.HEADER.FIELDS.NOT (X-A \"x]y\" \"q\\\"\")]",
+        "BINARY[1.2]", "BINARY[]",
+    ])
+    func sectionNames(_ text: String) {
+        var session = Session.loggedIn(selected: true)
+        session.send("a FETCH 1 \(text)\r\n")
+        guard case .fetch(let request)? = session.performed.first else {
+            Issue.record("not understood")
+            return
+        }
+        let name = written {
+            switch request.attributes[0] {
+            case .body(let section): $0.beginSection(section)
+            case .binary(let section): $0.beginSection(section)
+            default: break
+            }
+        }
+        #expect(name == text)
+    }
+
+    @Test func sections() {
+        let text = written {
+            $0.beginFetch(1)
+            $0.beginSection(BodySection(.text, partial: PartialRange(offset: 7, count: 3)))
+            $0.literal(count: 3)
+            $0.append("abc")
+            $0.beginSection(BinarySection(part: [1], partial: PartialRange(offset: 0, count: 9)))
+            $0.literal(count: 1, isBinary: true)
+            $0.append("\0")
+            $0.beginSection(BodySection(part: [9]))
+            $0.nilValue()
+            $0.endFetch()
+        }
+        #expect(text == "* 1 FETCH (BODY[TEXT]<7> {3}\r\nabc BINARY[1]<0> ~{1}\r\n\0 BODY[9] NIL)\r\n")
+    }
+
+    @Test(arguments: [
+        (Int64(0), 0, "\" 1-Jan-1970 00:00:00 +0000\""),
+        (951_782_400, 0, "\"29-Feb-2000 00:00:00 +0000\""),
+        (-1, 0, "\"31-Dec-1969 23:59:59 +0000\""),
+        (253_402_300_799, 0, "\"31-Dec-9999 23:59:59 +0000\""),
+        (Int64.max / 2_000, 0, "\"31-Dec-9999 23:59:59 +0000\""),
+        (Int64.min / 2_000, 0, "\" 1-Jan-0000 00:00:00 +0000\""),
+        (1_700_000_000, 345, "\"15-Nov-2023 03:58:20 +0545\""),
+        (1_700_000_000, -210, "\"14-Nov-2023 18:43:20 -0330\""),
+    ])
+    func dates(_ seconds: Int64, _ zone: Int, _ text: String) {
+        var octets: [UInt8] = []
+        DateText.append(InternalDate(time: Timestamp(seconds: seconds), zoneMinutes: Int16(zone)), to: &octets)
+        #expect(String(decoding: octets, as: UTF8.self) == text)
+    }
+
+    /// Every day from 1600 to 2400 has its date and its number, and all follow each other.
+    @Test func calendar() {
+        var expected = CalendarDay(year: 1_600, month: 1, day: 1)!.daysSince1970
+        #expect(CalendarDay(year: 1_970, month: 1, day: 1)!.daysSince1970 == 0)
+        for year in 1_600...2_400 {
+            for month in 1...12 {
+                var day = 1
+                while let date = CalendarDay(year: year, month: month, day: day) {
+                    let back = date.yearMonthDay
+                    guard date.daysSince1970 == expected, back.year == year, back.month == month, back.day == day else {
+                        Issue.record("\(year)-\(month)-\(day)")
+                        return
+                    }
+                    expected += 1
+                    day += 1
+                }
+                guard (28...31).contains(day - 1) else {
+                    Issue.record("\(year)-\(month) has \(day - 1) days")
+                    return
+                }
+            }
+        }
+    }
+
+    // MARK: Structure
+
+    /// RFC 9051 section 8, and what the strings may be.
+    @Test func envelope() {
+        let message = """
+            Date: Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\r
+            From: Terry Gray <gray@cac.washington.edu>\r
+            Subject: IMAP4rev2 WG mtg summary and minutes\r
+            To: imap@cac.washington.edu\r
+            cc: minutes@CNRI.Reston.VA.US, John Klensin <KLENSIN@MIT.EDU>\r
+            Message-Id: <B27397-0100000@cac.washington.edu>\r
+            MIME-Version: 1.0\r
+            Content-Type: TEXT/PLAIN; CHARSET=US-ASCII\r
+            \r
+            hello\r
+
+            """
+        let summary = Array(message.utf8).withUnsafeBytes { MessageSummary(scanning: $0) }
+        #expect(
+            written {
+                $0.beginFetch(12)
+                $0.envelope(summary.envelope)
+                $0.bodyStructure(summary.structure, extended: false)
+                $0.endFetch()
+            }
+                == "* 12 FETCH (ENVELOPE (\"Wed, 17 Jul 1996 02:23:25 -0700 (PDT)\" "
+                + "\"IMAP4rev2 WG mtg summary and minutes\" "
+                + "((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) "
+                + "((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) "
+                + "((\"Terry Gray\" NIL \"gray\" \"cac.washington.edu\")) "
+                + "((NIL NIL \"imap\" \"cac.washington.edu\")) "
+                + "((NIL NIL \"minutes\" \"CNRI.Reston.VA.US\")(\"John Klensin\" NIL \"KLENSIN\" \"MIT.EDU\")) NIL NIL "
+                + "\"<B27397-0100000@cac.washington.edu>\") "
+                + "BODY (\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\" 7 1))\r\n")
+    }
+
+    @Test func bodyStructure() {
+        let message = """
+            Content-Type: multipart/mixed; boundary=x\r
+            Content-Language: en, fr\r
+            \r
+            --x\r
+            Content-Type: text/html\r
+            Content-MD5: abc==\r
+            Content-Disposition: inline\r
+            Content-Location: http://x/\r
+            \r
+            hi\r
+            --x\r
+            Content-Type: message/rfc822\r
+            Content-Disposition: attachment; filename=a.eml\r
+            \r
+            Subject: inner\r
+            \r
+            text\r
+            --x\r
+            Content-Type: application/pdf; name="a \\"b\\""\r
+            Content-ID: <1@x>\r
+            Content-Transfer-Encoding: base64\r
+            \r
+            AAAA\r
+            --x--\r
+
+            """
+        let summary = Array(message.utf8).withUnsafeBytes { MessageSummary(scanning: $0) }
+        let inner = "(\"TEXT\" \"PLAIN\" (\"CHARSET\" \"US-ASCII\") NIL NIL \"7BIT\" 4 0 NIL NIL NIL NIL)"
+        #expect(
+            written {
+                $0.beginFetch(1)
+                $0.bodyStructure(summary.structure, extended: true)
+                $0.endFetch()
+            }
+                == "* 1 FETCH (BODYSTRUCTURE ("
+                + "(\"text\" \"html\" NIL NIL NIL \"7BIT\" 2 0 \"abc==\" (\"inline\" NIL) NIL \"http://x/\")"
+                + "(\"message\" \"rfc822\" NIL NIL NIL \"7BIT\" 22 "
+                + "(NIL \"inner\" NIL NIL NIL NIL NIL NIL NIL NIL) \(inner) 2 "
+                + "NIL (\"attachment\" (\"filename\" \"a.eml\")) NIL NIL)"
+                + "(\"application\" \"pdf\" (\"name\" \"a \\\"b\\\"\") \"<1@x>\" NIL \"base64\" 4 NIL NIL NIL NIL) "
+                + "\"mixed\" (\"boundary\" \"x\") NIL (\"en\" \"fr\") NIL))\r\n")
+    }
+
+    /// 8-bit text is quoted only for a client that has enabled UTF-8; what is no UTF-8 or too long is a literal.
+    @Test func strings() {
+        #expect(written { $0.string("ü") } == "{2}\r\nü")
+        #expect(written(usesUTF8: true) { $0.string("ü") } == "\"ü\"")
+        #expect(written { $0.string("") } == "\"\"")
+        #expect(written { $0.string("a\nb") } == "{3}\r\na\nb")
+        var writer = IMAPWriter(usesUTF8: true)
+        writer.string([0xFF])
+        #expect(writer.bytes == Array("{1}\r\n".utf8) + [0xFF])
+        let long = String(repeating: "x", count: IMAPLimits.quotedOctetsMax)
+        #expect(written { $0.string(long) } == "\"\(long)\"")
+        #expect(written { $0.string(long + "x") } == "{\(long.utf8.count + 1)}\r\n\(long)x")
+    }
+
+    // MARK: SEARCH
+
+    @Test func search() {
+        #expect(written { $0.search([2...2, 84...84, 882...883]) } == "* SEARCH 2 84 882 883\r\n")
+        #expect(written { $0.search([]) } == "* SEARCH\r\n")
+        #expect(written { $0.search([2...2, 5...6], modSeq: 917_162_500) } == "* SEARCH 2 5 6 (MODSEQ 917162500)\r\n")
+        #expect(written { $0.search([], modSeq: 917_162_500) } == "* SEARCH\r\n")
+        #expect(written { $0.sort([5, 3, 4], modSeq: 9) } == "* SORT 5 3 4 (MODSEQ 9)\r\n")
+    }
+
+    /// RFC 4731 section 3.1.
+    @Test func esearch() {
+        let found: [ClosedRange<UInt32>] = [2...2, 10...15, 21...21]
+        #expect(
+            written { $0.esearch(tag: "A282", isUID: false, found, [.min, .count]) }
+                == "* ESEARCH (TAG \"A282\") MIN 2 COUNT 8\r\n")
+        #expect(
+            written { $0.esearch(tag: "A283", isUID: false, found, .all) }
+                == "* ESEARCH (TAG \"A283\") ALL 2,10:15,21\r\n")
+        #expect(
+            written { $0.esearch(tag: "A", isUID: true, [], [.min, .max, .all, .count], modSeq: 7) }
+                == "* ESEARCH (TAG \"A\") UID COUNT 0\r\n")
+        #expect(
+            written { $0.esearch(tag: "A", isUID: true, found, [.max], modSeq: 1_236) }
+                == "* ESEARCH (TAG \"A\") UID MAX 21 MODSEQ 1236\r\n")
+        // RFC 5267 section 3: in the order of the sort.
+        #expect(
+            written {
+                $0.esearch(tag: "A", isUID: false, found, [.min, .max, .all], order: [21, 2, 10, 11, 12, 15, 14, 13])
+            } == "* ESEARCH (TAG \"A\") MIN 21 MAX 13 ALL 21,2,10:12,15,14,13\r\n")
+    }
+
+    // MARK: Replies
+
+    @Test(arguments: [
+        (IMAPResponseCode.appendUID(UIDValidity(38_505), uids(3_955...3_957)), "APPENDUID 38505 3955:3957"),
+        (
+            .copyUID(UIDValidity(38_505), source: uids(304...304, 319...320), destination: uids(3_956...3_958)),
+            "COPYUID 38505 304,319:320 3956:3958"
+        ),
+        (.badCharset([]), "BADCHARSET"),
+        (.badCharset(["US-ASCII", "UTF-8"]), "BADCHARSET (US-ASCII UTF-8)"),
+        (.badURL("/x;section=1.2]\r\n"), "BADURL /x;section=1.2???"),
+        (.capability(["IMAP4rev2", "ID"]), "CAPABILITY IMAP4rev2 ID"),
+        (.highestModSeq(715_194_045_007), "HIGHESTMODSEQ 715194045007"),
+        (.inProgress(tag: "A1", done: 175, goal: 1_000), "INPROGRESS (\"A1\" 175 1000)"),
+        (.inProgress(tag: "A]", done: nil, goal: 5), "INPROGRESS (NIL NIL NIL)"),
+        (.inProgress(tag: nil, done: 5, goal: 5), "INPROGRESS (NIL 5 NIL)"),
+        (.mailboxID("F1"), "MAILBOXID (F1)"),
+        (.modified([7...7, 9...12]), "MODIFIED 7,9:12"),
+        (
+            .permanentFlags([.deleted, .seen], [Keyword("$x")!], allowsNew: true),
+            "PERMANENTFLAGS (\\Deleted \\Seen $x \\*)"
+        ),
+        (.permanentFlags([], [], allowsNew: false), "PERMANENTFLAGS ()"),
+        (.permanentFlags([], [], allowsNew: true), "PERMANENTFLAGS (\\*)"),
+        (.uidNext(4_294_967_296), "UIDNEXT 4294967296"),
+        (.uidValidity(UIDValidity(3_857_529_045)), "UIDVALIDITY 3857529045"),
+        (.unseen(12), "UNSEEN 12"),
+        (.unknownCTE, "UNKNOWN-CTE"),
+        (.readOnly, "READ-ONLY"),
+    ])
+    func codes(_ code: IMAPResponseCode, _ text: String) {
+        let reply = IMAPReply.untagged(.ok("Text", code: code))
+        #expect(String(decoding: reply.bytes, as: UTF8.self) == "* OK [\(text)] Text\r\n")
+    }
+
+    /// Text from elsewhere cannot break the framing or pass for a code.
+    @Test func replyText() {
+        func text(_ outcome: IMAPOutcome) -> String {
+            String(decoding: IMAPReply.tagged("a", outcome).bytes, as: UTF8.self)
+        }
+        #expect(text(.no("a\r\nb ü")) == "a NO a??b ??\r\n")
+        #expect(text(.ok("")) == "a OK Done\r\n")
+        #expect(text(.ok("[ALERT] x")) == "a OK  [ALERT] x\r\n")
+        let long = text(.bad(String(repeating: "x", count: 10_000)))
+        #expect(long.utf8.count == "a BAD \r\n".utf8.count + IMAPLimits.replyTextOctetsMax)
+        #expect(IMAPReply.challenge([]).bytes == Array("+ \r\n".utf8))
+        #expect(IMAPReply.challenge([1, 2]).bytes == Array("+ AQI=\r\n".utf8))
+        #expect(IMAPReply.proceed("").bytes == Array("+ Done\r\n".utf8))
+    }
+}
