@@ -16,6 +16,8 @@ package enum MIMELimits {
 
     // Structure
 
+    /// Octets of the name of a field; a longer one is no name.
+    package static let fieldNameOctetsMax = 998
     /// Multiparts and messages within one another; what lies deeper is one part without parts.
     package static let depthMax = 64
     /// Parts of one message; what follows belongs to the last of them.
@@ -39,4 +41,30 @@ package enum MIMELimits {
     package static let addressesMax = 8192
     /// `To`, `Cc` and `Bcc` fields of one header after the first of each.
     package static let recipientFieldsMax = 64
+
+    // Text
+
+    /// Octets of the name of a charset.
+    package static let charsetNameOctetsMax = 64
+    /// Octets of one character in any charset.
+    package static let characterOctetsMax = 16
+    /// Octets of UTF-8 that are taken from a conversion at a time.
+    package static let conversionOctets = 4096
+    /// Octets of a text that are searched at a time.
+    package static let searchPieceOctets = 1 << 16
+    /// Parts of one parameter (RFC 2231 section 3).
+    package static let continuationsMax = 64
+    /// Unicode characters of a preview (RFC 8970 section 3.3 allows 256).
+    package static let previewCharactersMax = 200
+    /// Octets of a part, as stored, that are read for a preview.
+    package static let previewSourceOctetsMax = 1 << 15
+
+    // Threads
+
+    /// Message identifiers that are taken from one field, the last ones of `References`.
+    package static let referencesMax = 1000
+    /// Octets of one of them.
+    package static let messageIDOctetsMax = 998
+    /// Messages above one another in a thread; a deeper one is divided.
+    package static let threadDepthMax = 10_000
 }

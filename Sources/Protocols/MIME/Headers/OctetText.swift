@@ -45,6 +45,18 @@ extension UnsafeRawBufferPointer {
     }
 }
 
+extension UnsafeRawBufferPointer {
+    /// Octet order, a prefix before what it begins.
+    package func precedes(_ other: UnsafeRawBufferPointer) -> Bool {
+        let common = Swift.min(count, other.count)
+        if common > 0, let a = baseAddress, let b = other.baseAddress {
+            let order = memcmp(a, b, common)
+            if order != 0 { return order < 0 }
+        }
+        return count < other.count
+    }
+}
+
 extension [UInt8] {
     func equalsIgnoringCase(_ text: StaticString) -> Bool {
         withUnsafeBytes { $0.equalsIgnoringCase(text) }
