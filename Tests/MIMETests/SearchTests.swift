@@ -1,3 +1,4 @@
+// Looking for strings in messages, with the text of all parts decoded, whatever the pieces; and previews.
 import MIME
 import Testing
 

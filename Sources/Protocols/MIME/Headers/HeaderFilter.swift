@@ -10,7 +10,8 @@ package struct HeaderFilter: Sendable {
         case end
     }
 
-    private let names: Set<[UInt8]>
+    /// In lower case.
+    private let names: [[UInt8]]
     private let isExcluding: Bool
     private var place = Place.name
     private var isKept = false
@@ -21,17 +22,33 @@ package struct HeaderFilter: Sendable {
     ///   - names: in any case.
     ///   - excluding: HEADER.FIELDS.NOT.
     package init(_ names: [[UInt8]], excluding: Bool = false) {
-        self.names = Set(names.map { $0.map(\.lowered) })
+        self.names = Array(Set(names.map { $0.map(\.lowered) }))
         isExcluding = excluding
     }
 
     /// The fields of a header that is in memory.
     package func select(from header: UnsafeRawBufferPointer) -> [UInt8] {
-        var filter = self
         var out: [UInt8] = []
-        filter.take(header, into: &out)
-        filter.finish(into: &out)
+        out.reserveCapacity(Swift.min(header.count, 1024))
+        var fields = HeaderFields(header)
+        var end = 0
+        while let field = fields.next() {
+            if contains(field.name) != isExcluding { out.append(contentsOf: field.lines) }
+            end += field.lines.count
+        }
+        // What is left begins with the empty line.
+        guard let feed = header.position(of: 10, from: end) else { return out }
+        out.append(contentsOf: header.slice(end, feed + 1))
         return out
+    }
+
+    private func contains(_ name: UnsafeRawBufferPointer) -> Bool {
+        guard !name.isEmpty, name.count <= MIMELimits.fieldNameOctetsMax else { return false }
+        return names.contains { candidate in
+            guard candidate.count == name.count else { return false }
+            for index in 0..<name.count where candidate[index] != name[index].lowered { return false }
+            return true
+        }
     }
 
     /// Takes the next octets of the header; appends what is kept.
@@ -82,8 +99,8 @@ package struct HeaderFilter: Sendable {
                 held.removeAll(keepingCapacity: true)
                 return position
             }
-            if octet == 58 || held.count > MIMELimits.fieldNameOctetsMax {
-                decide(octet == 58 ? name : nil, into: &out)
+            if octet == 58 || held.count > MIMELimits.fieldNameOctetsMax + 1 {
+                decide(octet == 58 && held.count <= MIMELimits.fieldNameOctetsMax + 1 ? name : nil, into: &out)
                 held.removeAll(keepingCapacity: true)
                 return position
             }

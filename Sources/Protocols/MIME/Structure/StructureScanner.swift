@@ -175,22 +175,16 @@ extension UnsafeRawBufferPointer {
     var lineFeeds: Int {
         var total = 0
         var position = 0
-        // Sums of at most 255 fit in an octet, which lets the compiler count many at once.
+        while position + 8 <= count {
+            // Octets that are LF become zero; the sums then have their upper bit clear in those places alone.
+            let octets = loadUnaligned(fromByteOffset: position, as: UInt64.self) ^ 0x0A0A_0A0A_0A0A_0A0A
+            let others = (octets & 0x7F7F_7F7F_7F7F_7F7F) &+ 0x7F7F_7F7F_7F7F_7F7F | octets | 0x7F7F_7F7F_7F7F_7F7F
+            total &+= (~others).nonzeroBitCount
+            position += 8
+        }
         while position < count {
-            let end = Swift.min(position + 255 * 32, count)
-            var sums = SIMD32<UInt8>()
-            while position + 32 <= end {
-                let octets = loadUnaligned(fromByteOffset: position, as: SIMD32<UInt8>.self)
-                sums &-= unsafeBitCast(octets .== 10, to: SIMD32<UInt8>.self)
-                position += 32
-            }
-            for lane in 0..<32 { total += Int(sums[lane]) }
-            if end - position < 32 {
-                while position < end {
-                    if self[position] == 10 { total += 1 }
-                    position += 1
-                }
-            }
+            if self[position] == 10 { total += 1 }
+            position += 1
         }
         return total
     }

@@ -10,9 +10,10 @@ struct CaseMapping: Sendable {
 
     /// For each 256 characters the index of their page; 0 is the page without entries.
     private var pages: [UInt16]
-    /// For each character of a page 0, or where its target is, times 256, plus its octets.
+    /// For each character of a page: 0 when it stays; the character it goes to; or, with the upper bit set, where its
+    /// target is, times 256, plus its octets.
     private var entries: [UInt32]
-    /// UTF-8.
+    /// UTF-8, of those that go to several characters.
     private var targets: [UInt8] = []
 
     private init(_ text: StaticString) {
@@ -41,17 +42,24 @@ struct CaseMapping: Sendable {
             pages[code >> 8] = UInt16(entries.count >> 8)
             entries.append(contentsOf: repeatElement(0, count: 256))
         }
+        let place = Int(pages[code >> 8]) << 8 | code & 255
+        guard to.count > 1 else { return entries[place] = UInt32(to[0]) }
         let start = targets.count
         for scalar in to.compactMap({ Unicode.Scalar(UInt32($0)) }) { targets.append(contentsOf: UTF8.encode(scalar)!) }
-        entries[Int(pages[code >> 8]) << 8 | code & 255] = UInt32(start << 8 | (targets.count - start))
+        entries[place] = 1 << 31 | UInt32(start << 8 | (targets.count - start))
     }
 
     /// Appends what a character outside ASCII goes to; false when it stays.
     @inline(__always)
     func append(_ code: Int, to out: inout [UInt8]) -> Bool {
-        let entry = Int(entries[Int(pages[code >> 8]) << 8 | code & 255])
+        let entry = entries[Int(pages[code >> 8]) << 8 | code & 255]
         guard entry != 0 else { return false }
-        out.append(contentsOf: targets[entry >> 8..<entry >> 8 + entry & 255])
+        if entry >> 31 == 0 {
+            out.appendCharacter(entry)
+        } else {
+            let start = Int(entry & 0x7FFF_FFFF) >> 8
+            for index in start..<start + Int(entry & 255) { out.append(targets[index]) }
+        }
         return true
     }
 }
@@ -60,6 +68,7 @@ struct CaseMapping: Sendable {
 package struct CaseFolder: Sendable {
     /// A character whose end is yet to come.
     private var pending: [UInt8] = []
+    private let mapping = CaseMapping.shared
 
     package init() {}
 
@@ -131,7 +140,9 @@ package struct CaseFolder: Sendable {
             out.append(octets[0])
             return 1
         }
-        if !CaseMapping.shared.append(code, to: &out) { out.append(contentsOf: octets) }
+        if !mapping.append(code, to: &out) {
+            for octet in octets { out.append(octet) }
+        }
         return octets.count
     }
 
@@ -158,10 +169,9 @@ extension UnsafeRawBufferPointer {
     /// How many octets from `start` on are ASCII.
     func asciiPrefix(from start: Int) -> Int {
         var position = start
-        while position + 32 <= count {
-            let octets = loadUnaligned(fromByteOffset: position, as: SIMD4<UInt64>.self)
-            if octets & 0x8080_8080_8080_8080 != SIMD4<UInt64>() { break }
-            position += 32
+        while position + 8 <= count {
+            if loadUnaligned(fromByteOffset: position, as: UInt64.self) & 0x8080_8080_8080_8080 != 0 { break }
+            position += 8
         }
         while position < count, self[position] < 0x80 { position += 1 }
         return position - start
@@ -169,18 +179,39 @@ extension UnsafeRawBufferPointer {
 }
 
 extension [UInt8] {
+    /// Appends the UTF-8 of a character.
+    @inline(__always)
+    mutating func appendCharacter(_ code: UInt32) {
+        if code < 0x80 {
+            append(UInt8(truncatingIfNeeded: code))
+        } else if code < 0x800 {
+            append(UInt8(truncatingIfNeeded: 0xC0 | code >> 6))
+            append(UInt8(truncatingIfNeeded: 0x80 | code & 0x3F))
+        } else {
+            if code < 0x10000 {
+                append(UInt8(truncatingIfNeeded: 0xE0 | code >> 12))
+            } else {
+                append(UInt8(truncatingIfNeeded: 0xF0 | code >> 18))
+                append(UInt8(truncatingIfNeeded: 0x80 | code >> 12 & 0x3F))
+            }
+            append(UInt8(truncatingIfNeeded: 0x80 | code >> 6 & 0x3F))
+            append(UInt8(truncatingIfNeeded: 0x80 | code & 0x3F))
+        }
+    }
+
     /// Appends ASCII in upper case.
     mutating func appendUppercased(_ run: UnsafeRawBufferPointer) {
         let start = count
         append(contentsOf: run)
         withUnsafeMutableBytes { all in
             var position = start
-            while position + 32 <= all.count {
-                let octets = all.loadUnaligned(fromByteOffset: position, as: SIMD32<UInt8>.self)
-                let isLower = (octets &- 97) .< 26
-                let bits = unsafeBitCast(isLower, to: SIMD32<UInt8>.self) & 0x20
-                all.storeBytes(of: octets ^ bits, toByteOffset: position, as: SIMD32<UInt8>.self)
-                position += 32
+            while position + 8 <= all.count {
+                let octets = all.loadUnaligned(fromByteOffset: position, as: UInt64.self)
+                // The upper bit of each octet from `a` on, without those beyond `z`; no sum carries, for all are ASCII.
+                let isLower =
+                    (octets &+ 0x1F1F_1F1F_1F1F_1F1F) & ~(octets &+ 0x0505_0505_0505_0505) & 0x8080_8080_8080_8080
+                all.storeBytes(of: octets ^ isLower >> 2, toByteOffset: position, as: UInt64.self)
+                position += 8
             }
             while position < all.count {
                 if all[position] &- 97 < 26 { all[position] ^= 0x20 }

@@ -192,18 +192,28 @@ struct QuotedPrintableStream: Sendable {
 
     mutating func decode(_ piece: UnsafeRawBufferPointer, into out: inout [UInt8]) {
         var position = 0
+        // The next line feed and the next equals sign: looked for again when they are passed.
+        var feed = -1
+        var equals = -1
         while position < piece.count {
-            let octet = piece[position]
-            if case .text = place, octet != 61, !octet.isSpace {
-                putSpaces(&out)
-                let start = position
+            guard case .text = place, spaces.isEmpty, piece[position] != 61 else {
+                take(piece[position], &out)
                 position += 1
-                while position < piece.count, piece[position] != 61, !piece[position].isSpace { position += 1 }
-                out.append(contentsOf: piece.slice(start, position))
                 continue
             }
-            position += 1
-            take(octet, &out)
+            // As much as stands for itself: up to an equals sign, or to the spaces that may end the line.
+            if feed < position { feed = piece.position(of: 10, from: position) ?? piece.count }
+            if equals < position { equals = piece.position(of: 61, from: position) ?? piece.count }
+            var end = Swift.min(feed, equals)
+            if end == feed {
+                while end > position, piece[end - 1].isSpace { end -= 1 }
+            }
+            out.append(contentsOf: piece.slice(position, end))
+            position = end
+            if position < piece.count, position != equals {
+                take(piece[position], &out)
+                position += 1
+            }
         }
     }
 
