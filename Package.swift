@@ -137,7 +137,8 @@ let package = Package(
         tests(
             "GatewaysTests",
             [
-                "Gateways", "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "SMTP", "POP3",
+                "Gateways", "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Octets", "SMTP",
+                "POP3",
                 .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
             ]),
         tests("MailEngineTests", ["MailEngine", "EventStore", "MailCore", "MailTypes"]),

@@ -61,10 +61,12 @@ private struct Session {
     private var inputOctets = 0
     /// Listings are as long as the maildrop, which no input accounts for.
     private var isInMaildrop = false
+    private var isInExchange = false
 
     init(kind: UInt8, answers: [UInt8]) {
         machine = POP3ServerMachine(
             POP3ServerConfiguration(hostName: "pop.example.test", allowsPlaintextLogin: kind & 1 == 0))
+        machine.mechanisms = kind & 1 == 0 ? ["SCRAM-SHA-256", "PLAIN"] : []
         messageCount = Int(kind >> 1 & 15)
         ending = kind >> 6
         self.answers = answers
@@ -97,7 +99,9 @@ private struct Session {
             for action in actions { take(action) }
             held.removeFirst(consumed)
             guard question != nil else {
-                precondition(held.count < POP3Limits.passwordLineOctetsMax, "the machine is stuck")
+                let lineOctetsMax =
+                    machine.isAuthenticating ? POP3Limits.responseLineOctetsMax : POP3Limits.passwordLineOctetsMax
+                precondition(held.count < lineOctetsMax, "the machine is stuck")
                 break
             }
             // One answer may be followed by the next question.
@@ -124,6 +128,17 @@ private struct Session {
         case .login(let credentials):
             precondition(!isInMaildrop && !credentials.user.isEmpty && !credentials.password.isEmpty)
             question = action
+        case .beginAuthentication(let mechanism, _):
+            precondition(
+                !isInMaildrop && !isInExchange && (1...POP3Limits.mechanismOctetsMax).contains(mechanism.utf8.count))
+            isInExchange = true
+            question = action
+        case .continueAuthentication(let message):
+            precondition(isInExchange && message.octets.count <= POP3Limits.responseLineOctetsMax * 3 / 4)
+            question = action
+        case .cancelAuthentication:
+            precondition(isInExchange, "an exchange cancelled that is none")
+            isInExchange = false
         case .list(let listing):
             check(listing)
             question = action
@@ -153,6 +168,18 @@ private struct Session {
             let isIn = steer < 0xC0 && !machine.isClosed
             let result = isIn ? .success(maildrop(messageCount)) : failures[Int(steer) % failures.count]
             isInMaildrop = isInMaildrop || isIn
+            tell { $0.loginFinished(result, into: &$1) }
+        case .beginAuthentication, .continueAuthentication:
+            if steer % 4 == 0, !machine.isClosed {
+                return tell { $0.loginChallenged(Array(repeating: steer, count: Int(steer)), into: &$1) }
+            }
+            isInExchange = false
+            let failures: [POP3LoginResult] = [
+                .failure, .temporary, .malformed, .unknownMechanism, .encryptionRequired,
+            ]
+            let isIn = steer < 0x40 && !machine.isClosed
+            isInMaildrop = isInMaildrop || isIn
+            let result = isIn ? .success(maildrop(messageCount)) : failures[Int(steer) % failures.count]
             tell { $0.loginFinished(result, into: &$1) }
         case .list: tell { $0.transferFinished(into: &$1) }
         case .openBody:
@@ -188,6 +215,7 @@ private struct Session {
             precondition(line.count + 1 <= POP3Limits.replyLineOctetsMax, "a reply line is too long")
             precondition(line.last == 13 && line.dropLast().allSatisfy { (0x20...0x7E).contains($0) }, "not printable")
         }
+        precondition(reply.challenge == nil || bytes.starts(with: [43, 32]), "not a challenge")
     }
 
     /// A listing is the same in whatever pieces it is written, each of them bounded.

@@ -66,6 +66,7 @@ private struct Session {
     private var question: SMTPAction?
     private var entries: [Entry] = []
     private var body = Body.none
+    private var isInExchange = false
     private var content: [UInt8] = []
     private var outputOctets = 0
     private var inputOctets = 0
@@ -108,7 +109,9 @@ private struct Session {
                 question = nil
                 answer(asked)
             } else {
-                precondition(held.count < SMTPLimits.commandLineOctetsMax, "the machine is stuck")
+                let lineOctetsMax =
+                    machine.isAuthenticating ? SMTPLimits.responseLineOctetsMax : SMTPLimits.commandLineOctetsMax
+                precondition(held.count < lineOctetsMax, "the machine is stuck")
                 break
             }
         }
@@ -126,6 +129,21 @@ private struct Session {
         switch action {
         case .reply(let reply):
             checkReply(reply)
+        case .beginAuthentication(let mechanism, _):
+            precondition(!isInExchange && !machine.isAuthenticated && machine.envelope == nil)
+            precondition((1...SMTPLimits.mechanismOctetsMax).contains(mechanism.utf8.count))
+            isInExchange = true
+            question = action
+        case .continueAuthentication(let message):
+            precondition(isInExchange && message.octets.count <= SMTPLimits.responseLineOctetsMax * 3 / 4)
+            question = action
+        case .cancelAuthentication:
+            precondition(isInExchange, "an exchange cancelled that is none")
+            isInExchange = false
+        case .checkSender(let sender):
+            precondition(machine.isAuthenticated && machine.envelope == nil)
+            checkAddress(sender)
+            question = action
         case .checkRecipient(let recipient):
             checkAddress(recipient.address)
             question = action
@@ -169,6 +187,18 @@ private struct Session {
         default: break
         }
         switch asked {
+        case .beginAuthentication, .continueAuthentication:
+            if steer % 4 == 0, !machine.isClosed {
+                return tell { $0.loginChallenged(Array(repeating: steer, count: Int(steer)), into: &$1) }
+            }
+            isInExchange = false
+            let verdicts: [SMTPLoginVerdict] = [
+                .accepted, .accepted, .denied, .tryLater, .malformed, .unknownMechanism, .encryptionRequired,
+            ]
+            tell { $0.loginFinished(verdicts[Int(steer) % verdicts.count], into: &$1) }
+        case .checkSender:
+            let verdict: SenderVerdict = steer < 0xC0 ? .accepted : steer < 0xE0 ? .notYours : .tryLater
+            tell { $0.senderChecked(verdict, into: &$1) }
         case .checkRecipient:
             let refusals: [RecipientVerdict] = [
                 .unknownUser, .relayDenied, .disabled, .overQuota, .tryLater("Later\r\n250 \u{e9}"),

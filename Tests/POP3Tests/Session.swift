@@ -35,6 +35,7 @@ struct Site: Sendable {
     var configuration = POP3ServerConfiguration(hostName: "pop.example.test", allowsPlaintextLogin: true)
     /// Given where the password is right.
     var login: POP3LoginResult?
+    var mechanisms: [String] = []
     var body = POP3BodyResult.opened
     var deletesSucceed = true
 
@@ -51,6 +52,22 @@ struct Site: Sendable {
         },
         importedUniqueIDs: [UID(11): "kept-from-before", UID(21): "not valid"])
 
+    /// A mechanism `TEST`: the message `pass` is right, `more` is challenged with itself.
+    func exchange(_ message: [UInt8]?) -> Exchange {
+        guard let message else { return .challenge([]) }
+        switch String(decoding: message, as: UTF8.self) {
+        case "pass": return .end(login ?? .success(Self.maildrop))
+        case "bad": return .end(.malformed)
+        case let text where text.hasPrefix("more"): return .challenge(message)
+        default: return .end(.failure)
+        }
+    }
+
+    enum Exchange {
+        case challenge([UInt8])
+        case end(POP3LoginResult)
+    }
+
     func login(_ credentials: POP3Credentials) -> POP3LoginResult {
         guard credentials == POP3Credentials(user: "mrose", password: Array("tan staaf".utf8)) else { return .failure }
         return login ?? .success(Self.maildrop)
@@ -61,6 +78,8 @@ struct Site: Sendable {
 struct Record: Equatable {
     var wire: [UInt8] = []
     var logins: [POP3Credentials] = []
+    var messages: [SecretOctets?] = []
+    var cancelled = 0
     var deleted: [UID] = []
     var closed: POP3CloseReason?
 
@@ -80,6 +99,7 @@ struct Session {
     init(_ site: Site = Site(), greeted: Bool = true) {
         self.site = site
         machine = POP3ServerMachine(site.configuration)
+        machine.mechanisms = site.mechanisms
         if greeted { tell { $0.start(into: &$1) } }
     }
 
@@ -99,7 +119,11 @@ struct Session {
         buffer += chunk
         drain()
         #expect(
-            machine.isWaiting || buffer.count < POP3Limits.passwordLineOctetsMax, "the rest of the input is bounded")
+            machine.isWaiting
+                || buffer.count
+                    < (machine.isAuthenticating
+                        ? POP3Limits.responseLineOctetsMax : POP3Limits.passwordLineOctetsMax),
+            "the rest of the input is bounded")
     }
 
     /// Calls the machine, then plays out its actions and whatever follows from them.
@@ -128,6 +152,14 @@ struct Session {
             case .login(let credentials):
                 record.logins.append(credentials)
                 answer { [site] in $0.loginFinished(site.login(credentials), into: &$1) }
+            case .beginAuthentication(let mechanism, let message):
+                guard mechanism.uppercased() == "TEST" else {
+                    answer { $0.loginFinished(.unknownMechanism, into: &$1) }
+                    continue
+                }
+                exchange(message)
+            case .continueAuthentication(let message): exchange(message)
+            case .cancelAuthentication: record.cancelled += 1
             case .list(var listing):
                 while !listing.isComplete { listing.append(to: &record.wire, octetsMax: 20) }
                 answer { $0.transferFinished(into: &$1) }
@@ -142,6 +174,14 @@ struct Session {
                 answer { [site] in $0.deletesFinished(succeeded: site.deletesSucceed, into: &$1) }
             case .close(let reason): record.closed = reason
             }
+        }
+    }
+
+    private mutating func exchange(_ message: SecretOctets?) {
+        record.messages.append(message)
+        switch site.exchange(message?.octets) {
+        case .challenge(let octets): answer { $0.loginChallenged(octets, into: &$1) }
+        case .end(let result): answer { $0.loginFinished(result, into: &$1) }
         }
     }
 

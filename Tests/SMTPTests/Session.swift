@@ -33,11 +33,29 @@ enum Chunking: Sendable {
 /// What a site answers: the same in every test unless it says otherwise.
 struct Site: Sendable {
     var configuration = SMTPServerConfiguration(dialect: .smtp, hostName: "mx.example.test")
+    var mechanisms: [String] = []
     var bodyVerdict = BodyVerdict.ready
     /// By directory key; `nil` means stored.
     var outcomes: [String: DeliveryOutcome] = [:]
 
     init(_ dialect: SMTPDialect = .smtp) { configuration.dialect = dialect }
+
+    /// A mechanism `TEST`: the message `pass` is right, `more` is challenged with itself.
+    func exchange(_ message: [UInt8]?) -> Exchange {
+        guard let message else { return .challenge([]) }
+        switch String(decoding: message, as: UTF8.self) {
+        case "pass": return .end(.accepted)
+        case "bad": return .end(.malformed)
+        case "later": return .end(.tryLater)
+        case let text where text.hasPrefix("more"): return .challenge(message)
+        default: return .end(.denied)
+        }
+    }
+
+    enum Exchange {
+        case challenge([UInt8])
+        case end(SMTPLoginVerdict)
+    }
 
     func verdict(_ recipient: SMTPRecipient) -> RecipientVerdict {
         if recipient.isBarePostmaster { return .accepted }
@@ -61,6 +79,8 @@ struct Record: Equatable {
     var wire: [UInt8] = []
     var messages: [Message] = []
     var checked: [SMTPRecipient] = []
+    var logins: [SecretOctets?] = []
+    var cancelled = 0
     var discarded = 0
     var closed: SMTPCloseReason?
 
@@ -79,6 +99,7 @@ struct Session {
     init(_ site: Site = Site(), greeted: Bool = true) {
         self.site = site
         machine = SMTPServerMachine(site.configuration)
+        machine.mechanisms = site.mechanisms
         if greeted { tell { $0.start(into: &$1) } }
     }
 
@@ -98,7 +119,11 @@ struct Session {
         buffer += chunk
         drain()
         #expect(
-            machine.isWaiting || buffer.count < SMTPLimits.commandLineOctetsMax, "the rest of the input is bounded")
+            machine.isWaiting
+                || buffer.count
+                    < (machine.isAuthenticating
+                        ? SMTPLimits.responseLineOctetsMax : SMTPLimits.commandLineOctetsMax),
+            "the rest of the input is bounded")
     }
 
     /// Calls the machine, then plays out its actions and whatever follows from them.
@@ -128,6 +153,22 @@ struct Session {
             case .checkRecipient(let recipient):
                 record.checked.append(recipient)
                 answer { [site] in $0.recipientChecked(site.verdict(recipient), into: &$1) }
+            case .beginAuthentication(let mechanism, let message):
+                switch mechanism.uppercased() {
+                case "TEST": exchange(message)
+                case "TLS": answer { $0.loginFinished(.encryptionRequired, into: &$1) }
+                default: answer { $0.loginFinished(.unknownMechanism, into: &$1) }
+                }
+            case .continueAuthentication(let message): exchange(message)
+            case .cancelAuthentication: record.cancelled += 1
+            case .checkSender(let sender):
+                let verdict: SenderVerdict =
+                    switch sender.localPart {
+                    case "alice": .accepted
+                    case "later": .tryLater
+                    default: .notYours
+                    }
+                answer { $0.senderChecked(verdict, into: &$1) }
             case .startBody(let envelope):
                 #expect(open == nil, "one body at a time")
                 if site.bodyVerdict == .ready { open = Record.Message(envelope: envelope, body: []) }
@@ -145,6 +186,14 @@ struct Session {
                 answer { [site] in $0.deliveryFinished(site.outcomes(message.envelope), into: &$1) }
             case .close(let reason): record.closed = reason
             }
+        }
+    }
+
+    private mutating func exchange(_ message: SecretOctets?) {
+        record.logins.append(message)
+        switch site.exchange(message?.octets) {
+        case .challenge(let octets): answer { $0.loginChallenged(octets, into: &$1) }
+        case .end(let verdict): answer { $0.loginFinished(verdict, into: &$1) }
         }
     }
 

@@ -4,6 +4,10 @@ package enum POP3Limits {
     package static let commandLineOctetsMax = 255
     /// A PASS line with its CRLF: pass phrases may be longer than the RFC foresaw.
     package static let passwordLineOctetsMax = 512
+    /// A client's line in a SASL exchange, with its CRLF: 12,288 octets of base64, as RFC 4954 section 4 has it.
+    package static let responseLineOctetsMax = 12_290
+    /// The name of a SASL mechanism (RFC 4422 section 3.1 has up to 20).
+    package static let mechanismOctetsMax = 40
     /// A reply line with its CRLF (RFC 2449 section 4); longer text is cut.
     package static let replyLineOctetsMax = 512
     /// A unique-id (RFC 1939 section 7, UIDL).

@@ -8,6 +8,12 @@ package enum POP3Action: Equatable, Sendable {
     case reply(POP3Reply)
     /// Check the credentials, lock the maildrop and read its list, then call `loginFinished`.
     case login(POP3Credentials)
+    /// Begin a SASL exchange, then call `loginChallenged`, or `loginFinished` with what it came to.
+    case beginAuthentication(mechanism: String, initialResponse: SecretOctets?)
+    /// The client's next message, after a challenge; answered like `beginAuthentication`.
+    case continueAuthentication(SecretOctets)
+    /// The exchange is over without an answer: cancelled, or broken.
+    case cancelAuthentication
     /// Write the listing as the client takes it, then call `transferFinished`.
     case list(POP3Listing)
     /// Open the body and call `bodyOpened`.
@@ -79,6 +85,11 @@ package enum POP3LoginResult: Equatable, Sendable {
     case tooSoon
     /// The engine cannot tell now.
     case temporary
+    /// A SASL message is none of its mechanism.
+    case malformed
+    /// There is no such mechanism, or not for this connection.
+    case unknownMechanism
+    case encryptionRequired
 
     /// What the client hears, where it is not in.
     var refusal: POP3Reply? {
@@ -88,6 +99,9 @@ package enum POP3LoginResult: Equatable, Sendable {
         case .inUse: .error("Maildrop in use by another session", code: .inUse)
         case .tooSoon: .error("Too soon after the last login, try again later", code: .loginDelay)
         case .temporary: .error("Cannot open the maildrop now, try again later", code: .systemTemporary)
+        case .malformed: .error("The response is none of this mechanism")
+        case .unknownMechanism: .error("Mechanism not available")
+        case .encryptionRequired: .error("Mechanism needs an encrypted connection")
         }
     }
 }

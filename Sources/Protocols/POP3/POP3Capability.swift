@@ -6,6 +6,8 @@ struct POP3Capability: Sendable {
     static let table: [POP3Capability] = [
         POP3Capability { _ in "TOP" },
         POP3Capability { $0.configuration.allowsPlaintextLogin ? "USER" : nil },
+        // RFC 5034; named after login too (section 3)
+        POP3Capability { $0.mechanisms.isEmpty ? nil : "SASL " + $0.mechanisms.joined(separator: " ") },
         POP3Capability { _ in "UIDL" },
         POP3Capability { _ in "RESP-CODES" },
         // RFC 3206

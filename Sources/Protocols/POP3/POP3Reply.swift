@@ -1,3 +1,6 @@
+import MailTypes
+import Octets
+
 /// A response code in brackets, which tells a program why -ERR (RFC 2449 section 8, RFC 3206).
 package enum POP3ResponseCode: String, Equatable, Sendable {
     /// The credentials are wrong, or may not be used.
@@ -19,11 +22,17 @@ package struct POP3Reply: Equatable, Sendable {
     package let text: String
     package let lines: [String]?
 
-    private init(isPositive: Bool, code: POP3ResponseCode?, text: String, lines: [String]?) {
+    /// The octets of a SASL challenge; nil for any other reply.
+    package let challenge: SecretOctets?
+
+    private init(
+        isPositive: Bool, code: POP3ResponseCode?, text: String, lines: [String]?, challenge: SecretOctets? = nil
+    ) {
         self.isPositive = isPositive
         self.code = code
         self.text = text
         self.lines = lines
+        self.challenge = challenge
     }
 
     package static func ok(_ text: String, lines: [String]? = nil) -> POP3Reply {
@@ -34,9 +43,19 @@ package struct POP3Reply: Equatable, Sendable {
         POP3Reply(isPositive: false, code: code, text: text, lines: nil)
     }
 
+    /// `continue-req` of RFC 5034 section 5.
+    package static func challenge(_ octets: [UInt8]) -> POP3Reply {
+        POP3Reply(isPositive: true, code: nil, text: "", lines: nil, challenge: SecretOctets(octets))
+    }
+
     /// Appends the reply as it goes over the wire. Octets that are not printable ASCII become `?` and a line longer
-    /// than `POP3Limits.replyLineOctetsMax` is cut, so that text from elsewhere cannot break the framing.
+    /// than `POP3Limits.replyLineOctetsMax` is cut, so that text from elsewhere cannot break the framing. A challenge is
+    /// never cut.
     package func append(to output: inout [UInt8]) {
+        if let challenge {
+            output.append(contentsOf: "+ \(Base64.encode(challenge.octets))\r\n".utf8)
+            return
+        }
         let status = (isPositive ? "+OK" : "-ERR") + (code.map { " [\($0.rawValue)]" } ?? "")
         Self.append(text.isEmpty ? status : status + " " + text, to: &output)
         guard let lines else { return }
@@ -69,9 +88,13 @@ enum Ascii {
     static let lineFeed: UInt8 = 0x0A
     static let carriageReturn: UInt8 = 0x0D
     static let space: UInt8 = 0x20
+    static let asterisk: UInt8 = 0x2A
+    static let hyphen: UInt8 = 0x2D
     static let dot: UInt8 = 0x2E
     static let zero: UInt8 = 0x30
+    static let equals: UInt8 = 0x3D
     static let questionMark: UInt8 = 0x3F
+    static let underscore: UInt8 = 0x5F
 
     static func isDigit(_ octet: UInt8) -> Bool { (0x30...0x39).contains(octet) }
     static func isLetter(_ octet: UInt8) -> Bool { (0x61...0x7A).contains(octet | 0x20) }

@@ -26,6 +26,12 @@ extension POP3ServerMachine {
             actions.append(.reply(.ok("Maildrop has \(view.count) messages (\(view.octets) octets)")))
         } else if let refusal = result.refusal {
             if result == .failure { loginFailureCount += 1 }
+            if result == .malformed || result == .unknownMechanism || result == .encryptionRequired {
+                phase = .command
+                refuse(refusal, into: &actions)
+                if phase == .command { returnToCommands(into: &actions) }
+                return
+            }
             if loginFailureCount >= POP3Limits.loginFailuresMax {
                 return close(.tooManyLoginFailures, refusal, into: &actions)
             }
@@ -89,7 +95,7 @@ extension POP3ServerMachine {
     /// handler's to bound. POP3 has no reply that comes unasked.
     package mutating func shuttingDown(into actions: inout [POP3Action]) {
         isShuttingDown = true
-        guard phase == .command || phase == .awaitingStart else { return }
+        guard phase == .command || phase == .authenticating || phase == .awaitingStart else { return }
         close(.shuttingDown, nil, into: &actions)
     }
 
@@ -101,7 +107,7 @@ extension POP3ServerMachine {
         case .closed: return
         case .awaitingDeletes: return
         case .awaitingTransfer: close(.ended, nil, into: &actions)
-        case .awaitingStart, .command, .awaitingLogin, .awaitingBody:
+        case .awaitingStart, .command, .awaitingLogin, .authenticating, .awaitingBody:
             close(.ended, .error(text, code: .systemPermanent), into: &actions)
         }
     }

@@ -5,6 +5,8 @@
 //     machine.start(into: &actions)                     // greeting; or refuseConnection(into:)
 //     consumed = machine.receive(bytes, into: &actions) // whenever octets have arrived, with all it holds
 //     machine.loginFinished(result, into: &actions)     // after .login
+//     machine.loginChallenged(octets, into: &actions)   // after .beginAuthentication and .continueAuthentication; or
+//                                                       // loginFinished
 //     machine.bodyOpened(result, into: &actions)        // after .openBody
 //     machine.transferFinished(into: &actions)          // after .list and .sendBody; or transferFailed(into:)
 //     machine.deletesFinished(succeeded:into:)          // after .commitDeletes
@@ -19,7 +21,7 @@
 // - Messages go only by QUIT in the TRANSACTION state (RFC 1939 section 6), never by a time-out or a lost connection.
 // - After `close` nothing follows and input is swallowed.
 //
-// AUTH and STLS come as files in Commands/ with a line in `POP3Command.table` and `POP3Capability.table`.
+// STLS comes as a file in Commands/ with a line in `POP3Command.table` and `POP3Capability.table`.
 import MailTypes
 
 /// What is fixed for a session when it begins.
@@ -42,6 +44,8 @@ package struct POP3ServerMachine: Sendable {
         case awaitingStart
         case command
         case awaitingLogin
+        /// A challenge is out, and the client's response is awaited.
+        case authenticating
         case awaitingBody(POP3Retrieval)
         case awaitingTransfer
         case awaitingDeletes
@@ -49,6 +53,9 @@ package struct POP3ServerMachine: Sendable {
     }
 
     package let configuration: POP3ServerConfiguration
+
+    /// The SASL mechanisms offered as the connection is now; the handler sets them at the start and after TLS.
+    package var mechanisms: [String] = []
 
     var phase = Phase.awaitingStart
     /// Given to USER; PASS takes it.
@@ -59,11 +66,14 @@ package struct POP3ServerMachine: Sendable {
     var loginFailureCount = 0
     var isShuttingDown = false
     private var commandLines = CommandLineScanner(lineOctetsMax: POP3Limits.passwordLineOctetsMax)
+    var responseLines = CommandLineScanner(lineOctetsMax: POP3Limits.responseLineOctetsMax)
 
     package init(_ configuration: POP3ServerConfiguration) { self.configuration = configuration }
 
     /// An answer of the handler is awaited and no input is consumed.
-    package var isWaiting: Bool { phase != .command && phase != .closed }
+    package var isWaiting: Bool { phase != .command && phase != .authenticating && phase != .closed }
+    /// A line of a SASL exchange is awaited, which may be longer than a command.
+    package var isAuthenticating: Bool { phase == .authenticating }
     package var isClosed: Bool { phase == .closed }
     /// Logged in; the session holds a maildrop.
     package var isInTransaction: Bool { view != nil }
@@ -71,10 +81,16 @@ package struct POP3ServerMachine: Sendable {
     /// Takes octets as they arrived and appends what is to be done.
     ///
     /// - Returns: how many octets, from the start, are done with. The caller keeps the rest and hands it in again with
-    ///   what arrives next; unless `isWaiting`, the rest is shorter than `POP3Limits.passwordLineOctetsMax`.
+    ///   what arrives next; unless `isWaiting`, the rest is shorter than `POP3Limits.passwordLineOctetsMax`, or
+    ///   than `responseLineOctetsMax` while `isAuthenticating`.
     package mutating func receive(_ bytes: UnsafeRawBufferPointer, into actions: inout [POP3Action]) -> Int {
         var position = 0
-        while position < bytes.count, phase == .command {
+        while position < bytes.count, phase == .command || phase == .authenticating {
+            if phase == .authenticating {
+                guard let next = receiveResponse(bytes, from: position, into: &actions) else { return position }
+                position = next
+                continue
+            }
             switch commandLines.next(in: bytes, from: position) {
             case .incomplete(let consumed): return consumed
             case .tooLong(let next):

@@ -3,6 +3,12 @@ package enum SMTPLimits {
     /// A command line with its CRLF. RFC 5321 section 4.5.3.1.4 asks for 512; the parameters of SIZE, 8BITMIME,
     /// SMTPUTF8 and what comes later ask for more.
     package static let commandLineOctetsMax = 2_048
+    /// A client's line in a SASL exchange, with its CRLF: 12,288 octets of base64 (RFC 4954 section 4).
+    package static let responseLineOctetsMax = 12_290
+    /// The name of a SASL mechanism (RFC 4422 section 3.1 has up to 20).
+    package static let mechanismOctetsMax = 40
+    /// Failed logins before the session is closed. Slowing them down is the handler's.
+    package static let loginFailuresMax = 5
     /// A reply line with its CRLF (RFC 5321 section 4.5.3.1.5); longer text is cut.
     package static let replyLineOctetsMax = 512
     /// The name a client gives itself in EHLO, HELO or LHLO: a domain's length (RFC 5321 section 4.5.3.1.2).

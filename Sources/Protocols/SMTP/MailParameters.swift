@@ -12,7 +12,7 @@ struct SMTPParameterRule: Sendable {
     let keyword: String
     let apply: @Sendable (String?, inout SMTPEnvelope, SMTPServerConfiguration) throws(SMTPParameterRefusal) -> Void
 
-    static let mailTable: [SMTPParameterRule] = [size, body, utf8]
+    static let mailTable: [SMTPParameterRule] = [size, body, utf8, auth]
     /// Empty until DSN (RFC 3461) comes.
     static let recipientTable: [SMTPParameterRule] = []
 
@@ -43,6 +43,37 @@ struct SMTPParameterRule: Sendable {
         value, envelope, _ throws(SMTPParameterRefusal) in
         guard value == nil else { throw SMTPParameterRefusal(.syntaxError("SMTPUTF8 takes no value")) }
         envelope.isUTF8 = true
+    }
+}
+
+extension SMTPParameterRule {
+    /// RFC 4954 section 5: who first submitted the message, in xtext (RFC 3461 section 4), or `<>`. It is read and then
+    /// taken for `<>`, as section 5 asks of a server that does not trust its client in this.
+    private static let auth = SMTPParameterRule(keyword: "AUTH") {
+        value, _, configuration throws(SMTPParameterRefusal) in
+        guard configuration.dialect == .submission else { throw SMTPParameterRefusal(.unknownParameter) }
+        guard let value, value == "<>" || isXtext(value) else {
+            throw SMTPParameterRefusal(.syntaxError("AUTH takes an address in xtext, or <>"))
+        }
+    }
+
+    /// Printable ASCII but `+` and `=`, and `+` with two hexadecimal digits in upper case.
+    private static func isXtext(_ value: String) -> Bool {
+        let octets = Array(value.utf8)
+        var index = 0
+        while index < octets.count {
+            if octets[index] == Ascii.plus {
+                let digits = octets[(index + 1)...].prefix(2)
+                guard digits.count == 2, digits.allSatisfy({ Ascii.isDigit($0) || (0x41...0x46).contains($0) }) else {
+                    return false
+                }
+                index += 3
+            } else {
+                guard (0x21...0x7E).contains(octets[index]), octets[index] != Ascii.equals else { return false }
+                index += 1
+            }
+        }
+        return !octets.isEmpty
     }
 }
 

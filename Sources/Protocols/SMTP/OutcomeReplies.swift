@@ -27,6 +27,22 @@ package enum RecipientVerdict: Equatable, Sendable {
     }
 }
 
+/// The answer to `SMTPAction.checkSender`.
+package enum SenderVerdict: Equatable, Sendable {
+    case accepted
+    /// It is an address of somebody else's, or of nobody.
+    case notYours
+    case tryLater
+
+    var reply: SMTPReply {
+        switch self {
+        case .accepted: SMTPReply(250, .init(2, 1, 0), "Sender accepted")
+        case .notYours: SMTPReply(553, .init(5, 7, 1), "Sender address does not belong to this login")
+        case .tryLater: SMTPReply(451, .init(4, 3, 0), "Cannot look up the sender now, try again later")
+        }
+    }
+}
+
 /// The answer to `SMTPAction.startBody`.
 package enum BodyVerdict: Equatable, Sendable {
     case ready

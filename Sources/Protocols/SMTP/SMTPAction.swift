@@ -1,9 +1,19 @@
+import MailTypes
+
 /// What the machine asks of its handler. Values only: promises, buffers and addresses of peers stay with the handler.
 ///
 /// STARTTLS will add a case here with its command file; nothing else changes for it.
 package enum SMTPAction: Equatable, Sendable {
     /// Write this reply, after those before it.
     case reply(SMTPReply)
+    /// Begin a SASL exchange, then call `loginChallenged`, or `loginFinished` with what it came to.
+    case beginAuthentication(mechanism: String, initialResponse: SecretOctets?)
+    /// The client's next message, after a challenge; answered like `beginAuthentication`.
+    case continueAuthentication(SecretOctets)
+    /// The exchange is over without an answer: cancelled, or broken.
+    case cancelAuthentication
+    /// Find out whether whoever has logged in may send as this address, then call `senderChecked`.
+    case checkSender(Address)
     /// Find out whether this recipient is ours, then call `recipientChecked`.
     case checkRecipient(SMTPRecipient)
     /// The client has said DATA: get ready to store a body for this envelope, then call `bodyStarted`.
@@ -24,6 +34,7 @@ package enum SMTPCloseReason: Equatable, Sendable {
     case quit
     case tooManyErrors
     case tooManyConnections
+    case tooManyLoginFailures
     case timedOut
     case shuttingDown
     /// By the server, for a reason of this session's own.

@@ -36,7 +36,7 @@ struct SMTPCommand: Sendable {
 
     /// The one table of what this server understands.
     static let table: [SMTPCommand] = [
-        .helo, .ehlo, .lhlo, .mail, .rcpt, .data, .bdat, .rset, .noop, .quit, .vrfy, .expn, .help,
+        .helo, .ehlo, .lhlo, .auth, .mail, .rcpt, .data, .bdat, .rset, .noop, .quit, .vrfy, .expn, .help,
     ]
 
     static func named(_ verb: UnsafeRawBufferPointer, in dialect: SMTPDialect) -> SMTPCommand? {

@@ -14,6 +14,11 @@ struct SMTPExtension: Sendable {
         SMTPExtension { _ in "ENHANCEDSTATUSCODES" },
         // RFC 6531
         SMTPExtension { _ in "SMTPUTF8" },
+        // RFC 4954; no longer after a login, since none may follow
+        SMTPExtension {
+            $0.configuration.dialect == .submission && !$0.isAuthenticated && !$0.mechanisms.isEmpty
+                ? "AUTH " + $0.mechanisms.joined(separator: " ") : nil
+        },
         // RFC 3030; without BINARYMIME, since every body is text with CRLF here
         SMTPExtension { _ in "CHUNKING" },
         // RFC 9422

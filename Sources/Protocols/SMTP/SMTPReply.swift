@@ -50,7 +50,9 @@ package struct SMTPReply: Equatable, Sendable {
             output.append(contentsOf: String(code).utf8)
             output.append(index == lines.count - 1 ? Ascii.space : Ascii.hyphen)
             output.append(contentsOf: status)
-            let room = SMTPLimits.replyLineOctetsMax - 6 - status.count
+            // A challenge that was cut would be another challenge.
+            let lineOctetsMax = code == 334 ? SMTPLimits.responseLineOctetsMax : SMTPLimits.replyLineOctetsMax
+            let room = lineOctetsMax - 6 - status.count
             for octet in line.utf8.prefix(room) {
                 output.append((0x20...0x7E).contains(octet) ? octet : Ascii.questionMark)
             }
@@ -58,6 +60,8 @@ package struct SMTPReply: Equatable, Sendable {
             output.append(Ascii.lineFeed)
         }
     }
+
+    static let notBase64 = SMTPReply(501, .init(5, 5, 2), "The response is not base64")
 
     /// As it goes over the wire.
     package var bytes: [UInt8] {
@@ -79,6 +83,9 @@ enum Ascii {
     static let hyphen: UInt8 = 0x2D
     static let dot: UInt8 = 0x2E
     static let zero: UInt8 = 0x30
+    static let asterisk: UInt8 = 0x2A
+    static let plus: UInt8 = 0x2B
+    static let underscore: UInt8 = 0x5F
     static let colon: UInt8 = 0x3A
     static let less: UInt8 = 0x3C
     static let equals: UInt8 = 0x3D

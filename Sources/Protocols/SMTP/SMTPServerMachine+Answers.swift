@@ -16,6 +16,15 @@ extension SMTPServerMachine {
         close(.tooManyConnections, .tooManyConnections, into: &actions)
     }
 
+    /// Answers `SMTPAction.checkSender`.
+    package mutating func senderChecked(_ verdict: SenderVerdict, into actions: inout [SMTPAction]) {
+        if isClosed { return }
+        guard case .awaitingSender(let envelope) = phase else { preconditionFailure("no sender was asked about") }
+        if verdict == .accepted { open(envelope) }
+        actions.append(.reply(verdict.reply))
+        returnToCommands(into: &actions)
+    }
+
     /// Answers `SMTPAction.checkRecipient`.
     package mutating func recipientChecked(_ verdict: RecipientVerdict, into actions: inout [SMTPAction]) {
         if isClosed { return }
@@ -69,7 +78,7 @@ extension SMTPServerMachine {
     /// the message that is under way. How long that may take is the handler's to bound.
     package mutating func shuttingDown(into actions: inout [SMTPAction]) {
         ending = (.shuttingDown, .shuttingDown)
-        guard phase == .command || phase == .awaitingStart else { return }
+        guard phase == .command || phase == .authenticating || phase == .awaitingStart else { return }
         close(.shuttingDown, .shuttingDown, into: &actions)
     }
 

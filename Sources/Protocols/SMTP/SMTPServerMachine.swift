@@ -4,6 +4,9 @@
 //     var machine = SMTPServerMachine(configuration)
 //     machine.start(into: &actions)                     // greeting; or refuseConnection(into:)
 //     consumed = machine.receive(bytes, into: &actions) // whenever octets have arrived, with all it holds
+//     machine.loginChallenged(octets, into: &actions)   // after .beginAuthentication and .continueAuthentication; or
+//     machine.loginFinished(verdict, into: &actions)    // when the exchange is over
+//     machine.senderChecked(verdict, into: &actions)    // after .checkSender
 //     machine.recipientChecked(verdict, into: &actions) // after .checkRecipient
 //     machine.bodyStarted(verdict, into: &actions)      // after .startBody
 //     machine.deliveryFinished(outcomes, into: &actions) // after .deliver, one outcome per envelope recipient
@@ -20,7 +23,7 @@
 //   also when the client goes while the answer is awaited.
 // - After `close` nothing follows and input is swallowed.
 //
-// STARTTLS and AUTH come as files in Commands/ with a line in `SMTPCommand.table` and `SMTPExtension.table`.
+// STARTTLS comes as a file in Commands/ with a line in `SMTPCommand.table` and `SMTPExtension.table`.
 //
 // Rejected: accumulating lines here (two copies of every octet, and a second place to bound memory).
 import MailTypes
@@ -29,7 +32,7 @@ import MailTypes
 package enum SMTPDialect: Hashable, Sendable {
     /// From other hosts to local recipients; never a relay.
     case smtp
-    /// From people's mail programs (RFC 6409); takes no mail before AUTH is there.
+    /// From people's mail programs (RFC 6409); takes no mail before AUTH.
     case submission
     /// From a local mail system (RFC 2033).
     case lmtp
@@ -65,6 +68,10 @@ package struct SMTPServerMachine: Sendable {
     enum Phase: Equatable {
         case awaitingStart
         case command
+        case awaitingLogin
+        /// A challenge is out, and the client's response is awaited.
+        case authenticating
+        case awaitingSender(SMTPEnvelope)
         case awaitingRecipient(SMTPRecipient)
         case awaitingBodyStart
         case body
@@ -79,6 +86,10 @@ package struct SMTPServerMachine: Sendable {
     package internal(set) var clientName = ""
     /// The client said EHLO or LHLO, not HELO.
     package internal(set) var isExtended = false
+    /// The client has logged in.
+    package internal(set) var isAuthenticated = false
+    /// The SASL mechanisms offered as the connection is now; the handler sets them at the start and after TLS.
+    package var mechanisms: [String] = []
     /// Of the transaction that is open.
     package internal(set) var envelope: SMTPEnvelope?
 
@@ -86,9 +97,11 @@ package struct SMTPServerMachine: Sendable {
     /// RCPT commands of this transaction that were refused.
     var refusedRecipientCount = 0
     var errorCount = 0
+    var loginFailureCount = 0
     /// The session ends when the answer that is due has been given: why, and in which words.
     var ending: (reason: SMTPCloseReason, reply: SMTPReply)?
     var commandLines = CommandLineScanner(lineOctetsMax: SMTPLimits.commandLineOctetsMax)
+    var responseLines = CommandLineScanner(lineOctetsMax: SMTPLimits.responseLineOctetsMax)
     var body = BodyProgress()
     /// Nil while no BDAT of the transaction was taken.
     var chunkProgress: SMTPChunkProgress?
@@ -98,10 +111,15 @@ package struct SMTPServerMachine: Sendable {
     /// An answer of the handler is awaited and no input is consumed.
     package var isWaiting: Bool {
         switch phase {
-        case .awaitingStart, .awaitingRecipient, .awaitingBodyStart, .awaitingChunkStart, .awaitingDelivery: true
-        case .command, .body, .chunk, .closed: false
+        case .awaitingStart, .awaitingLogin, .awaitingSender, .awaitingRecipient, .awaitingBodyStart,
+            .awaitingChunkStart, .awaitingDelivery:
+            true
+        case .command, .authenticating, .body, .chunk, .closed: false
         }
     }
+
+    /// A line of a SASL exchange is awaited, which may be longer than a command.
+    package var isAuthenticating: Bool { phase == .authenticating }
 
     /// Body octets are flowing: the handler's time limit is that of RFC 5321 section 4.5.3.2.5.
     package var isReceivingBody: Bool {
@@ -113,17 +131,20 @@ package struct SMTPServerMachine: Sendable {
     /// Takes octets as they arrived and appends what is to be done.
     ///
     /// - Returns: how many octets, from the start, are done with. The caller keeps the rest and hands it in again with
-    ///   what arrives next; unless `isWaiting`, the rest is shorter than `SMTPLimits.commandLineOctetsMax`.
+    ///   what arrives next; unless `isWaiting`, the rest is shorter than `SMTPLimits.commandLineOctetsMax`, or
+    ///   than `responseLineOctetsMax` while `isAuthenticating`.
     package mutating func receive(_ bytes: UnsafeRawBufferPointer, into actions: inout [SMTPAction]) -> Int {
         var position = 0
         while position < bytes.count {
             let before = position
             switch phase {
             case .command: position = receiveCommand(bytes, from: position, into: &actions)
+            case .authenticating: position = receiveResponse(bytes, from: position, into: &actions)
             case .body: position = receiveBody(bytes, from: position, into: &actions)
             case .chunk(let chunk): position = receiveChunk(chunk, bytes, from: position, into: &actions)
             case .closed: return bytes.count
-            case .awaitingStart, .awaitingRecipient, .awaitingBodyStart, .awaitingChunkStart, .awaitingDelivery:
+            case .awaitingStart, .awaitingLogin, .awaitingSender, .awaitingRecipient, .awaitingBodyStart,
+                .awaitingChunkStart, .awaitingDelivery:
                 return position
             }
             if position == before { break }

@@ -2,6 +2,7 @@
 //
 // What a command needs of the engine is in Commands/ under the command's name. The maildrop's lease is held from login
 // to the end of the session, or to the end of the commit that QUIT began; a session that dies removes nothing.
+import Authentication
 import Logging
 import MailEngine
 import MailTypes
@@ -13,6 +14,8 @@ final class POP3Session: MailSession {
     var machine: POP3ServerMachine
     /// What the machine asks for, carried out from the front.
     var actions: [POP3Action] = []
+    /// A login by AUTH that is under way.
+    var exchange: SASLExchange?
     /// From login on.
     var drop: OpenMaildrop?
     /// What is being sent, a part at a time.
@@ -31,7 +34,10 @@ final class POP3Session: MailSession {
     var hasRoomForInput: Bool { true }
     var silenceMax: TimeAmount { connection.gateway.options.pop3SilenceMax }
 
-    func start() { act { machine.start(into: &actions) } }
+    func start() {
+        refreshMechanisms()
+        act { machine.start(into: &actions) }
+    }
     func refuse() { act { machine.refuseConnection(into: &actions) } }
     func timedOut() { act { machine.timedOut(into: &actions) } }
     func shutDown() { act { machine.shuttingDown(into: &actions) } }
@@ -40,7 +46,9 @@ final class POP3Session: MailSession {
     func outputDrained() { act { sendOn() } }
 
     func receive(_ input: inout ByteBuffer) {
-        let window = min(input.readableBytes, GatewayLimits.commandWindowOctets)
+        let window =
+            machine.isAuthenticating
+            ? input.readableBytes : min(input.readableBytes, GatewayLimits.commandWindowOctets)
         let consumed = input.withUnsafeReadableBytes { bytes in
             machine.receive(UnsafeRawBufferPointer(rebasing: bytes[..<window]), into: &actions)
         }
@@ -74,6 +82,9 @@ final class POP3Session: MailSession {
             connection.write(scratch)
             connection.counters.replies.add()
         case .login(let credentials): logIn(credentials)
+        case .beginAuthentication(let mechanism, let response): beginAuthentication(mechanism, response)
+        case .continueAuthentication(let response): continueAuthentication(response)
+        case .cancelAuthentication: cancelAuthentication()
         case .list(let listing): list(listing)
         case .openBody(let retrieval): open(retrieval)
         case .sendBody(let retrieval): send(retrieval)
@@ -81,6 +92,7 @@ final class POP3Session: MailSession {
         case .close(let reason):
             connection.log.debug("session over", metadata: ["reason": "\(reason)"])
             transfer = nil
+            cancelAuthentication()
             if !isCommitting { releaseMaildrop() }
             connection.finish()
         }

@@ -30,6 +30,16 @@ struct RecipientDirectory: Sendable {
         case refused(RecipientVerdict)
     }
 
+    /// Whose an address is, whether or not it takes mail.
+    func owner(of address: Address) throws -> AccountID? {
+        try engine.read { state in
+            for key in keys(of: address) {
+                if let owner = try state.owner(ofAddress: key) { return owner }
+            }
+            return nil
+        }
+    }
+
     /// - Parameter octets: what the client says the message will measure, or 0.
     func look(up recipient: SMTPRecipient, octets: Int) throws -> Answer {
         let address =

@@ -1,6 +1,7 @@
 // A session of SMTP or LMTP: octets to `SMTPServerMachine`, and what it asks for to the engine.
 //
 // What a command needs of the engine is in Commands/ under the command's name.
+import Authentication
 import Logging
 import MailEngine
 import MailTypes
@@ -18,6 +19,10 @@ final class SMTPSession: MailSession {
     /// Messages this session has begun; part of their names.
     var messageCount = 0
     let directory: RecipientDirectory
+    /// A login by AUTH that is under way.
+    var exchange: SASLExchange?
+    /// From login on.
+    var account: AccountID?
 
     private var isActing = false
     private var scratch: [UInt8] = []
@@ -38,7 +43,10 @@ final class SMTPSession: MailSession {
         return machine.isReceivingBody ? options.smtpBodySilenceMax : options.smtpCommandSilenceMax
     }
 
-    func start() { act { machine.start(into: &actions) } }
+    func start() {
+        refreshMechanisms()
+        act { machine.start(into: &actions) }
+    }
     func refuse() { act { machine.refuseConnection(into: &actions) } }
     func timedOut() { act { machine.timedOut(into: &actions) } }
     func shutDown() { act { machine.shuttingDown(into: &actions) } }
@@ -48,7 +56,7 @@ final class SMTPSession: MailSession {
 
     func receive(_ input: inout ByteBuffer) {
         let window =
-            machine.isReceivingBody
+            machine.isReceivingBody || machine.isAuthenticating
             ? input.readableBytes : min(input.readableBytes, GatewayLimits.commandWindowOctets)
         let consumed = input.withUnsafeReadableBytes { bytes in
             machine.receive(UnsafeRawBufferPointer(rebasing: bytes[..<window]), into: &actions)
@@ -83,6 +91,10 @@ final class SMTPSession: MailSession {
             reply.append(to: &scratch)
             connection.write(scratch)
             connection.counters.replies.add()
+        case .beginAuthentication(let mechanism, let response): beginAuthentication(mechanism, response)
+        case .continueAuthentication(let response): continueAuthentication(response)
+        case .cancelAuthentication: cancelAuthentication()
+        case .checkSender(let sender): check(sender: sender)
         case .checkRecipient(let recipient): check(recipient)
         case .startBody(let envelope): startBody(envelope)
         case .body(let range):
@@ -96,6 +108,7 @@ final class SMTPSession: MailSession {
         case .deliver: deliver()
         case .close(let reason):
             connection.log.debug("session over", metadata: ["reason": "\(reason)"])
+            cancelAuthentication()
             connection.finish()
         }
     }

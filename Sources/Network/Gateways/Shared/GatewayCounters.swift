@@ -10,7 +10,7 @@ final class Counter: Sendable {
 
 /// Why something was refused.
 package enum RejectReason: String, CaseIterable, Sendable {
-    case relay, unknownUser, disabled, overQuota, busy, storageFull, temporary, message, connectionLimit
+    case relay, sender, unknownUser, disabled, overQuota, busy, storageFull, temporary, message, connectionLimit
     /// One address, or the network around it, has as many connections as it may.
     case addressLimit, networkLimit
     /// The account has as many sessions as it may.
@@ -31,7 +31,7 @@ package enum RejectReason: String, CaseIterable, Sendable {
         case .accountLimit: "account_limit"
         case .loginLimit: "login_limit"
         case .inUse: "in_use"
-        case .relay, .disabled, .busy, .temporary, .message: rawValue
+        case .relay, .sender, .disabled, .busy, .temporary, .message: rawValue
         }
     }
 }

@@ -5,8 +5,7 @@ package enum GatewayProtocol: String, CaseIterable, Sendable {
     /// What has to be built before it can be offered; nil when it is there.
     var missing: String? {
         switch self {
-        case .smtp, .lmtp, .pop3, .http: nil
-        case .submission: "logins over SMTP are not built yet"
+        case .smtp, .submission, .lmtp, .pop3, .http: nil
         case .submissions, .pop3s, .imaps: "TLS is not built yet"
         case .imap: "IMAP is not built yet"
         }

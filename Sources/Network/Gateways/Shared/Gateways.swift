@@ -60,6 +60,9 @@ package final class Gateways: Sendable {
         return cards.count
     }
 
+    /// Logins by SASL that have begun and are not over.
+    package var exchangesUnderWay: Int { context.sasl.exchangesUnderWay }
+
     /// Binds all of them, or none. Called once.
     ///
     /// - Returns: where each listens, in the order given, with the ports that the system gave.
@@ -108,6 +111,7 @@ package final class Gateways: Sendable {
                         connection,
                         // Every listener is on loopback or a Unix socket.
                         POP3ServerConfiguration(hostName: context.options.hostName, allowsPlaintextLogin: true))
+                case .submission, .submissions: SMTPSession(connection, context.options.smtp(.submission))
                 default: SMTPSession(connection, context.options.smtp(.smtp))
                 }
             }

@@ -9,8 +9,8 @@ extension SMTPCommand {
 
 extension SMTPServerMachine {
     fileprivate mutating func mail(_ line: inout ArgumentCursor, into actions: inout [SMTPAction]) {
-        // The file of AUTH (RFC 4954) will let in who has logged in.
-        if configuration.dialect == .submission {
+        // RFC 6409 section 4.3
+        if configuration.dialect == .submission, !isAuthenticated {
             return actions.append(.reply(SMTPReply(530, .init(5, 7, 0), "Authentication required")))
         }
         line.skipSpaces()
@@ -36,9 +36,18 @@ extension SMTPServerMachine {
         if hasNonASCII, !envelope.isUTF8 {
             return refuse(SMTPReply(550, .init(5, 6, 7), "Non-ASCII sender needs SMTPUTF8"), into: &actions)
         }
+        // RFC 6409 section 6.1. The null path of a notification is anybody's.
+        if configuration.dialect == .submission, let sender {
+            phase = .awaitingSender(envelope)
+            return actions.append(.checkSender(sender))
+        }
+        open(envelope)
+        actions.append(.reply(SenderVerdict.accepted.reply))
+    }
+
+    mutating func open(_ envelope: SMTPEnvelope) {
         self.envelope = envelope
         refusedRecipientCount = 0
-        actions.append(.reply(SMTPReply(250, .init(2, 1, 0), "Sender accepted")))
     }
 
     /// A message over the limit is no error of the client's; a parameter that cannot be read is.

@@ -18,7 +18,7 @@ extension POP3Session {
             from: connection.client.source, completion: answer)
     }
 
-    private func decided(_ answer: LoginAnswer) {
+    func decided(_ answer: LoginAnswer) {
         guard !machine.isClosed else { return }
         switch answer.verdict {
         case .accepted(let account):

@@ -34,7 +34,8 @@ extension SMTPSession {
     private func trace(_ envelope: SMTPEnvelope) -> SMTPTrace {
         SMTPTrace(
             returnPath: envelope.reversePath, clientName: machine.clientName, clientAddress: connection.client.text,
-            hostName: machine.configuration.hostName, transmissionType: machine.transmissionType(), id: messageName,
+            hostName: machine.configuration.hostName,
+            transmissionType: machine.transmissionType(isAuthenticated: machine.isAuthenticated), id: messageName,
             date: MailDate.text(InternalDate(time: connection.gateway.engine.clock())))
     }
 
@@ -70,7 +71,7 @@ extension SMTPSession {
             itemOfRecipient.append(items.count)
             items.append(Request.Item(target.account, .append(append)))
         }
-        let origin = Origin(session: connection.id, gateway: isLMTP ? .lmtp : .smtp)
+        let origin = Origin(actor: account, session: connection.id, gateway: isLMTP ? .lmtp : .smtp)
         let answer = connection.answering { [self] (outcomes: [CommandOutcome]) in
             act { delivered(outcomes, itemOfRecipient) }
         }

@@ -1,0 +1,25 @@
+import Logging
+import MailTypes
+import SMTP
+
+extension SMTPSession {
+    /// MAIL of somebody who has logged in: whether the address is his.
+    func check(sender: Address) {
+        machine.senderChecked(verdict(on: sender), into: &actions)
+    }
+
+    private func verdict(on sender: Address) -> SenderVerdict {
+        do {
+            guard let account, try directory.owner(of: sender) == account else {
+                connection.counters.reject(.sender)
+                connection.log.info("sender refused", metadata: ["client": "\(connection.client.description)"])
+                return .notYours
+            }
+            return .accepted
+        } catch {
+            connection.log.error("the directory cannot be read", metadata: ["error": "\(error)"])
+            connection.counters.reject(.temporary)
+            return .tryLater
+        }
+    }
+}
