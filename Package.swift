@@ -106,8 +106,16 @@ let package = Package(
             ],
             path: "Tests/ClientTests",
             exclude: [
-                "badinput.py", "clients.py", "corpus.py", "dovecot_maildir.py", "listeners.py", "mutt.py", "node.py",
-                "pasted.py", "serve_maildir.py", "terminal.py",
+                "badinput.py", "clients.py", "corpus.py", "dovecot_maildir.py", "imap_fetch.py", "imap_python.py",
+                "imap_screen.py", "imap_sync.py", "imapserver.py",
+                "listeners.py", "mutt.py", "node.py", "pasted.py", "serve_maildir.py", "terminal.py",
+            ],
+            swiftSettings: settings),
+        .testTarget(
+            name: "ConversationTests", dependencies: ["letterlog"], path: "Tests/ConversationTests",
+            exclude: [
+                "README.md", "conversation.py", "conversations.py", "dovecot-differences.tsv", "imap", "imapwords.py",
+                "lmtp", "pop3", "servers.py", "smtp",
             ],
             swiftSettings: settings),
         tests("SMTPTests", ["SMTP", "MailTypes"]),
