@@ -138,11 +138,19 @@ extension Envelope {
 
     /// A copy of one of the strings.
     package func string(_ field: Field) -> [UInt8]? {
-        var found: [UInt8]?
-        read { item in
-            if case .string(field, let value?) = item { found = [UInt8](value) }
-        }
-        return found
+        bytes.withUnsafeBytes { Envelope.string(field, in: $0).map { [UInt8]($0) } }
+    }
+
+    /// One of the strings of an envelope in its form.
+    package static func string(_ field: Field, in bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer? {
+        guard var reader = EnvelopeReader(bytes, at: field), reader.string() else { return nil }
+        return reader.value
+    }
+
+    /// The first address of a list of an envelope in its form; nil when the list is NIL.
+    package static func firstAddress(_ field: Field, in bytes: UnsafeRawBufferPointer) -> Address? {
+        guard var reader = EnvelopeReader(bytes, at: field) else { return nil }
+        return reader.next()
     }
 
     /// Copies of the addresses of one list, groups included.
@@ -207,6 +215,32 @@ struct EnvelopeReader {
         return true
     }
 
+    /// At the beginning of a field: a string, or the first address of a list. Nil when there is none, or the octets do not
+    /// have the form.
+    init?(_ bytes: UnsafeRawBufferPointer, at field: Envelope.Field) {
+        self.init(bytes)
+        var from = 0
+        for before in Envelope.Field.allCases {
+            if before == .from { from = position }
+            if before == field { break }
+            guard before.isList ? skipList() : string() else { return nil }
+        }
+        if field.isList, position < bytes.count, bytes[position] == 2 { position = from }
+    }
+
+    private mutating func skipList() -> Bool {
+        while true {
+            guard let kind = octet() else { return false }
+            if kind != 1 { return true }
+            for _ in 0..<4 { guard string() else { return false } }
+        }
+    }
+
+    /// The next address of the list.
+    @inline(__always)
+    mutating func next() -> Envelope.Address? { octet() == 1 ? address() : nil }
+
+    @inline(__always)
     mutating func address() -> Envelope.Address? {
         guard string() else { return nil }
         let name = value

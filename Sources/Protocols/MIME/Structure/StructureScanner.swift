@@ -176,11 +176,18 @@ extension UnsafeRawBufferPointer {
         var total = 0
         var position = 0
         while position + 8 <= count {
-            // Octets that are LF become zero; the sums then have their upper bit clear in those places alone.
-            let octets = loadUnaligned(fromByteOffset: position, as: UInt64.self) ^ 0x0A0A_0A0A_0A0A_0A0A
-            let others = (octets & 0x7F7F_7F7F_7F7F_7F7F) &+ 0x7F7F_7F7F_7F7F_7F7F | octets | 0x7F7F_7F7F_7F7F_7F7F
-            total &+= (~others).nonzeroBitCount
-            position += 8
+            // Eight sums side by side, which up to 255 additions cannot overflow.
+            let end = Swift.min(count - 7, position + 255 * 8)
+            var sums: UInt64 = 0
+            while position < end {
+                // Octets that are LF become zero; the sums then have their upper bit clear in those places alone.
+                let octets = loadUnaligned(fromByteOffset: position, as: UInt64.self) ^ 0x0A0A_0A0A_0A0A_0A0A
+                let others = (octets & 0x7F7F_7F7F_7F7F_7F7F) &+ 0x7F7F_7F7F_7F7F_7F7F | octets
+                sums &+= ~others >> 7 & 0x0101_0101_0101_0101
+                position += 8
+            }
+            let pairs = (sums & 0x00FF_00FF_00FF_00FF) &+ (sums >> 8 & 0x00FF_00FF_00FF_00FF)
+            total &+= Int(truncatingIfNeeded: pairs &* 0x0001_0001_0001_0001 >> 48)
         }
         while position < count {
             if self[position] == 10 { total += 1 }

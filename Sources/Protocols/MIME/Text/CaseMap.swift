@@ -74,10 +74,18 @@ package struct CaseFolder: Sendable {
 
     /// What `text` is prepared to.
     package static func fold(_ text: some Collection<UInt8>) -> [UInt8] {
-        var folder = CaseFolder()
+        Array(text).withUnsafeBytes { fold($0) }
+    }
+
+    package static func fold(_ text: UnsafeRawBufferPointer) -> [UInt8] {
         var out: [UInt8] = []
         out.reserveCapacity(text.count)
-        Array(text).withUnsafeBytes { folder.fold($0, into: &out) }
+        if text.asciiPrefix(from: 0) == text.count {
+            out.appendUppercased(text)
+            return out
+        }
+        var folder = CaseFolder()
+        folder.fold(text, into: &out)
         folder.finish(into: &out)
         return out
     }

@@ -62,22 +62,20 @@ extension TextSearch {
     ) rethrows {
         var text = PartText(part)
         var decoded: [UInt8] = []
-        var search = self
         try read(part.body) { piece in
             if text.isTransparent {
-                search.take(piece)
+                take(piece)
             } else {
                 decoded.removeAll(keepingCapacity: true)
                 text.decode(piece, into: &decoded)
-                search.take(decoded)
+                take(decoded)
             }
-            return !search.isComplete
+            return !isComplete
         }
         decoded.removeAll(keepingCapacity: true)
         text.finish(into: &decoded)
-        search.take(decoded)
-        search.endText()
-        self = search
+        take(decoded)
+        endText()
     }
 
     private mutating func takeHeader(
@@ -120,19 +118,15 @@ extension TextSearch {
         return isThere
     }
 
-    /// Looks through a list of the envelope, as SEARCH FROM and its like do: each address as `name <mailbox@host>`.
+    /// Looks through a field of the envelope, as SEARCH FROM and its like do: a string, or each address of a list as
+    /// `name <mailbox@host>`.
     package mutating func take(_ field: Envelope.Field, of envelope: UnsafeRawBufferPointer) {
-        var isWanted = false
-        var search = self
-        Envelope.read(envelope) { item in
-            switch item {
-            case .string(field, let text?): search.takeField(text)
-            case .list(let list, _): isWanted = list == field
-            case .address(let address) where isWanted: search.take(address)
-            default: break
-            }
+        guard var reader = EnvelopeReader(envelope, at: field) else { return }
+        guard field.isList else {
+            if reader.string(), let text = reader.value { takeField(text) }
+            return
         }
-        self = search
+        while !isComplete, let address = reader.next() { take(address) }
     }
 
     private mutating func takeField(_ text: UnsafeRawBufferPointer) {

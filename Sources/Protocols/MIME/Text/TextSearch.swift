@@ -24,8 +24,11 @@ package struct TextSearch: Sendable {
 
     /// Begins again, for another message.
     package mutating func reset() {
-        found = finders.map { $0.needle.isEmpty }
-        missing = found.count { !$0 }
+        missing = 0
+        for index in finders.indices {
+            found[index] = finders[index].needle.isEmpty
+            if !found[index] { missing += 1 }
+        }
         folder = CaseFolder()
         window.removeAll(keepingCapacity: true)
     }
