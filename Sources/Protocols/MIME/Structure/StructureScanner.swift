@@ -187,7 +187,7 @@ extension UnsafeRawBufferPointer {
                 position += 8
             }
             let pairs = (sums & 0x00FF_00FF_00FF_00FF) &+ (sums >> 8 & 0x00FF_00FF_00FF_00FF)
-            total &+= Int(truncatingIfNeeded: pairs &* 0x0001_0001_0001_0001 >> 48)
+            total &+= Int(truncatingIfNeeded: (pairs &* 0x0001_0001_0001_0001) >> 48)
         }
         while position < count {
             if self[position] == 10 { total += 1 }
