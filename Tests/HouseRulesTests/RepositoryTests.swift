@@ -78,4 +78,18 @@ struct RepositoryTests {
             .map { String($0.dropFirst("Tests/Fuzz/".count)) }
         expectNone(checkFuzzTargets(list, files: files, sources: sourceFiles, manifest))
     }
+
+    @Test("every RFC that is cited is in the index, and every file of the index is there")
+    func indexHolds() throws {
+        let index = try String(contentsOf: root.appendingPathComponent(rfcIndex), encoding: .utf8)
+        var cited: [String: String] = [:]
+        for path in sourceFiles where path.hasSuffix(".swift") {
+            for rfc in citations(in: try String(contentsOf: root.appendingPathComponent(path), encoding: .utf8)) {
+                cited[rfc] = path
+            }
+        }
+        #expect(!cited.isEmpty)
+        let tools = Self.files(under: "tools", of: root)
+        expectNone(checkIndex(index, paths: Set(sourceFiles + testFiles + tools), cited: cited))
+    }
 }

@@ -278,3 +278,36 @@ struct TextRuleTests {
             source.lines.map(\.code).map(trimmed) == ["let a = \"\"f(\"\", (1)) + b", "", "g", "let h = \"\" + k", ""])
     }
 }
+
+@Suite("Rules on the index of RFCs")
+struct ReferenceRuleTests {
+    private let paths: Set<String> = ["Sources/Base/Bricks/A.swift"]
+    private let line = "9051\t6.3.1\tyes\tSources/Base/Bricks/A.swift\n"
+
+    @Test("what holds")
+    func holds() {
+        #expect(checkIndex("# RFC, section\n\n" + line, paths: paths, cited: ["9051": "A.swift"]) == [])
+        #expect(checkIndex("9051\tall\tno\t-\n", paths: paths, cited: ["9051": "A.swift"]) == [])
+    }
+
+    @Test(
+        "what does not",
+        arguments: [
+            "9051\t6.3.1\tyes\tSources/Base/Bricks/B.swift", "9051\t6.3.1\tmaybe\tSources/Base/Bricks/A.swift",
+            "9051\t6.3.1\tyes\t-", "9051\t6.3.1\tyes", "RFC 9051\t6.3.1\tyes\tSources/Base/Bricks/A.swift",
+        ])
+    func broken(_ line: String) {
+        #expect(checkIndex(line + "\n", paths: paths, cited: [:]).count == 1)
+    }
+
+    @Test("a line twice, and an RFC that is not listed")
+    func missing() {
+        #expect(checkIndex(line + line, paths: paths, cited: [:]).count == 1)
+        #expect(checkIndex(line, paths: paths, cited: ["3501": "B.swift"]).map(\.place) == ["B.swift"])
+    }
+
+    @Test("what is a citation")
+    func found() {
+        #expect(citations(in: "as RFC 9051 section 6 says, and RFC 822, not RFC x or RFC9051") == ["9051", "822"])
+    }
+}
