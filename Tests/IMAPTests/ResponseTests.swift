@@ -1,8 +1,9 @@
 // What goes to the client, expected as the RFCs print it.
 import IMAP
-import MIME
 import MailTypes
 import Testing
+
+@testable import MIME
 
 private func written(usesUTF8: Bool = false, _ body: (inout IMAPWriter) -> Void) -> String {
     var writer = IMAPWriter(usesUTF8: usesUTF8)
@@ -339,6 +340,18 @@ private func uids(_ runs: ClosedRange<UInt32>...) -> UIDSet { UIDSet(validating:
             } == "* ESEARCH (TAG \"A\") MIN 21 MAX 13 ALL 21,2,10:12,15,14,13\r\n")
     }
 
+    /// RFC 5256 section 4.
+    @Test func thread() {
+        let forest = ThreadForest(
+            nodes: [
+                .init(number: 2, children: []), .init(number: 3, children: [2]), .init(number: 6, children: [3, 5]),
+                .init(number: 4, children: [4]), .init(number: 23, children: []), .init(number: 44, children: [6]),
+                .init(number: 7, children: [7]), .init(number: 96, children: []),
+            ], roots: [0, 1])
+        #expect(written { $0.thread(forest) } == "* THREAD (2)(3 6 (4 23)(44 7 96))\r\n")
+        #expect(written { $0.thread(ThreadForest(nodes: [], roots: [])) } == "* THREAD\r\n")
+    }
+
     // MARK: Replies
 
     @Test(arguments: [
@@ -355,6 +368,7 @@ private func uids(_ runs: ClosedRange<UInt32>...) -> UIDSet { UIDSet(validating:
         (.inProgress(tag: "A1", done: 175, goal: 1_000), "INPROGRESS (\"A1\" 175 1000)"),
         (.inProgress(tag: "A]", done: nil, goal: 5), "INPROGRESS (NIL NIL NIL)"),
         (.inProgress(tag: nil, done: 5, goal: 5), "INPROGRESS (NIL 5 NIL)"),
+        (.inProgress(tag: "a\r\n", done: 5, goal: 6), "INPROGRESS (NIL 5 6)"),
         (.mailboxID("F1"), "MAILBOXID (F1)"),
         (.modified([7...7, 9...12]), "MODIFIED 7,9:12"),
         (

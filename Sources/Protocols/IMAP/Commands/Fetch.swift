@@ -1,3 +1,5 @@
+// FETCH: items, macros and modifiers. What comes out is normal: macros written out, each item once, UID there for UID
+// FETCH and MODSEQ for CHANGEDSINCE, so the handler writes what it finds and nothing else.
 extension IMAPCommandRow {
     /// FETCH set items [(modifiers)] (RFC 9051 section 6.4.5, RFC 4466 section 2.4, RFC 7162 section 3.1.4).
     static let fetch = IMAPCommandRow("FETCH", in: .selected) { (reader) throws(GrammarStop) in

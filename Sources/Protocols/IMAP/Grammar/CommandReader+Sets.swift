@@ -1,3 +1,5 @@
+// Sets of numbers, flags and dates (RFC 9051 section 9). A set keeps the client's order and its `*`, for what these mean
+// is known only when the command is performed; dates are checked against the calendar here.
 import MailTypes
 
 extension CommandReader {

@@ -1,3 +1,5 @@
+// Status responses and continuations as octets. Whatever their text and their codes are made of, a line stays one line of
+// printable ASCII: names of mailboxes and octets of clients are never put into text.
 import MailTypes
 import Octets
 
@@ -128,7 +130,7 @@ extension IMAPResponseCode {
     /// RFC 9585 section 4.
     private static func append(_ tag: String?, _ done: UInt32?, _ goal: UInt32?, to output: inout [UInt8]) {
         output.put("INPROGRESS (")
-        if let tag, !tag.utf8.contains(Ascii.closeBracket) {
+        if let tag, tag.utf8.allSatisfy({ (0x20...0x7E).contains($0) && $0 != Ascii.closeBracket }) {
             output.put(string: tag, usesUTF8: false)
         } else {
             output.put("NIL")

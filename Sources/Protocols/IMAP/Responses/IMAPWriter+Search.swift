@@ -1,6 +1,7 @@
+import MIME
 import MailTypes
 
-/// SEARCH, ESEARCH and SORT (RFC 9051 section 7.3.4, RFC 5256 section 4). What they are made of is
+/// SEARCH, ESEARCH, SORT and THREAD (RFC 9051 section 7.3.4, RFC 5256 section 4). What they are made of is
 /// numbers of messages or UIDs, as the command wanted.
 extension IMAPWriter {
     /// SEARCH (RFC 3501 section 7.2.5), with the highest MODSEQ of what was found where a key asked for it (RFC 7162
@@ -89,5 +90,15 @@ extension IMAPWriter {
             }
         }
         return runs
+    }
+
+    /// THREAD (RFC 5256 section 4).
+    package mutating func thread(_ threads: ThreadForest) {
+        bytes.put("* THREAD")
+        if !threads.roots.isEmpty {
+            bytes.put(Ascii.space)
+            threads.write(into: &bytes)
+        }
+        bytes.putLineEnd()
     }
 }
