@@ -160,9 +160,14 @@ class Thunderbird:
             stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
         os.close(told)
         self.processes.append(screen)
-        display = os.read(read, 16).decode().strip()
+        # With its line end: a pipe that is closed before would end it.
+        display = ""
+        while not display.endswith("\n"):
+            part = os.read(read, 16).decode()
+            expect(part, "Xvfb did not start")
+            display += part
         os.close(read)
-        expect(display, "Xvfb did not start")
+        display = display.strip()
         self.log = os.path.join(self.home, "log")
         with open(self.log, "wb") as log:
             self.processes.append(subprocess.Popen(

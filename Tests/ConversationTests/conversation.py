@@ -243,7 +243,7 @@ class Conversation:
                     self.leave(name)
         except Difference as why:
             self.differ(str(why))
-        except (OSError, ValueError, KeyError, Ungrammatical) as why:
+        except (OSError, LookupError, NameError, TypeError, ValueError, Ungrammatical) as why:
             self.differ("%s: %s" % (type(why).__name__, why))
         finally:
             for connection in self.connections.values():

@@ -348,7 +348,13 @@ class Matcher:
     def rule_fetch(self, pattern, found):
         if not self.word(pattern[0], found[0]) or not isinstance(found[2], List):
             return False
-        return self.items(pattern[2], found[2], self.fetch_item)
+        wanted, given = pattern[2], found[2]
+        if isinstance(wanted, List) and not any(isinstance(word, Atom) and word.upper() == b"UID" for word in wanted):
+            # A server may name the UID in any FETCH (RFC 9051 section 7.5.2: what was not asked for may come).
+            at = next((i for i in range(0, len(given), 2) if given[i].octets.upper() == b"UID"), None)
+            if at is not None and len(wanted) + 2 == len(given):
+                given = List(given[:at] + given[at + 2:])
+        return self.items(wanted, given, self.fetch_item)
 
     def rule_status(self, pattern, found):
         return self.word(pattern[1], found[1]) and self.items(pattern[2], found[2], self.item)
@@ -586,7 +592,7 @@ def match_all(expected, found, names):
             candidates = [i for i, each in enumerate(found) if each.kind() == "EXPUNGE" and i not in used]
             if expunged(pattern, [found[i] for i in candidates]):
                 return search(at + 1, used | set(candidates), last, names)
-            return None
+            return search(at + 1, used, last, names) if is_optional else None
         for index, each in enumerate(found):
             if index in used or (is_after and index < last):
                 continue

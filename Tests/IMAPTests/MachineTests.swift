@@ -14,6 +14,18 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
         #expect(session.machine.isClosed)
     }
 
+    /// An empty literal that is waited for has not come when its header has (RFC 9051 section 4.3).
+    @Test func emptyLiteral() {
+        var session = Session()
+        session.send("a LOGIN u p\r\n")
+        session.send("b LIST {0}\r\n")
+        #expect(session.sent.last == "+ OK")
+        session.send(" {0}\r\n")
+        #expect(session.sent.last == "+ OK")
+        session.send("\r\nc NOOP\r\n")
+        #expect(session.sent.suffix(2) == ["b OK Done", "c OK Done"])
+    }
+
     @Test func greeting() {
         var machine = IMAPServerMachine(Session.configuration)
         var actions: [IMAPAction] = []

@@ -11,6 +11,9 @@ package struct MailboxChanges: Equatable, Sendable {
     package var changed = UIDSet()
     /// There then, not now. When the history was not asked row by row it may also name UIDs that came and went.
     package var gone = UIDSet()
+    /// Neither there then nor now: came and went meanwhile. A client may know them all the same, for it sees more than the
+    /// last HIGHESTMODSEQ that it was told; so a resync names them with those that are gone (RFC 7162 section 3.2.5).
+    package var passed = UIDSet()
     /// There then and now, changed by silenced events alone.
     package var silenced = UIDSet()
     /// The account's position these changes lead to.
@@ -25,6 +28,7 @@ package struct MailboxChanges: Equatable, Sendable {
         arrived.formUnion(row.arrived)
         guard !row.gone.isEmpty else { return }
         gone.formUnion(row.gone.subtracting(arrived))
+        passed.formUnion(row.gone.intersection(arrived))
         arrived.subtract(row.gone)
         changed.subtract(row.gone)
         silenced.subtract(row.gone)

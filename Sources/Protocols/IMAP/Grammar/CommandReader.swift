@@ -25,6 +25,8 @@ struct GrammarContext {
     var enabled: IMAPEnabled = []
     var capabilities = IMAPCapabilities.all
     var state: IMAPStates = .selected
+    /// The octets are a beginning: an empty literal at their end has not come either (RFC 9051 section 4.3).
+    var isBeginning = false
 }
 
 struct CommandReader {
@@ -221,6 +223,7 @@ struct CommandReader {
 
     private mutating func literal() throws(GrammarStop) -> [UInt8] {
         let count = try literalHeader(allowsBinary: false).octets
+        if count == 0, isAtEnd, context.isBeginning { throw .awaitsLiteral }
         guard count <= UInt64(bytes.count - position) else {
             guard isAtEnd else { throw .bad("A literal is cut short") }
             throw .awaitsLiteral

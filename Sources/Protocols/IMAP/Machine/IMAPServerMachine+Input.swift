@@ -113,7 +113,9 @@ extension IMAPServerMachine {
     private func checkPrefix(_ text: UnsafeRawBufferPointer) throws(GrammarStop) {
         if append != nil { return }
         do throws(GrammarStop) {
-            var reader = CommandReader(text, context)
+            var beginning = context
+            beginning.isBeginning = true
+            var reader = CommandReader(text, beginning)
             let row = try readVerb(&reader)
             _ = try row.read(&reader)
         } catch .awaitsLiteral {
