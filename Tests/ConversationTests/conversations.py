@@ -113,6 +113,18 @@ def hold(path, place, accounts, offered):
     return outcome
 
 
+def unproved(offered, conversations):
+    """What is offered has a conversation that needs it. Mechanisms of SASL are not IMAP's."""
+    outcome = Outcome(os.path.join(FOLDER, "imap"))
+    needed = [word.upper() for each in conversations.values() for word in each.needs()]
+    for capability in sorted(offered):
+        if capability in ("IMAP4REV1", "LOGINDISABLED") or capability.startswith("AUTH="):
+            continue
+        if not any(is_offered(word, {capability}) for word in needed):
+            outcome.differences.append((0, "", "%s is offered, and no conversation needs it" % capability))
+    return outcome
+
+
 def known_differences(path):
     """(file, command) -> why."""
     known = {}
@@ -180,6 +192,8 @@ def main():
                 offered = capabilities(place, {"a": supply[0] if supply else ("probe@" + DOMAIN, PASSWORD)})
             with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
                 outcomes = list(pool.map(lambda path: hold(path, place, assigned[path], offered), paths))
+            if given.letterlog and set(find(["imap" + os.sep])) <= set(paths):
+                outcomes.append(unproved(offered, parsed))
     except (Broken, Difference) as why:
         print("-\t0\t%s" % why if given.lines else "BROKEN: %s" % why)
         sys.exit(1)
