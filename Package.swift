@@ -106,7 +106,8 @@ let package = Package(
             ],
             path: "Tests/ClientTests",
             exclude: [
-                "badinput.py", "clients.py", "corpus.py", "dovecot_maildir.py", "imap_fetch.py", "imap_python.py",
+                "badinput.py", "clients.py", "corpus.py", "dovecot_maildir.py", "imap_badinput.py", "imap_fetch.py",
+                "imap_python.py",
                 "imap_screen.py", "imap_soak.py", "imap_sync.py", "imap_thunderbird.py", "imapserver.py",
                 "listeners.py", "mutt.py", "node.py", "pasted.py", "serve_maildir.py", "terminal.py",
             ],
