@@ -84,6 +84,18 @@ private func check(
             ])
     }
 
+    /// A URL may be a literal, and an empty one is awaited like any other.
+    @Test func urlAsLiteral() {
+        for (literal, url) in [("{0}", ""), ("{0+}", ""), ("{2}", "/x"), ("{2+}", "/x")] {
+            check(
+                "a APPEND saved CATENATE (URL \(literal)\r\n\(url) URL /y)\r\n",
+                (literal.contains("+") ? [] : [.sent("+ OK")]) + [
+                    begin, message(), .action(.appendURL(url)), .action(.appendURL("/y")), .action(.finishAppend),
+                    .sent("a OK Done"),
+                ])
+        }
+    }
+
     @Test func catenateOfURLsOnly() {
         check(
             "a APPEND saved CATENATE (URL /x URL /y)\r\n",

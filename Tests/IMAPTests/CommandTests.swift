@@ -212,9 +212,9 @@ let storeFixtures: [CommandFixture] = [
     CommandFixture(
         "STORE 1 FLAGS ()",
         .store(StoreRequest(isUID: false, set: set((1, 1)), operation: .replace, flags: IMAPFlags()))),
-    // Nobody can set \Recent, nor what is not known.
+    // Nobody can set what is not known.
     CommandFixture(
-        "STORE 1 FLAGS (\\Recent \\Draft \\Unheard)",
+        "STORE 1 FLAGS (\\Draft \\Unheard)",
         .store(
             StoreRequest(isUID: false, set: set((1, 1)), operation: .replace, flags: IMAPFlags(system: .draft)))),
     CommandFixture(

@@ -117,6 +117,8 @@ let syntaxRefusals: [RefusalFixture] = [
     RefusalFixture("t STORE 1 FLAGS"),
     RefusalFixture("t STORE 1 FLAGS.LOUD (\\Seen)"),
     RefusalFixture("t STORE 1 FLAGS (\\)"),
+    RefusalFixture("t STORE 1 +FLAGS (\\Seen \\recent)"),
+    RefusalFixture("t APPEND INBOX (\\Recent) {1+}\r\nx"),
     RefusalFixture("t STORE 1 FLAGS (\\Seen \\Draft"),
     RefusalFixture("t STORE 1 (UNCHANGEDSINCE 1 UNCHANGEDSINCE 2) FLAGS ()"),
     RefusalFixture("t STORE 1 (UNHEARD 1) FLAGS ()"),

@@ -38,8 +38,6 @@ package enum IMAPLimits {
     package static let listPatternOctetsMax = 4_096
     /// Options of LIST, SEARCH, SELECT, CREATE, of one list of STATUS items, and names given to ENABLE.
     package static let optionsMax = 64
-    /// Parentheses within each other in the value of an option that is not known.
-    package static let optionDepthMax = 8
     /// RFC 2971 section 3.3.
     package static let idFieldsMax = 30
     package static let idFieldOctetsMax = 30

@@ -59,15 +59,4 @@ extension CommandReader {
         }
         return attributes
     }
-
-    /// The value of an option that is not known, read to step over it: `tagged-ext-val` or `option-value`.
-    mutating func skipOptionValue(depth: Int = 0) throws(GrammarStop) {
-        guard depth <= IMAPLimits.optionDepthMax else { throw .no(.limit, "An option is nested too deeply") }
-        guard current == Ascii.open else {
-            // Also a set: `*`, `:` and `,` are not all atom characters.
-            _ = try string(orRunOf: { Ascii.isAstring($0) || $0 == Ascii.asterisk })
-            return
-        }
-        try list(allowsEmpty: true) { (reader) throws(GrammarStop) in try reader.skipOptionValue(depth: depth + 1) }
-    }
 }

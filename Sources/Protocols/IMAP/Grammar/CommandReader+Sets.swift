@@ -67,6 +67,8 @@ extension CommandReader {
         if skip(Ascii.backslash) {
             let name = take(while: Ascii.isAtom)
             guard !name.isEmpty else { throw .bad("A flag expected") }
+            // The grammar has every other name, known or not.
+            guard !Self.isRecent(name) else { throw .bad("\\Recent is not the client's to set") }
             if let flag = Self.systemFlag(name) { flags.system.insert(flag) }
         } else {
             let keyword = try keyword()
@@ -82,17 +84,21 @@ extension CommandReader {
     }
 
     /// By name without the backslash, in any case.
-    static func systemFlag(_ name: UnsafeRawBufferPointer) -> SystemFlags? {
-        func named(_ text: StaticString) -> Bool {
-            name.count == text.utf8CodeUnitCount
-                && name.indices.allSatisfy { Ascii.uppercased(name[$0]) == text.utf8Start[$0] }
-        }
-        if named("SEEN") { return .seen }
-        if named("DELETED") { return .deleted }
-        if named("FLAGGED") { return .flagged }
-        if named("ANSWERED") { return .answered }
-        if named("DRAFT") { return .draft }
+    private static func systemFlag(_ name: UnsafeRawBufferPointer) -> SystemFlags? {
+        if isNamed(name, "SEEN") { return .seen }
+        if isNamed(name, "DELETED") { return .deleted }
+        if isNamed(name, "FLAGGED") { return .flagged }
+        if isNamed(name, "ANSWERED") { return .answered }
+        if isNamed(name, "DRAFT") { return .draft }
         return nil
+    }
+
+    /// RFC 3501 section 2.3.2 and RFC 9051 section 9, `flag`.
+    private static func isRecent(_ name: UnsafeRawBufferPointer) -> Bool { isNamed(name, "RECENT") }
+
+    private static func isNamed(_ name: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
+        guard name.count == text.utf8CodeUnitCount else { return false }
+        return name.indices.allSatisfy { Ascii.uppercased(name[$0]) == text.utf8Start[$0] }
     }
 
     // MARK: Dates

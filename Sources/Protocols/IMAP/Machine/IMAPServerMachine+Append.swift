@@ -26,7 +26,9 @@ extension IMAPServerMachine {
     mutating func meetMessage(
         _ text: UnsafeRawBufferPointer, _ suffix: LiteralSuffix, into actions: inout [IMAPAction]
     ) throws(GrammarStop) -> Bool {
-        var reader = CommandReader(text, context)
+        var beginning = context
+        beginning.isBeginning = true
+        var reader = CommandReader(text, beginning)
         var progress: AppendProgress
         let steps: [AppendStep]
         do throws(GrammarStop) {

@@ -117,6 +117,8 @@ extension IMAPServerMachine {
             beginning.isBeginning = true
             var reader = CommandReader(text, beginning)
             let row = try readVerb(&reader)
+            // Read as far as that by `meetMessage`.
+            if row.takesMessages { return }
             _ = try row.read(&reader)
         } catch .awaitsLiteral {
             return

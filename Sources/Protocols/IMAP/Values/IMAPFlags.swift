@@ -1,7 +1,7 @@
 import MailTypes
 
-/// Flags as a client named them (RFC 9051 section 2.3.2). `\Recent` and system flags that are not known are passed over:
-/// no client can set them, and PERMANENTFLAGS says so.
+/// Flags as a client named them (RFC 9051 section 2.3.2). System flags that are not known are passed over: no client can
+/// set them, and PERMANENTFLAGS says so.
 package struct IMAPFlags: Equatable, Sendable {
     package var system: SystemFlags
     /// In the client's order, without repeats.
