@@ -1,11 +1,11 @@
-import MailTypes
-
 // The server side of IMAP in every state: however the client's octets are cut up, the replies, commands and message texts
 // are the same; an APPEND that is begun ends once; nothing follows the close; what is held and written is bounded by what
 // was sent.
 //
 // Bytes: the state to begin in and the configuration; how to cut; eight that steer the answers; then what the client
 // sends.
+import MailTypes
+
 @testable import IMAP
 
 @_cdecl("LLVMFuzzerTestOneInput")
