@@ -24,7 +24,8 @@ STOP_SECONDS_MAX = 30
 COMMAND_SECONDS_MAX = 60
 SCRIPT_SECONDS_MAX = 300
 SOCKET_SECONDS_MAX = 30
-LISTENERS = ("smtp=127.0.0.1:0", "lmtp=127.0.0.1:0", "pop3=127.0.0.1:0", "http=127.0.0.1:0")
+LISTENERS = ("smtp=127.0.0.1:0", "lmtp=127.0.0.1:0", "pop3=127.0.0.1:0", "imap=127.0.0.1:0",
+             "http=127.0.0.1:0")
 PR_SET_PDEATHSIG = 1
 
 

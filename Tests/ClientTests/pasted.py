@@ -17,7 +17,7 @@ from terminal import Terminal
 
 TOOLS_RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "run")
 # What tools/run is without a configuration (NodeConfiguration.demoListeners).
-PORTS = {"smtp": "1025", "lmtp": "1024", "pop3": "1110", "http": "8080"}
+PORTS = {"smtp": "1025", "lmtp": "1024", "pop3": "1110", "imap": "1143", "http": "8080"}
 
 
 class Demo(Node):
@@ -110,9 +110,11 @@ def check(said, node):
 
     one("curl", "smtp://")
     expect_match(r"<-  250 2\.1\.5 Stored as ", one("swaks", "LMTP"), "swaks over LMTP")
-    expect_match(r"^1 \d+\r?\n2 \d+\r?\n$", one("curl", "/ --user"), "the maildrop")
+    expect_match(r"^1 \d+\r?\n2 \d+\r?\n$", one("curl", "pop3:", "/ --user"), "the maildrop")
+    expect_match(r"^\* LIST \([^)]*\) \"/\" INBOX\r?\n", one("curl", "imap:", "/ --user"), "the mailboxes")
     expect_match(r"^Return-Path: <bob@example\.test>\r?\nReceived: [^~]*Subject: Hello\r?\n\r?\nA first letter\.\r?\n$",
                  one("curl", "/1 --user"), "the first letter")
+    expect_match(r"Subject: Hello\r?\n\r?\nA first letter\.\r?\n$", one("curl", "MAILINDEX"), "the same over IMAP")
     expect_match("^ok", one("curl", "/health"), "/health")
     expect_match("(?i)appended|delivered", one(" log show "), "the log")
 

@@ -141,6 +141,13 @@ final class TestClient {
         }
     }
 
+    /// The next `count` octets.
+    func octets(_ count: Int) throws -> [UInt8] {
+        while received.count - start < count { try fill() }
+        defer { start += count }
+        return Array(received[start..<(start + count)])
+    }
+
     /// The lines of an SMTP reply.
     func reply() throws -> [String] {
         var lines: [String] = []

@@ -42,6 +42,15 @@ struct TestNode {
         return client
     }
 
+    /// After the greeting and LOGIN.
+    func imap(_ user: String, receiveBuffer: Int32? = nil) throws -> IMAPClient {
+        let client = try IMAPClient(addresses[.imap]!, receiveBuffer: receiveBuffer)
+        #expect(try client.line().hasPrefix("* OK "))
+        let reply = try client.run("LOGIN \(user)@example.test \"\(password)\"")
+        #expect(reply.isOK, "\(reply)")
+        return client
+    }
+
     /// After USER and PASS.
     func pop3(_ user: String, receiveBuffer: Int32? = nil) throws -> TestClient {
         let client = try client(.pop3, receiveBuffer: receiveBuffer)
@@ -132,7 +141,7 @@ func withNode(
         engine: engine, options: options, logger: logger, health: health, extraMetrics: { "extra_metric 7\n" })
     let loopback = ListenAddress.tcp(host: "127.0.0.1", port: 0)
     let bound = try await gateways.start(
-        listeners ?? [(.smtp, loopback), (.lmtp, loopback), (.pop3, loopback), (.http, loopback)])
+        listeners ?? [(.smtp, loopback), (.lmtp, loopback), (.pop3, loopback), (.imap, loopback), (.http, loopback)])
     let node = TestNode(
         engine: engine, store: memory, gateways: gateways,
         addresses: Dictionary(bound, uniquingKeysWith: { first, _ in first }))

@@ -48,10 +48,11 @@ private final class CountingReader: MemoryBacked {
         case .limit: 18
         case .noSuchQueueEntry: 19
         case .notRestorable: 20
+        case .noSuchMessage: 21
         }
     }
 
-    private let count = 21
+    private let count = 22
 
     @Test func everyRefusalIsInATable() {
         var seen: Set<Int> = []

@@ -8,6 +8,12 @@ private func append(_ messages: NewMessage..., to mailbox: MailboxID = inbox) ->
     .append(AppendMessages(mailbox: mailbox, messages: messages, origin: .append))
 }
 
+private func replace(_ set: UIDSet, by message: NewMessage) -> AccountCommand {
+    var append = AppendMessages(mailbox: inbox, messages: [message], origin: .append)
+    append.replaced = ReplacedMessages(mailbox: inbox, uids: set)
+    return .append(append)
+}
+
 private func flags(
     _ operation: FlagOperation, _ flags: SystemFlags, _ uids: UIDSet = everything, keywords: [String] = [],
     unchangedSince: UInt64? = nil
@@ -99,6 +105,18 @@ let appendRows: [Row] = [
     Row(
         "the last octet of a quota", given: [.quotaSet(Quota(bytes: 200)), message(1)], bodies: [body(9)],
         when: append(NewMessage(body: 0)), then: .events([arrival(2, email: 2, blob: 9)])),
+    Row(
+        "REPLACE: the old goes with the coming of the new, and its room counts as free",
+        given: [.quotaSet(Quota(bytes: 100)), message(1)], bodies: [body(9)],
+        when: replace(uids(1), by: NewMessage(body: 0)),
+        then: .events([arrival(2, email: 2, blob: 9), expunged(uids(1))])),
+    Row(
+        "REPLACE of what is gone brings nothing", given: [message(1), expunged(uids(1))], bodies: [body(9)],
+        when: replace(uids(1), by: NewMessage(body: 0)), then: .refused(.noSuchMessage)),
+    Row(
+        "REPLACE that is still over the quota takes nothing away",
+        given: [.quotaSet(Quota(bytes: 199)), message(1), message(2)], bodies: [body(9)],
+        when: replace(uids(1), by: NewMessage(body: 0)), then: .refused(.overQuota)),
     Row(
         "one octet over a quota", given: [.quotaSet(Quota(bytes: 199)), message(1)], bodies: [body(9)],
         when: append(NewMessage(body: 0)), then: .refused(.overQuota)),

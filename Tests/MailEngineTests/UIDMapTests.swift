@@ -26,6 +26,11 @@ struct UIDMapTests {
                     #expect(map.sequenceNumber(of: UID(uid)) == UInt32(index + 1))
                     #expect(map.uid(at: UInt32(index + 1)) == UID(uid))
                 }
+                var ranks = map.ranks
+                for (index, uid) in sorted.enumerated().filter({ $0.offset % 3 == 0 }) {
+                    #expect(ranks.sequenceNumber(of: UID(uid)) == UInt32(index + 1))
+                }
+                if let first = sorted.first { #expect(ranks.sequenceNumber(of: UID(first)) == 1) }
                 let probe = UInt32(random.below(20_000)) + 1
                 #expect(map.rank(below: UID(probe)) == sorted.filter { $0 < probe }.count)
                 #expect(map.contains(UID(probe)) == model.contains(probe))

@@ -119,7 +119,10 @@ struct ConfigurationTests {
 
     @Test func withoutListenersTheDemoPortsAreOpened() {
         let names = NodeConfiguration().listenerList.map { "\($0.0.rawValue)=\($0.1)" }
-        let expected = ["smtp=127.0.0.1:1025", "lmtp=127.0.0.1:1024", "pop3=127.0.0.1:1110", "http=127.0.0.1:8080"]
+        let expected = [
+            "smtp=127.0.0.1:1025", "lmtp=127.0.0.1:1024", "pop3=127.0.0.1:1110", "imap=127.0.0.1:1143",
+            "http=127.0.0.1:8080",
+        ]
         #expect(names == expected)
     }
 

@@ -139,6 +139,8 @@ package struct AppendMessages: Sendable {
     package var origin: MessageOrigin
     package var envelopeFrom: String?
     package var envelopeTo: String?
+    /// What goes when these have come (REPLACE, RFC 8508).
+    package var replaced: ReplacedMessages?
     package init(
         mailbox: MailboxID, messages: [NewMessage], origin: MessageOrigin, envelopeFrom: String? = nil,
         envelopeTo: String? = nil
@@ -148,6 +150,16 @@ package struct AppendMessages: Sendable {
         self.origin = origin
         self.envelopeFrom = envelopeFrom
         self.envelopeTo = envelopeTo
+    }
+}
+
+/// Messages that others take the place of.
+package struct ReplacedMessages: Sendable {
+    package var mailbox: MailboxID
+    package var uids: UIDSet
+    package init(mailbox: MailboxID, uids: UIDSet) {
+        self.mailbox = mailbox
+        self.uids = uids
     }
 }
 
@@ -268,6 +280,8 @@ package enum Refusal: Error, Hashable, Sendable {
     /// Over a named limit.
     case limit(String)
     case noSuchQueueEntry
+    /// REPLACE of what is no longer there.
+    case noSuchMessage
     case notRestorable(UIDSet)
 }
 

@@ -8,10 +8,11 @@ package final class BodyWriter {
     private let spool: BodySpool
     private let limit: Int
 
-    init(_ options: EngineOptions) {
+    init(_ options: EngineOptions, spoolsAtOnce: Bool = false) {
         limit = options.bodyOctetsMax
         spool = BodySpool(
-            directory: options.spoolDirectory, thresholdOctets: options.spoolThresholdOctets, octetsMax: limit)
+            directory: options.spoolDirectory, thresholdOctets: spoolsAtOnce ? 0 : options.spoolThresholdOctets,
+            octetsMax: limit)
     }
 
     /// Octets so far.

@@ -87,7 +87,8 @@ package final class MailEngine: Sendable {
     /// A consistent snapshot for the length of `body`. Keep it under 2 seconds: pages it sees cannot be used again.
     package func read<R>(_ body: (any ShardReader) throws -> R) throws -> R { try store.read(body) }
 
-    package func makeBody() -> BodyWriter { BodyWriter(options) }
+    /// - Parameter spoolsAtOnce: keep nothing in memory.
+    package func makeBody(spoolsAtOnce: Bool = false) -> BodyWriter { BodyWriter(options, spoolsAtOnce: spoolsAtOnce) }
 
     package func openBody(_ blob: BlobNumber) throws(StoreError) -> any BodyHandle { try store.openBody(blob) }
 

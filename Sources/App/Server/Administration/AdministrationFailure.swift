@@ -90,6 +90,7 @@ extension Refusal {
         case .uidsExhausted: "the mailbox has no UIDs left"
         case .limit(let text): text
         case .noSuchQueueEntry: "there is no such entry in the queue"
+        case .noSuchMessage: "no such message"
         case .notRestorable(let uids): "cannot be restored: UID \(uids)"
         }
     }

@@ -83,6 +83,7 @@ extension ConfigurationKey {
         count("limits.login-failures", \.limits.loginFailuresMax, 3...1000),
         seconds("limits.smtp-timeout", \.limits.smtpSilenceSecondsMax, 1...86_400),
         seconds("limits.pop3-timeout", \.limits.pop3SilenceSecondsMax, 1...86_400),
+        seconds("limits.imap-timeout", \.limits.imapSilenceSecondsMax, 1...86_400),
         seconds("limits.drain-timeout", \.limits.drainSecondsMax, 0...3600),
         count("limits.queue-requests", \.limits.queueRequestsMax, 1...1_000_000),
         octets("limits.queue-size", \.limits.queueOctetsMax, 1 << 20...1 << 40),

@@ -37,6 +37,7 @@ package struct NodeConfiguration: Sendable {
         /// Seconds without a command until a session is ended.
         package var smtpSilenceSecondsMax = 300
         package var pop3SilenceSecondsMax = 600
+        package var imapSilenceSecondsMax = 1800
         /// Seconds a session may take to end when the node stops.
         package var drainSecondsMax = 10
         /// Changes waiting for the writer; one more is told to try again.
@@ -96,6 +97,7 @@ package struct NodeConfiguration: Sendable {
         .smtp: [.tcp(host: "127.0.0.1", port: 1025)],
         .lmtp: [.tcp(host: "127.0.0.1", port: 1024)],
         .pop3: [.tcp(host: "127.0.0.1", port: 1110)],
+        .imap: [.tcp(host: "127.0.0.1", port: 1143)],
         .http: [.tcp(host: "127.0.0.1", port: 8080)],
     ]
 

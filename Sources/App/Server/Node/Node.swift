@@ -101,6 +101,7 @@ extension NodeConfiguration {
         options.sessionsPerAccountMax = limits.sessionsPerAccountMax
         options.authentication.failuresMax = limits.loginFailuresMax
         options.smtpCommandSilenceMax = .seconds(Int64(limits.smtpSilenceSecondsMax))
+        options.imapSilenceMax = .seconds(Int64(limits.imapSilenceSecondsMax))
         options.pop3SilenceMax = .seconds(Int64(limits.pop3SilenceSecondsMax))
         return options
     }

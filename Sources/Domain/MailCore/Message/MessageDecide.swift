@@ -50,8 +50,28 @@ private func decideAppend(
         uids.insertAtEnd(UID(nextUID))
         nextUID += 1
     }
+    var head = head
+    let replacement = try append.replaced.map { try decideReplaced($0, context.account, &head, state) } ?? []
     try checkQuota(head, addingBytes: bytes, messages: UInt64(append.messages.count))
-    return Decision(keywords.events + appended, .appended(box.uidValidity, uids))
+    return Decision(keywords.events + appended + replacement, .appended(box.uidValidity, uids))
+}
+
+/// REPLACE (RFC 8508 section 3): the old messages go with the coming of the new, or nothing happens. Their room counts as
+/// free already.
+private func decideReplaced(
+    _ replaced: ReplacedMessages, _ account: AccountID, _ head: inout AccountHead, _ state: any StateReader
+) throws -> [Event] {
+    _ = try live(replaced.mailbox, account, state)
+    guard replaced.uids.count <= DomainLimits.messagesPerEventMax else {
+        throw Refusal.limit("more than \(DomainLimits.messagesPerEventMax) messages replaced at once")
+    }
+    for uid in replaced.uids {
+        guard let row = try state.message(account, replaced.mailbox, uid) else { throw Refusal.noSuchMessage }
+        head.used.bytes -= min(head.used.bytes, UInt64(row.size))
+        head.used.messages -= min(head.used.messages, 1)
+    }
+    guard !replaced.uids.isEmpty else { return [] }
+    return [.messagesExpunged(MessagesExpunged(mailbox: replaced.mailbox, uids: replaced.uids, reason: .expunge))]
 }
 
 private func decideFlags(

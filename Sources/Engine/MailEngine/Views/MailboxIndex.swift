@@ -121,6 +121,12 @@ package final class MailboxIndexes: Sendable {
         }
     }
 
+    /// Whether opening that mailbox takes at most so many change rows.
+    package func isNear(_ account: AccountID, _ mailbox: MailboxID, _ row: MailboxRow, rowsMax: Int) -> Bool {
+        guard let index = index(account, mailbox), index.uidValidity == row.uidValidity else { return false }
+        return row.highestModSeq.rawValue <= index.position.rawValue &+ UInt64(rowsMax)
+    }
+
     /// Keeps an index unless it has a later one.
     func keep(_ index: MailboxIndex, _ account: AccountID, _ mailbox: MailboxID) {
         state.withLock { state in

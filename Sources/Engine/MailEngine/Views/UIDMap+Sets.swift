@@ -88,6 +88,52 @@ extension UIDMap {
     }
 }
 
+extension UIDMap {
+    /// Sequence numbers of UIDs that are asked for in ascending order: each costs the way from the one before.
+    package struct Ranks: Sendable {
+        private let blocks: [Block]
+        private var block = 0
+        private var word = 0
+        /// UIDs before that word.
+        private var before: UInt32 = 0
+
+        fileprivate init(_ blocks: [Block]) { self.blocks = blocks }
+
+        /// Nil for a UID that is not in the map. A UID below the last one starts the walk anew.
+        package mutating func sequenceNumber(of uid: UID) -> UInt32? {
+            let number = uid.rawValue / UIDMap.uidsPerBlock
+            let bit = Int(uid.rawValue % UIDMap.uidsPerBlock)
+            if block == blocks.count || blocks[block].number > number
+                || blocks[block].number == number && word > bit / 64
+            {
+                (block, word, before) = (0, 0, 0)
+            }
+            while block < blocks.count, blocks[block].number < number {
+                if word == 0 {
+                    before += UInt32(blocks[block].count)
+                } else {
+                    for index in word..<UIDMap.wordsPerBlock { count(index) }
+                }
+                block += 1
+                word = 0
+            }
+            guard block < blocks.count, blocks[block].number == number else { return nil }
+            while word < bit / 64 {
+                count(word)
+                word += 1
+            }
+            let bits = blocks[block].live(word)
+            let mask = UInt64(1) << UInt64(bit % 64)
+            guard bits & mask != 0 else { return nil }
+            return before + UInt32((bits & (mask - 1)).nonzeroBitCount) + 1
+        }
+
+        private mutating func count(_ index: Int) { before += UInt32(blocks[block].live(index).nonzeroBitCount) }
+    }
+
+    package var ranks: Ranks { Ranks(blocks) }
+}
+
 extension [UIDMap.Block] {
     /// The places of the blocks from that number on.
     fileprivate func indices(from number: UInt32) -> Range<Int> {

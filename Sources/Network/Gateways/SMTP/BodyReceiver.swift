@@ -1,4 +1,4 @@
-// Takes the octets of one message body to the engine's writer.
+// Takes the octets of one message body to the engine's writer: from a client, or from a stored message.
 //
 // While the body is small it is memory, and the event loop appends to it. A larger one is a file, and the threads for
 // files do: octets queue here as the slices in which they were received, one job at a time owns the writer, and above
@@ -15,22 +15,34 @@ private final class LentWriter: @unchecked Sendable {
 }
 
 final class BodyReceiver {
+    /// What is to be written next.
+    private enum Part: Sendable {
+        case octets(ByteBuffer)
+        /// Octets that another message has; they are copied a piece at a time by the thread that writes them.
+        case stored(@Sendable ((UnsafeRawBufferPointer) throws(EngineFailure) -> Void) throws(EngineFailure) -> Void)
+
+        var count: Int {
+            if case .octets(let buffer) = self { buffer.readableBytes } else { 0 }
+        }
+    }
+
     private unowned let connection: Connection
     private let lent: LentWriter
     private let inlineOctetsMax: Int
     private var octets = 0
     private var isSpooled = false
     private var isWorking = false
-    private var backlog: [ByteBuffer] = []
+    private var backlog: [Part] = []
     private var backlogOctets = 0
     private var failure: EngineFailure?
     private var finished: ((Result<any BodySource, EngineFailure>) -> Void)?
 
-    init(_ connection: Connection) {
+    /// - Parameter spoolsAtOnce: the body is a file from its first octet.
+    init(_ connection: Connection, spoolsAtOnce: Bool = false) {
         self.connection = connection
         let engine = connection.gateway.engine
-        lent = LentWriter(engine.makeBody())
-        inlineOctetsMax = engine.options.spoolThresholdOctets
+        lent = LentWriter(engine.makeBody(spoolsAtOnce: spoolsAtOnce))
+        inlineOctetsMax = spoolsAtOnce ? 0 : engine.options.spoolThresholdOctets
     }
 
     var hasRoom: Bool { backlogOctets < GatewayLimits.bodyBacklogOctetsMax }
@@ -48,8 +60,20 @@ final class BodyReceiver {
             return
         }
         isSpooled = true
-        backlog.append(part)
+        backlog.append(.octets(part))
         backlogOctets += part.readableBytes
+        if !isWorking { writeBacklog() }
+    }
+
+    /// Goes on with octets that `read` hands out in pieces, on a thread for files.
+    func append(
+        _ read:
+            @escaping @Sendable ((UnsafeRawBufferPointer) throws(EngineFailure) -> Void) throws(EngineFailure) ->
+            Void
+    ) {
+        guard failure == nil else { return }
+        isSpooled = true
+        backlog.append(.stored(read))
         if !isWorking { writeBacklog() }
     }
 
@@ -75,7 +99,7 @@ final class BodyReceiver {
         isWorking = true
         let answer = connection.answering { [self] (result: Result<(any BodySource)?, EngineFailure>) in
             isWorking = false
-            backlogOctets = backlog.reduce(0) { $0 + $1.readableBytes }
+            backlogOctets = backlog.reduce(0) { $0 + $1.count }
             switch result {
             case .success(let source?): end(.success(source))
             case .success(nil): writeBacklog()
@@ -88,7 +112,15 @@ final class BodyReceiver {
         }
         connection.gateway.fileThreads.submit { _ in
             do throws(EngineFailure) {
-                for part in parts { try part.append(to: lent.writer) }
+                for part in parts {
+                    switch part {
+                    case .octets(let buffer): try buffer.append(to: lent.writer)
+                    case .stored(let read):
+                        try read { (piece: UnsafeRawBufferPointer) throws(EngineFailure) in
+                            try lent.writer.append(piece)
+                        }
+                    }
+                }
                 answer(.success(isLast ? try lent.writer.finish() : nil))
             } catch {
                 answer(.failure(error))

@@ -28,3 +28,12 @@ final class CompletionHop: Sendable {
         for work in works { work() }
     }
 }
+
+/// A flag that many threads set.
+final class Flag: Sendable {
+    private let value = Atomic<Bool>(false)
+
+    /// Whether it was not set before.
+    func set() -> Bool { !value.exchange(true, ordering: .sequentiallyConsistent) }
+    func clear() { value.store(false, ordering: .sequentiallyConsistent) }
+}

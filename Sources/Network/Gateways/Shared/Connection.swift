@@ -119,6 +119,33 @@ final class Connection: ChannelInboundHandler {
         }
     }
 
+    /// A signal for other threads to give, as often as they like: it calls `body` on this connection's loop soon after.
+    /// Signals that come before that are one.
+    func signalling(_ body: @escaping () -> Void) -> @Sendable () -> Void {
+        let bound = NIOLoopBound((self, body), eventLoop: eventLoop)
+        let hop = hop
+        let isPosted = Flag()
+        return {
+            guard isPosted.set() else { return }
+            hop.post {
+                isPosted.clear()
+                let (connection, body) = bound.value
+                guard !connection.isClosed else { return }
+                body()
+                connection.resume()
+            }
+        }
+    }
+
+    /// Calls `body` on this loop after a while unless it is cancelled, and goes on from there.
+    func scheduled(_ delay: TimeAmount, _ body: @escaping () -> Void) -> Scheduled<Void> {
+        eventLoop.assumeIsolated().scheduleTask(in: delay) { [self] in
+            guard !isClosed else { return }
+            body()
+            resume()
+        }
+    }
+
     /// Enters this session under its account. To be asked when the password has been found good; the client hears
     /// nothing before.
     ///

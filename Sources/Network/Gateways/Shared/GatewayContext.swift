@@ -18,6 +18,9 @@ final class GatewayContext: Sendable {
     let notices: Notices
     /// Read and write the files of large messages, and large maildrops.
     let fileThreads: NIOThreadPool
+    /// Read what IMAP sessions ask for, in slices. They are others than those for files, so that a slow disk under large
+    /// messages does not hold up listings.
+    let readThreads: NIOThreadPool
     /// Questions to the engine or a thread that are not answered yet.
     let unanswered = Counter()
     private let hops: [ObjectIdentifier: CompletionHop]
@@ -40,6 +43,8 @@ final class GatewayContext: Sendable {
                 perDistrictMax: options.connectionsPerNetworkMax, perAccountMax: options.sessionsPerAccountMax))
         fileThreads = NIOThreadPool(numberOfThreads: options.fileThreads)
         fileThreads.start()
+        readThreads = NIOThreadPool(numberOfThreads: options.readThreads)
+        readThreads.start()
         hops = Dictionary(
             uniqueKeysWithValues: group.makeIterator().map { (ObjectIdentifier($0), CompletionHop($0)) })
     }

@@ -32,6 +32,10 @@ package struct GatewayOptions: Sendable {
     package var smtpBodySilenceMax = TimeAmount.minutes(3)
     /// RFC 1939 section 3 asks for at least ten minutes.
     package var pop3SilenceMax = TimeAmount.minutes(10)
+    /// RFC 9051 section 5.4 asks for at least 30 minutes after login, also in IDLE.
+    package var imapSilenceMax = TimeAmount.minutes(30)
+    /// Before login.
+    package var imapLoginSilenceMax = TimeAmount.minutes(3)
     package var httpSilenceMax = TimeAmount.seconds(30)
     /// How long a client may take to read what is left when its session is over.
     package var closingMax = TimeAmount.seconds(30)
@@ -45,6 +49,8 @@ package struct GatewayOptions: Sendable {
     package var eventLoops = 0
     /// Threads that read and write files of large messages.
     package var fileThreads = 2
+    /// Threads that read listings and searches of IMAP.
+    package var readThreads = 2
     /// Permissions of a Unix socket.
     package var unixSocketMode: UInt32 = 0o660
     package var authentication = AuthenticationOptions()

@@ -5,9 +5,8 @@ package enum GatewayProtocol: String, CaseIterable, Sendable {
     /// What has to be built before it can be offered; nil when it is there.
     var missing: String? {
         switch self {
-        case .smtp, .submission, .lmtp, .pop3, .http: nil
+        case .smtp, .submission, .lmtp, .pop3, .imap, .http: nil
         case .submissions, .pop3s, .imaps: "TLS is not built yet"
-        case .imap: "IMAP is not built yet"
         }
     }
 }

@@ -1,4 +1,5 @@
 // All listeners of a node: their start, their end, and what they count.
+import IMAP
 import Logging
 import MailEngine
 import MailTypes
@@ -112,6 +113,7 @@ package final class Gateways: Sendable {
                         // Every listener is on loopback or a Unix socket.
                         POP3ServerConfiguration(hostName: context.options.hostName, allowsPlaintextLogin: true))
                 case .submission, .submissions: SMTPSession(connection, context.options.smtp(.submission))
+                case .imap: IMAPSession(connection, connection.imapConfiguration)
                 default: SMTPSession(connection, context.options.smtp(.smtp))
                 }
             }
@@ -143,6 +145,7 @@ package final class Gateways: Sendable {
         context.notices.stop()
         context.authenticator.shutDown()
         try? await context.fileThreads.shutdownGracefully()
+        try? await context.readThreads.shutdownGracefully()
         try? await group.shutdownGracefully()
     }
 

@@ -41,4 +41,35 @@ enum GatewayLimits {
     /// Lines of one kind that a crowd of clients can cause, written in each `noticePeriod`; the rest is told as a number.
     static let noticesPerPeriodMax = 20
     static let noticePeriod = TimeAmount.seconds(60)
+
+    // IMAP
+
+    /// How long one slice of reading may take before the thread is another session's.
+    static let imapSliceMax = TimeAmount.milliseconds(20)
+    /// Octets that one slice may make, or little more.
+    static let imapSliceOctets = 64 << 10
+    /// Rows of messages, or of changes, that are read on the event loop; more are read by the reading threads.
+    static let imapInlineRowsMax = 256
+    /// Messages whose octets are read on the event loop, when together they are no more than `inlineBodyOctetsMax`.
+    static let imapInlineBodiesMax = 4
+    /// Rows that are read with one look at the state, for items that the rows answer...
+    static let imapRowBatchMessages = 1_024
+    /// ...and for those that need the messages themselves.
+    static let imapBodyBatchMessages = 16
+    /// Messages whose sort keys are gathered with one look at the state.
+    static let imapSortBatchMessages = 256
+    /// Octets of the sort keys, or of the references, of one SORT or THREAD.
+    static let imapSortOctetsMax = 256 << 20
+    /// Octets of a header from which HEADER.FIELDS takes.
+    static let imapHeaderOctetsMax = 1 << 20
+    /// Octets of one APPEND up to which its next message begins in memory; later ones are files at once...
+    static let imapAppendMemoryOctetsMax = 4 << 20
+    /// ...and from there on it may have no more messages than this.
+    static let imapAppendFilesMax = 64
+    /// Characters that are kept of what a client says it is.
+    static let imapClientNameMax = 200
+    /// An idle client hears something this often: some routers forget a connection after two minutes.
+    static let imapKeepAliveEvery = TimeAmount.seconds(110)
+    /// A long search says how far it is this often.
+    static let imapProgressEvery = TimeAmount.seconds(10)
 }

@@ -62,7 +62,7 @@ struct Listener: Sendable {
         _ name: GatewayProtocol, _ group: any EventLoopGroup,
         _ initialize: @escaping @Sendable (any Channel) throws -> Void
     ) -> ServerBootstrap {
-        let first = name == .pop3 ? GatewayLimits.commandReadOctets : GatewayLimits.messageReadOctets
+        let first = name == .pop3 || name == .imap ? GatewayLimits.commandReadOctets : GatewayLimits.messageReadOctets
         let water = ChannelOptions.Types.WriteBufferWaterMark(
             low: GatewayLimits.unsentOctetsLow, high: GatewayLimits.unsentOctetsHigh)
         let bootstrap = ServerBootstrap(group: group)

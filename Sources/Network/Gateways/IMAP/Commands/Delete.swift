@@ -1,0 +1,12 @@
+// DELETE (RFC 9051 section 6.3.5). A name with mailboxes below it stays: HASCHILDREN.
+import IMAP
+import MailCore
+import MailEngine
+import MailTypes
+
+extension IMAPSession {
+    func delete(_ name: MailboxName) {
+        guard let id = mailboxID(name) else { return }
+        change(.deleteMailbox(id)) { [self] outcome in finish(refusal(outcome)) }
+    }
+}

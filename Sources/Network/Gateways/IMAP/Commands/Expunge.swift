@@ -1,0 +1,22 @@
+// EXPUNGE and UID EXPUNGE (RFC 9051 sections 6.4.3 and 6.4.9). The sync point that follows says what went, others'
+// expunges with it.
+import IMAP
+import MailCore
+import MailEngine
+import MailTypes
+
+extension IMAPSession {
+    func expunge(_ set: SequenceSet?) {
+        guard let mailbox = selected else { return finish(.bad("No mailbox is selected")) }
+        guard !mailbox.isReadOnly else { return finish(.no("The mailbox is open for reading", code: .readOnly)) }
+        let all = mailbox.view.uids.uids
+        let uids = set.flatMap { mailbox.resolve($0, isUID: true) } ?? all
+        guard !uids.isEmpty else { return finish(.ok("Done")) }
+        let expunge = Expunge(mailbox: mailbox.view.mailbox, uids: uids, onlyDeleted: true, reason: .expunge)
+        change(.expunge(expunge)) { [self] outcome in
+            guard case .done = outcome else { return finish(refusal(outcome)) }
+            // Rule 9 of engine.md section 5: the tagged OK says how far the client has come, once all is told.
+            finishTellingModSeq("Expunged")
+        }
+    }
+}

@@ -1,0 +1,60 @@
+// SEARCH and UID SEARCH (RFC 9051 section 6.4.4, RFC 4731, RFC 5182, RFC 7162 section 3.1.5).
+import IMAP
+import Logging
+import MailCore
+import MailEngine
+import MailTypes
+
+extension IMAPSession {
+    func search(_ request: SearchRequest) {
+        guard let mailbox = selected else { return finish(.bad("No mailbox is selected")) }
+        let saves = request.options?.contains(.save) == true
+        guard let work = SearchWork(self, mailbox, request.key, charset: request.charset) else {
+            // RFC 5182 section 2.1: a search that fails empties `$`.
+            if saves { selected?.saved = UIDSet() }
+            return refuseCharset()
+        }
+        let isSmall = work.isCheap && mailbox.view.uids.count <= GatewayLimits.imapInlineRowsMax * 64
+        read(work, isSmall: isSmall, tellsProgress: true) { [self] error in
+            if let error {
+                if saves { selected?.saved = UIDSet() }
+                return fail(error, "a search cannot read")
+            }
+            answer(request, work.found)
+        }
+    }
+
+    private func answer(_ request: SearchRequest, _ found: SearchWork.Found) {
+        guard let map = selected?.view.uids else { return finish(.bad("No mailbox is selected")) }
+        let options = request.options ?? []
+        if options.contains(.save) { selected?.saved = options.saved(of: found.uids) }
+        let ranges = request.isUID ? found.uids.runs : map.sequenceNumbers(of: found.uids)
+        // IMAP4rev2 knows ESEARCH only (RFC 9051 section 6.4.4).
+        if request.options == nil, !machine.enabled.contains(.rev2) {
+            respond { $0.search(ranges, modSeq: found.highestModSeq?.rawValue) }
+        } else if options != .save {
+            let returns = options.subtracting(.save).isEmpty ? SearchReturn.all : options
+            let tag = machine.tag
+            respond {
+                $0.esearch(tag: tag, isUID: request.isUID, ranges, returns, modSeq: found.highestModSeq?.rawValue)
+            }
+        }
+        finish(.ok("Done"))
+    }
+
+    func refuseCharset() {
+        finish(.no("The charset is not known, or the text is none in it", code: .badCharset(["US-ASCII", "UTF-8"])))
+    }
+}
+
+extension SearchReturn {
+    /// What `$` means after it (RFC 5182 section 2.1): MIN and MAX alone save only those, which are the first and the
+    /// last of a SORT.
+    func saved(of uids: UIDSet, first: UID? = nil, last: UID? = nil) -> UIDSet {
+        guard !contains(.all), !contains(.count), contains(.min) || contains(.max) else { return uids }
+        var saved = UIDSet()
+        if contains(.min), let first = first ?? uids.first { saved.insert(first) }
+        if contains(.max), let last = last ?? uids.last { saved.insert(last) }
+        return saved
+    }
+}

@@ -1,0 +1,51 @@
+// SORT and UID SORT (RFC 5256 section 3, RFC 5957; RFC 5267 section 3 for RETURN).
+import IMAP
+import MailCore
+import MailEngine
+import MailTypes
+
+extension IMAPSession {
+    func sort(_ request: SortRequest) {
+        guard let mailbox = selected else { return finish(.bad("No mailbox is selected")) }
+        let options = request.options ?? []
+        guard let search = SearchWork(self, mailbox, request.key, charset: request.charset) else {
+            if options.contains(.save) { selected?.saved = UIDSet() }
+            return refuseCharset()
+        }
+        let work = SortWork(self, mailbox, search, request.criteria)
+        read(work, isSmall: false, tellsProgress: true) { [self] error in
+            if let error {
+                if options.contains(.save) { selected?.saved = UIDSet() }
+                return failSort(error)
+            }
+            answer(request, work.uids, search.found)
+        }
+    }
+
+    private func answer(_ request: SortRequest, _ order: [UID], _ found: SearchWork.Found) {
+        guard let map = selected?.view.uids else { return finish(.bad("No mailbox is selected")) }
+        let options = request.options ?? []
+        let numbers = request.isUID ? order.map(\.rawValue) : order.compactMap { map.sequenceNumber(of: $0) }
+        if options.contains(.save) {
+            selected?.saved = options.saved(of: found.uids, first: order.first, last: order.last)
+        }
+        if request.options == nil {
+            respond { $0.sort(numbers, modSeq: found.highestModSeq?.rawValue) }
+        } else if options != .save {
+            let ranges = request.isUID ? found.uids.runs : map.sequenceNumbers(of: found.uids)
+            let returns = options.subtracting(.save).isEmpty ? SearchReturn.all : options
+            let tag = machine.tag
+            respond {
+                $0.esearch(
+                    tag: tag, isUID: request.isUID, ranges, returns, order: numbers,
+                    modSeq: found.highestModSeq?.rawValue)
+            }
+        }
+        finish(.ok("Done"))
+    }
+
+    func failSort(_ error: any Error) {
+        guard error is SortTooLarge else { return fail(error, "a search cannot read") }
+        finish(.no("Too many messages to be put in order at once", code: .limit))
+    }
+}

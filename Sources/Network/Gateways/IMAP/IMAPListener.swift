@@ -1,0 +1,20 @@
+import IMAP
+import NIOCore
+
+extension Connection {
+    /// What a session of IMAP begins with, as this connection stands.
+    var imapConfiguration: IMAPServerConfiguration {
+        let options = gateway.options
+        var configuration = IMAPServerConfiguration(
+            hostName: options.hostName, allowsPlaintextLogin: isPlaintextAllowed,
+            appendOctetsMax: UInt64(options.messageOctetsMax))
+        configuration.capabilities.subtract(unfinished)
+        configuration.mechanisms = gateway.sasl.mechanisms(loginContext(.imap))
+        return configuration
+    }
+}
+
+/// Offered only when all of it works.
+private let unfinished: IMAPCapabilities = [
+    .saveDate, .compressDeflate,
+]

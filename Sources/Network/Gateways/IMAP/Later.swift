@@ -1,0 +1,7 @@
+import IMAP
+import MailTypes
+
+extension IMAPSession {
+    func startTLS() {}
+    func startCompression() {}
+}

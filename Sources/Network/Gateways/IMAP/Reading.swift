@@ -1,0 +1,142 @@
+// Reading that costs more than a glance: done in slices by the reading threads, one slice of a session at a time.
+//
+// Invariants
+// - A slice takes `sliceMax` of time and makes `sliceOctets` of output, or little more; then the thread is another's. It
+//   takes a snapshot of its own, so none is held for long.
+// - The next slice begins when the client has taken what was made: a client that does not read costs one slice.
+// - The work belongs to one thread at a time: to the loop, or between submission and answer to a reading thread.
+// - When the client goes, the work ends with the slice that is under way.
+import EventStore
+import IMAP
+import Logging
+import MailEngine
+import MailTypes
+import NIOCore
+
+/// What a slice may use.
+struct SliceContext {
+    let engine: MailEngine
+    let deadline: NIODeadline
+    var output: IMAPWriter
+
+    init(_ engine: MailEngine, usesUTF8: Bool) {
+        self.engine = engine
+        output = IMAPWriter(usesUTF8: usesUTF8)
+        deadline = .now() + GatewayLimits.imapSliceMax
+    }
+
+    var isFull: Bool { output.bytes.count >= GatewayLimits.imapSliceOctets }
+    /// Looks at the clock: not for every row.
+    var isOver: Bool { isFull || NIODeadline.now() >= deadline }
+}
+
+/// Something that reads in slices.
+protocol SlicedWork: AnyObject {
+    /// Goes on where the last slice ended.
+    /// - Returns: whether there is more.
+    func slice(_ context: inout SliceContext) throws -> Bool
+    /// How far it is, and of how much, for INPROGRESS.
+    var progress: (done: Int, goal: Int)? { get }
+}
+
+extension SlicedWork {
+    var progress: (done: Int, goal: Int)? { nil }
+}
+
+/// One work on its way.
+final class Reading {
+    fileprivate let lent: LentWork
+    fileprivate let then: ((any Error)?) -> Void
+    fileprivate var isRunning = false
+    fileprivate var lastTold = NIODeadline.now()
+    fileprivate var tellsProgress: Bool
+
+    fileprivate init(_ work: any SlicedWork, tellsProgress: Bool, _ then: @escaping ((any Error)?) -> Void) {
+        lent = LentWork(work)
+        self.tellsProgress = tellsProgress
+        self.then = then
+    }
+}
+
+/// Lends a work to one thread at a time.
+// Between `submit` and the answer only the reading thread touches it: `isRunning`.
+private final class LentWork: @unchecked Sendable {
+    let work: any SlicedWork
+    init(_ work: any SlicedWork) { self.work = work }
+
+    func run(_ engine: MailEngine, usesUTF8: Bool) -> SliceResult {
+        var context = SliceContext(engine, usesUTF8: usesUTF8)
+        do {
+            let more = try work.slice(&context)
+            return SliceResult(output: context.output.bytes, more: more, error: nil)
+        } catch {
+            return SliceResult(output: context.output.bytes, more: false, error: error)
+        }
+    }
+}
+
+private struct SliceResult: Sendable {
+    let output: [UInt8]
+    let more: Bool
+    let error: (any Error)?
+}
+
+extension IMAPSession {
+    /// Runs a work to its end, then calls `then` on the loop.
+    ///
+    /// - Parameter isSmall: its first slice is so short that it is done here.
+    func read(
+        _ work: any SlicedWork, isSmall: Bool, tellsProgress: Bool = false,
+        _ then: @escaping ((any Error)?) -> Void
+    ) {
+        let reading = Reading(work, tellsProgress: tellsProgress, then)
+        self.reading = reading
+        guard isSmall else { return readOn() }
+        take(reading.lent.run(engine, usesUTF8: machine.enabled.usesUTF8))
+    }
+
+    /// Goes on when the client has taken what was made.
+    func readOn() {
+        guard let reading, !reading.isRunning else { return }
+        // Asking for room may write, and a write may come back here.
+        reading.isRunning = true
+        guard connection.hasRoomForOutput else {
+            reading.isRunning = false
+            return
+        }
+        let (lent, engine, usesUTF8) = (reading.lent, engine, machine.enabled.usesUTF8)
+        let answer = connection.answering { [self] (result: SliceResult) in
+            guard !isOver, self.reading === reading else { return }
+            reading.isRunning = false
+            take(result)
+        }
+        connection.gateway.readThreads.submit { _ in answer(lent.run(engine, usesUTF8: usesUTF8)) }
+    }
+
+    private func take(_ result: SliceResult) {
+        guard let reading else { return }
+        if !result.output.isEmpty { result.output.withUnsafeBytes { connection.write($0) } }
+        if result.more {
+            tellProgress(reading)
+            return readOn()
+        }
+        self.reading = nil
+        reading.then(result.error)
+    }
+
+    /// RFC 9585: now and then, so that the client and what stands between do not give up.
+    private func tellProgress(_ reading: Reading) {
+        guard reading.tellsProgress, NIODeadline.now() - reading.lastTold >= GatewayLimits.imapProgressEvery else {
+            return
+        }
+        reading.lastTold = .now()
+        let progress = reading.lent.work.progress
+        write(
+            .untagged(
+                .ok(
+                    "Working",
+                    code: .inProgress(
+                        tag: machine.tag, done: progress.map { UInt32(clamping: $0.done) },
+                        goal: progress.map { UInt32(clamping: $0.goal) }))))
+    }
+}
