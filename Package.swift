@@ -62,13 +62,15 @@ let package = Package(
         // Network
         .systemLibrary(
             name: "CSASL", path: "Sources/Network/CSASL", pkgConfig: "libsasl2", providers: [.apt(["libsasl2-dev"])]),
+        .systemLibrary(
+            name: "CZlib", path: "Sources/Network/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         room("Network", "Authentication", nio + ["CSASL", "MailEngine", "MailCore", "Digests", "MailTypes", "Octets"]),
         room(
             "Network", "Gateways",
             nio + [
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
                 "SMTP",
-                "POP3", "IMAP", "MIME", "MailEngine", "EventStore", "MailCore", "Authentication", "Digests",
+                "POP3", "IMAP", "MIME", "CZlib", "MailEngine", "EventStore", "MailCore", "Authentication", "Digests",
                 "MailTypes",
             ]),
         // App

@@ -16,5 +16,5 @@ extension Connection {
 
 /// Offered only when all of it works.
 private let unfinished: IMAPCapabilities = [
-    .saveDate, .compressDeflate,
+    .saveDate
 ]

@@ -52,6 +52,8 @@ final class IMAPSession: MailSession {
     var held: IMAPCommand?
     /// Where the structure of messages comes from.
     let summaries: any SummarySource = ScannedSummaries()
+    /// COMPRESS has been answered; what comes next is deflated.
+    private var compresses = false
     /// Whether the log knows of this session.
     private var isRecorded = false
     /// What the client says it is.
@@ -99,6 +101,7 @@ final class IMAPSession: MailSession {
         }
         carryOut(input)
         input.moveReaderIndex(forwardBy: consumed)
+        if compresses { beginCompression(&input) }
     }
 
     /// Tells the machine something and carries out what it answers.
@@ -127,7 +130,7 @@ final class IMAPSession: MailSession {
         case .perform(let command):
             current = command
             ownPositions.removeAll(keepingCapacity: true)
-            if seenPending > 0, command.readsFlags { held = command } else { perform(command) }
+            if seenPending > 0, command.readsFlags { held = command } else { begin(command) }
         case .identified(let fields): identified(fields)
         case .leaveMailbox: leaveMailbox()
         case .condstoreBegan: tellHighestModSeq()
@@ -136,7 +139,7 @@ final class IMAPSession: MailSession {
         case .authenticationResponse(let response): authenticationContinues(response)
         case .authenticationCancelled: authenticationCancelled()
         case .startTLS: startTLS()
-        case .startCompression: startCompression()
+        case .startCompression: compresses = true
         case .startIdle: startIdle()
         case .stopIdle: stopIdle()
         case .beginAppend(let target): beginAppend(target)
@@ -154,6 +157,21 @@ final class IMAPSession: MailSession {
             end()
             connection.finish()
         }
+    }
+
+    /// UID commands see what has come in the meantime: `n:*` means it too (engine.md section 9.4).
+    func begin(_ command: IMAPCommand) {
+        guard command.isUIDCommand, selected != nil else { return perform(command) }
+        sync(.withoutExpunge) { [self] in perform(command) }
+    }
+
+    /// RFC 4978: from the octet behind the command on.
+    private func beginCompression(_ input: inout ByteBuffer) {
+        compresses = false
+        let leftover = input
+        input.clear()
+        guard connection.startDeflate(leftover) else { return endSession("No memory for compression") }
+        act { machine.compressionStarted(into: &actions) }
     }
 
     /// The table of commands.

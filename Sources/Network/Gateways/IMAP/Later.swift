@@ -1,7 +1,5 @@
 import IMAP
-import MailTypes
 
 extension IMAPSession {
     func startTLS() {}
-    func startCompression() {}
 }

@@ -186,6 +186,20 @@ final class Connection: ChannelInboundHandler {
         }
     }
 
+    /// From the next octet on both directions are deflated; what has come and was not taken is so already.
+    /// - Returns: false when there is no memory for it; then nothing has changed.
+    func startDeflate(_ leftover: ByteBuffer) -> Bool {
+        guard let context, let handler = DeflateHandler() else { return false }
+        flush()
+        do {
+            try context.pipeline.syncOperations.addHandler(handler, position: .before(self))
+        } catch {
+            return false
+        }
+        handler.takeLeftover(leftover)
+        return true
+    }
+
     // MARK: Flow
 
     /// Goes on after an answer, or when there is room again.

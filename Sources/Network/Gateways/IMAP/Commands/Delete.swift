@@ -7,6 +7,12 @@ import MailTypes
 extension IMAPSession {
     func delete(_ name: MailboxName) {
         guard let id = mailboxID(name) else { return }
-        change(.deleteMailbox(id)) { [self] outcome in finish(refusal(outcome)) }
+        change(.deleteMailbox(id)) { [self] outcome in
+            if case .done = outcome, selected?.view.mailbox == id {
+                leaveMailbox()
+                write(.untagged(.ok("The mailbox is no more", code: .closed)))
+            }
+            finish(refusal(outcome))
+        }
     }
 }

@@ -85,7 +85,7 @@ extension IMAPSession {
             }
             guard seenPending == 0, let command = held, !isOver else { return }
             held = nil
-            perform(command)
+            begin(command)
         }
         recordSession()
         let origin = Origin(actor: account, session: connection.id, gateway: .imap)
