@@ -58,7 +58,7 @@ let package = Package(
             "Storage", "EventStore", ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "LMDB", "CFile"]),
         // Engine
         room("Engine", "MailEngine", ["EventStore", "MailCore", "MailTypes"]),
-        room("Engine", "Projections", ["MailEngine", "EventStore", "MailCore", "MailTypes", "Octets"]),
+        room("Engine", "Projections", ["MailEngine", "EventStore", "MailCore", "MailTypes", "MIME", "Octets"]),
         // Network
         .systemLibrary(
             name: "CSASL", path: "Sources/Network/CSASL", pkgConfig: "libsasl2", providers: [.apt(["libsasl2-dev"])]),
@@ -70,7 +70,8 @@ let package = Package(
             nio + [
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
                 "SMTP",
-                "POP3", "IMAP", "MIME", "CZlib", "MailEngine", "EventStore", "MailCore", "Authentication", "Digests",
+                "POP3", "IMAP", "MIME", "CZlib", "Projections", "MailEngine", "EventStore", "MailCore",
+                "Authentication", "Digests",
                 "MailTypes",
             ]),
         // App
@@ -130,7 +131,7 @@ let package = Package(
             path: "Tests/EventFormatTests", exclude: ["fixtures"], swiftSettings: settings),
         tests("OctetsTests", ["Octets"]),
         tests("MIMETests", ["MIME", "MailTypes"]),
-        tests("ProjectionsTests", ["Projections", "MailEngine", "EventStore", "MailCore", "MailTypes"]),
+        tests("ProjectionsTests", ["Projections", "MailEngine", "EventStore", "MailCore", "MailTypes", "MIME"]),
         .testTarget(
             name: "ServerTests",
             dependencies: [

@@ -142,6 +142,11 @@ package final class Environment: @unchecked Sendable {
         return result
     }
 
+    /// Puts everything committed on stable storage: for an environment that is `noSync`, before it is closed.
+    package func flush() throws(LMDBError) {
+        try LMDBError.check(withHandle { mdb_env_sync($0, 1) }, "flush")
+    }
+
     func begin(_ flags: UInt32) throws(LMDBError) -> OpaquePointer {
         var transaction: OpaquePointer?
         let code = mdb_txn_begin(handle, nil, flags, &transaction)

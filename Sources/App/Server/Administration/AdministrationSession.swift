@@ -14,6 +14,8 @@ package protocol AdministrationBackend: AnyObject, Sendable {
     var serves: Bool { get }
     /// Follows the log with the Maildirs; nil when nothing does in this process.
     var projector: MaildirProjector? { get }
+    /// The parse cache; nil when this process has it not open.
+    var cache: MessageCache? { get }
 }
 
 /// One run of one command: the door to the engine, and the way out for what it prints.

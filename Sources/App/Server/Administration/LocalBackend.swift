@@ -11,6 +11,7 @@ package final class LocalBackend: AdministrationBackend {
     package let configuration: NodeConfiguration
     package var serves: Bool { false }
     package var projector: MaildirProjector? { nil }
+    package var cache: MessageCache? { nil }
 
     package init(store directory: String, configuration: NodeConfiguration) throws(AdministrationFailure) {
         do {

@@ -106,6 +106,7 @@ extension ConfigurationKey {
             configuration, value throws(ConfigurationRefusal) in
             configuration.maildir.root = try value.path()
         },
+        octets("cache.size", \.cache.octetsMax, 0...1 << 40),
     ]
 
     private static let accounts: [ConfigurationKey] = [

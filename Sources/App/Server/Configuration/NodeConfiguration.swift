@@ -19,6 +19,7 @@ package struct NodeConfiguration: Sendable {
     package var limits = Limits()
     package var storage = Storage()
     package var maildir = Maildir()
+    package var cache = Cache()
     package var accounts = Accounts()
     package var log = Log()
 
@@ -59,6 +60,12 @@ package struct NodeConfiguration: Sendable {
         package var enabled = true
         /// Nil takes `<store>-maildir`: beside the store, never in it.
         package var root: String?
+        package init() {}
+    }
+
+    package struct Cache: Sendable {
+        /// About what the parse cache may take on disk; 0 keeps none.
+        package var octetsMax = 1 << 30
         package init() {}
     }
 

@@ -18,6 +18,8 @@ package final class Node: AdministrationBackend {
     package let store: LMDBStore
     package let directory: String
     package let projector: MaildirProjector?
+    /// Nil where it could not be opened: messages are then read each time.
+    package let cache: MessageCache?
     package var configuration: NodeConfiguration { current.withLock { $0 } }
     package var serves: Bool { true }
 
@@ -36,13 +38,26 @@ package final class Node: AdministrationBackend {
         engine = MailEngine(store: store, options: configuration.engineOptions(store: directory), clock: { .now })
         retention = RetentionCollector(engine, log: log)
         let domain = try configuration.domain ?? engine.read { try $0.defaultDomain() }
-        let options = configuration.gatewayOptions(storeDomain: domain)
+        var options = configuration.gatewayOptions(storeDomain: domain)
+        cache = Self.openCache(directory, configuration, log)
+        if let cache { options.cache = cache }
         let projector = configuration.maildirOptions(store: directory).map { [engine] options in
             MaildirProjector(engine: engine, options: options) { log.warning("maildir", metadata: ["report": "\($0)"]) }
         }
         self.projector = projector
         gateways = Gateways(
-            engine: engine, options: options, logger: log, extraMetrics: { projector?.status.metrics ?? "" })
+            engine: engine, options: options, logger: log,
+            extraMetrics: { [cache] in (projector?.status.metrics ?? "") + (cache?.statistics.metrics ?? "") })
+    }
+
+    private static func openCache(_ store: String, _ configuration: NodeConfiguration, _ log: Logger) -> MessageCache? {
+        do {
+            return try MessageCache(
+                directory: MessageCache.directory(ofStore: store), octetsMax: configuration.cache.octetsMax)
+        } catch {
+            log.warning("no parse cache", metadata: ["error": "\(error)"])
+            return nil
+        }
     }
 
     /// Opens administration and the listeners.
@@ -63,6 +78,7 @@ package final class Node: AdministrationBackend {
         administration.withLock { $0 }?.close()
         retention.stop()
         projector?.close()
+        cache?.close()
         engine.close()
         log.info("stopped")
     }

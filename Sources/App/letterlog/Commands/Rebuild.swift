@@ -7,7 +7,7 @@ struct Rebuild: ParsableCommand {
 
     @OptionGroup var options: StoreOptions
 
-    @Option(help: "state, maildir or all.")
+    @Option(help: "state, maildir, cache or all.")
     var projection = "all"
 
     @Flag(help: "Rebuild beside the live one and compare; exit 1 on the first difference.")
@@ -15,7 +15,7 @@ struct Rebuild: ParsableCommand {
 
     func validate() throws {
         guard StoreRebuild.Projection(rawValue: projection) != nil else {
-            throw ValidationError("--projection takes state, maildir or all, not \(projection)")
+            throw ValidationError("--projection takes state, maildir, cache or all, not \(projection)")
         }
     }
 

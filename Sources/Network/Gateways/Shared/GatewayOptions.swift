@@ -1,6 +1,7 @@
 import Authentication
 import Digests
 import NIOCore
+import Projections
 import SMTP
 
 /// What the site says about its gateways. Every default is what a first run gets.
@@ -54,6 +55,8 @@ package struct GatewayOptions: Sendable {
     /// Permissions of a Unix socket.
     package var unixSocketMode: UInt32 = 0o660
     package var authentication = AuthenticationOptions()
+    /// What is known of messages that were parsed before.
+    package var cache = MessageCache()
     /// 32 random octets that stay the same over restarts; see `PasswordAuthenticator`.
     package var loginKey = randomBytes(count: 32)
     /// Judges access tokens; without it no mechanism with them is offered.

@@ -6,7 +6,7 @@ package struct StoreRebuild: AdministrationCommand {
     package static let words = "rebuild"
 
     package enum Projection: String, Codable, CaseIterable, Sendable {
-        case state, maildir, all
+        case state, maildir, cache, all
     }
 
     package var projection: Projection
@@ -19,8 +19,9 @@ package struct StoreRebuild: AdministrationCommand {
     }
 
     package func run(in session: AdministrationSession) throws -> AdministrationResult? {
-        if projection != .maildir { try state(session) }
-        if projection != .state { try maildir(session) }
+        if projection == .state || projection == .all { try state(session) }
+        if projection == .maildir || projection == .all { try maildir(session) }
+        if projection == .cache || projection == .all { try CacheWork.run(check: check, session) }
         return nil
     }
 

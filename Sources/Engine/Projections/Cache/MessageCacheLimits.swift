@@ -1,0 +1,9 @@
+/// Limits of the parse cache.
+package enum MessageCacheLimits {
+    /// Octets of a message that are read at a time.
+    static let pieceOctets = 1 << 16
+    /// Messages whose rows are put in one transaction.
+    static let rowsPerPutMax = 256
+    /// Message rows that a check reads in one snapshot, so that it stays far below the 2 seconds one may last.
+    static let rowsPerSnapshotMax = 2000
+}
