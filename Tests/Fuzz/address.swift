@@ -24,7 +24,7 @@ public func fuzzAddress(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
             precondition(isInGroup && address.name == nil && address.route == nil)
             isInGroup = false
         } else if address.isGroupStart {
-            precondition(!isInGroup && address.name == nil && address.mailbox?.isEmpty == false)
+            precondition(!isInGroup && address.name == nil && address.route == nil)
             isInGroup = true
         } else {
             precondition(address.mailbox != nil && address.name?.isEmpty != true && address.route?.isEmpty != true)

@@ -87,6 +87,7 @@ struct EnvelopeTests {
             (
                 "g:a@x;, b@y", #"((NIL NIL "g" NIL)(NIL NIL "a" "x")(NIL NIL NIL NIL)(NIL NIL "b" "y"))"#
             ),
+            ("g: <@r:a@x>", #"((NIL NIL "g" NIL)(NIL "@r" "a" "x")(NIL NIL NIL NIL))"#),
             ("g: a@x", #"((NIL NIL "g" NIL)(NIL NIL "a" "x")(NIL NIL NIL NIL))"#),
             // A.5: white space, comments, and other oddities.
             (#"Pete(A nice \) chap) <pete(his account)@silly.test(his host)>"#, #"(("Pete" NIL "pete" "silly.test"))"#),

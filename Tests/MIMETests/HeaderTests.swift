@@ -44,6 +44,7 @@ struct HeaderTests {
             #expect(select(["a"], from: crlf("A: b\nC: d\n"), pieces: pieces) == "A: b\r\n")
             #expect(select(["a"], excluding: true, from: crlf("A: b\nC: d"), pieces: pieces) == "C: d")
             #expect(select(["a"], excluding: true, from: crlf("A: b\nC"), pieces: pieces) == "C")
+            #expect(select(["a"], excluding: true, from: Array("A: b\n\r".utf8), pieces: pieces) == "\r")
             #expect(select(["a"], from: Array("A: b\nC: d\n\nA: body".utf8), pieces: pieces) == "A: b\n\n")
         }
     }

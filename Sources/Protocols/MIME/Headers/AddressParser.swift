@@ -33,7 +33,10 @@ struct AddressParser {
     mutating func write(to out: inout ByteWriter) -> Int {
         let limit = left
         while position < text.count, left > 0 { item(&out) }
-        if isInGroup { emit(&out, name: nil, mailbox: nil, host: nil) }
+        if isInGroup {
+            route.removeAll()
+            emit(&out, name: nil, mailbox: nil, host: nil)
+        }
         return limit - left
     }
 

@@ -36,9 +36,12 @@ package struct HeaderFilter: Sendable {
             if contains(field.name) != isExcluding { out.append(contentsOf: field.lines) }
             end += field.lines.count
         }
-        // What is left begins with the empty line.
-        guard let feed = header.position(of: 10, from: end) else { return out }
-        out.append(contentsOf: header.slice(end, feed + 1))
+        // What is left begins with the empty line, unless it is a CR without a LF.
+        if let feed = header.position(of: 10, from: end) {
+            out.append(contentsOf: header.slice(end, feed + 1))
+        } else if isExcluding {
+            out.append(contentsOf: header.slice(end, header.count))
+        }
         return out
     }
 
