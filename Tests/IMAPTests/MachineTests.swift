@@ -116,6 +116,32 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
         #expect(!other.machine.capabilityNames.contains("MOVE"))
     }
 
+    /// What belongs to an extension among the arguments of other commands goes with it.
+    @Test(arguments: [
+        ("FETCH 1 SAVEDATE", IMAPCapability.saveDate), ("FETCH 1 (UID PREVIEW (LAZY))", .preview),
+        ("FETCH 1 EMAILID", .objectID), ("FETCH 1 THREADID", .objectID), ("FETCH 1 MODSEQ", .condstore),
+        ("FETCH 1 UID (CHANGEDSINCE 1)", .condstore), ("STORE 1 (UNCHANGEDSINCE 1) FLAGS ()", .condstore),
+        ("SELECT x (CONDSTORE)", .condstore), ("SEARCH NOT SAVEDATESUPPORTED", .saveDate),
+        ("SEARCH SAVEDON 1-Jan-2020", .saveDate), ("SEARCH OLDER 5", .within), ("SEARCH EMAILID x", .objectID),
+        ("SEARCH OR ALL MODSEQ 1", .condstore), ("STATUS x (HIGHESTMODSEQ)", .condstore),
+        ("STATUS x (APPENDLIMIT)", .appendLimit), ("STATUS x (MAILBOXID)", .objectID),
+        ("STATUS x (DELETED-STORAGE)", .quotaStorage), ("SORT (DISPLAYTO) UTF-8 ALL", .sortDisplay),
+        ("THREAD REFERENCES UTF-8 ALL", .threadReferences), ("THREAD ORDEREDSUBJECT UTF-8 ALL", .threadOrderedSubject),
+        ("CREATE x (USE (\\Sent))", .createSpecialUse), ("APPEND x {1+}\r\na {1+}\r\nb", .multiAppend),
+        ("APPEND x CATENATE (URL /x)", .catenate), ("APPEND x UTF8 (~{1+}\r\na)", .utf8Accept),
+        ("REPLACE 1 x {1+}\r\na", .replace),
+    ])
+    func argumentsOfHiddenCapabilities(_ command: String, _ capability: IMAPCapability) {
+        var offering = Session.loggedIn(selected: true)
+        offering.send("a \(command)\r\n")
+        #expect(offering.sent.last?.hasPrefix("a OK ") == true)
+        var configuration = Session.configuration
+        configuration.capabilities.remove(capability)
+        var session = Session.loggedIn(selected: true, configuration)
+        session.send("a \(command)\r\nb NOOP\r\n")
+        #expect(session.sent.count == 2 && session.sent[0].hasPrefix("a BAD ") && session.sent[1] == "b OK Done")
+    }
+
     // MARK: Logging in
 
     @Test func authenticateWithChallenge() {

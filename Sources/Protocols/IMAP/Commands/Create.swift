@@ -8,7 +8,9 @@ extension IMAPCommandRow {
         var uses: [SpecialUse] = []
         if reader.skip(Ascii.space) {
             try reader.list { (reader) throws(GrammarStop) in
-                guard reader.word() == "USE" else { throw .bad("A parameter is not known") }
+                guard reader.word() == "USE", reader.context.offers(.createSpecialUse) else {
+                    throw .bad("A parameter is not known")
+                }
                 try reader.space()
                 var count = 0
                 try reader.list(allowsEmpty: true) { (reader) throws(GrammarStop) in

@@ -31,13 +31,16 @@ extension CommandReader {
         // RFC 7162 section 3.2.6.
         guard !request.vanished || request.changedSince != nil else { throw .bad("VANISHED needs CHANGEDSINCE") }
         if request.changedSince != nil { attributes.add(.modSeq) }
+        guard attributes.all.allSatisfy({ context.offers($0.capability) }) else {
+            throw .bad("An item of FETCH is not known")
+        }
         request.attributes = attributes.all
         return request
     }
 
     private mutating func fetchModifier(into request: inout FetchRequest) throws(GrammarStop) {
         switch word() {
-        case "CHANGEDSINCE":
+        case "CHANGEDSINCE" where context.offers(.condstore):
             guard request.changedSince == nil else { throw .bad("CHANGEDSINCE is there twice") }
             try space()
             request.changedSince = try nzNumber64()

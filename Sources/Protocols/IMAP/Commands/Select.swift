@@ -31,7 +31,7 @@ extension CommandReader {
 
     private mutating func selectParameter(into request: inout SelectRequest) throws(GrammarStop) {
         switch word() {
-        case "CONDSTORE": request.condstore = true
+        case "CONDSTORE" where context.offers(.condstore): request.condstore = true
         case "QRESYNC":
             // RFC 7162 section 3.2.5: only after ENABLE QRESYNC, and once.
             guard context.enabled.contains(.qresync) else { throw .bad("ENABLE QRESYNC comes first") }

@@ -19,7 +19,9 @@ extension CommandReader {
             guard criteria.count < IMAPLimits.sortKeysMax else { throw .no(.limit, "Too many sort keys") }
             let isReverse = reader.skip(word: "REVERSE")
             if isReverse { try reader.space() }
-            guard let key = SortCriterion.Key(rawValue: reader.word()) else { throw .bad("A sort key is not known") }
+            guard let key = SortCriterion.Key(rawValue: reader.word()), reader.context.offers(key.capability) else {
+                throw .bad("A sort key is not known")
+            }
             criteria.append(SortCriterion(key, isReverse: isReverse))
         }
         try space()

@@ -18,7 +18,7 @@ extension CommandReader {
         var unchangedSince: UInt64?
         if current == Ascii.open {
             try list { (reader) throws(GrammarStop) in
-                guard reader.word() == "UNCHANGEDSINCE", unchangedSince == nil else {
+                guard reader.word() == "UNCHANGEDSINCE", reader.context.offers(.condstore), unchangedSince == nil else {
                     throw .bad("A modifier is not known, or there twice")
                 }
                 try reader.space()

@@ -1,11 +1,11 @@
 extension IMAPCommandRow {
     /// THREAD algorithm charset keys (RFC 5256 section 3).
-    static let thread = IMAPCommandRow("THREAD", in: .selected, .threadReferences) { (reader) throws(GrammarStop) in
+    static let thread = IMAPCommandRow("THREAD", in: .selected) { (reader) throws(GrammarStop) in
         .perform(.thread(try reader.thread(isUID: false)))
     }
 
     /// UID THREAD.
-    static let uidThread = IMAPCommandRow("UID THREAD", in: .selected, .threadReferences) {
+    static let uidThread = IMAPCommandRow("UID THREAD", in: .selected) {
         (reader) throws(GrammarStop) in
         .perform(.thread(try reader.thread(isUID: true)))
     }
@@ -14,7 +14,7 @@ extension IMAPCommandRow {
 extension CommandReader {
     fileprivate mutating func thread(isUID: Bool) throws(GrammarStop) -> ThreadRequest {
         try space()
-        guard let algorithm = ThreadRequest.Algorithm(rawValue: word()) else {
+        guard let algorithm = ThreadRequest.Algorithm(rawValue: word()), context.offers(algorithm.capability) else {
             throw .bad("The algorithm is not known")
         }
         try space()

@@ -52,7 +52,8 @@ extension CommandReader {
         try list { (reader) throws(GrammarStop) in
             count += 1
             guard count <= IMAPLimits.optionsMax else { throw .no(.limit, "Too many items") }
-            guard let attribute = StatusAttribute(rawValue: reader.word()) else {
+            guard let attribute = StatusAttribute(rawValue: reader.word()), reader.context.offers(attribute.capability)
+            else {
                 throw .bad("An item of STATUS is not known")
             }
             if !attributes.contains(attribute) { attributes.append(attribute) }

@@ -30,7 +30,7 @@ extension CommandReader {
         default: break
         }
         let name = word()
-        if let key = Self.plainKeys[name] { return key }
+        if let key = Self.plainKeys[name], context.offers(key.capability) { return key }
         switch name {
         case "NOT":
             try space()
@@ -44,7 +44,9 @@ extension CommandReader {
         default:
             guard let read = Self.argumentKeys[name] else { throw .bad("A search key is not known") }
             try space()
-            return try read(&self)
+            let key = try read(&self)
+            guard context.offers(key.capability) else { throw .bad("A search key is not known") }
+            return key
         }
     }
 

@@ -88,9 +88,4 @@ struct IMAPCommandRow: Sendable {
         for index in 0..<text.count where Ascii.uppercased(text[index]) != verb.utf8Start[index] { return false }
         return true
     }
-
-    func isKnown(by capabilities: IMAPCapabilities) -> Bool {
-        guard let capability, !capabilities.contains(capability) else { return true }
-        return capability.isPartOfRev2 && capabilities.contains(.imap4rev2)
-    }
 }

@@ -13,9 +13,10 @@ struct AppendProgress: Equatable {
     /// A NUL stood in a literal that is no literal8 (RFC 9051 section 4.3).
     var hasNul = false
 
-    init(_ target: AppendTarget) {
+    init(_ target: AppendTarget, _ context: GrammarContext) {
         self.target = target
-        reader = AppendReader(messagesMax: target.replaced == nil ? IMAPLimits.appendMessagesMax : 1)
+        let takesSeveral = target.replaced == nil && context.offers(.multiAppend)
+        reader = AppendReader(messagesMax: takesSeveral ? IMAPLimits.appendMessagesMax : 1)
     }
 }
 
@@ -37,7 +38,7 @@ extension IMAPServerMachine {
             } else {
                 let row = try readVerb(&reader)
                 guard row.takesMessages, case .append(let target) = try row.read(&reader) else { return false }
-                progress = AppendProgress(target)
+                progress = AppendProgress(target, context)
             }
             steps = try progress.reader.read(&reader)
         } catch .awaitsLiteral {

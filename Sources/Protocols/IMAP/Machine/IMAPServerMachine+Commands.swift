@@ -12,7 +12,7 @@ extension IMAPServerMachine {
         _ = reader.take(while: Self.isVerb)
         let verb = UnsafeRawBufferPointer(rebasing: reader.bytes[start..<reader.position])
         let context = reader.context
-        guard let row = IMAPCommandRow.named(verb), row.isKnown(by: context.capabilities) else {
+        guard let row = IMAPCommandRow.named(verb), context.offers(row.capability) else {
             throw .bad("The command is not known here")
         }
         guard row.states.contains(context.state) else {
@@ -54,7 +54,7 @@ extension IMAPServerMachine {
     ) throws(GrammarStop) {
         switch command {
         case .perform(let command): perform(command, into: &actions)
-        case .append(let target): try finishMessages(AppendProgress(target), &reader, into: &actions)
+        case .append(let target): try finishMessages(AppendProgress(target, context), &reader, into: &actions)
         case .capability:
             actions.append(.data(ResponseLine.capability(capabilityNames)))
             finish(.ok("Done"), into: &actions)
