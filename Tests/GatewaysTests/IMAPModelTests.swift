@@ -94,7 +94,18 @@ private final class ModelClient {
         #expect(!answer.isBAD, "\(command): \(answer)")
         if isResuming { #expect(messages.count == exists, "\(command): \(answer)") }
         isResuming = false
+        try learn()
         return answer
+    }
+
+    /// VANISHED names UIDs, so a client that gets it has to know them: it asks at once.
+    func learn() throws {
+        while kind == .qresync, let imap, let first = messages.firstIndex(where: { $0.uid == nil }) {
+            let answer = try imap.run("FETCH \(first + 1):* (UID FLAGS)")
+            for line in answer.untagged { apply(line) }
+            #expect(answer.isOK, "\(answer)")
+            guard answer.isOK else { return }
+        }
     }
 
     private var isComplete: Bool { messages.allSatisfy { $0.uid != nil && $0.flags != nil } }
@@ -256,6 +267,7 @@ struct IMAPModelTests {
                 if random.below(2) == 0 { try node.deposit("alice@example.test", Array(letter.utf8)) }
                 try imap.socket.send("DONE\r\n")
                 #expect(try readUntil(imap, client) { $0.hasPrefix(tag + " OK") })
+                try client.learn()
             default:
                 _ = try client.connect()
                 try client.run(command(client, &random))

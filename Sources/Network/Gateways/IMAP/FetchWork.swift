@@ -44,14 +44,23 @@ final class FetchWork: SlicedWork {
     /// Messages whose `\Seen` this FETCH sets.
     private(set) var unseen = UIDSet()
     private let setsSeen: Bool
+    /// Positions of flags that are newer than the view and were told: they need not be told again.
+    private(set) var told: [UID: ModSeq] = [:]
+    private let position: ModSeq
+    private let tellsFlags: Bool
+    private let known: [UID: ModSeq]
     /// BINARY was asked of a part whose transfer encoding is not known (RFC 3516 section 4.3).
     private(set) var hasUnknownEncoding = false
 
-    /// - Parameter isAsked: a client's FETCH, not news of flags.
+    /// - Parameter known: messages whose flags are told only if they are not of that position.
     init(
         _ session: IMAPSession, _ mailbox: SelectedMailbox, uids: UIDSet, attributes: [FetchAttribute],
-        changedSince: ModSeq? = nil, setsSeen: Bool = false, isAsked: Bool
+        changedSince: ModSeq? = nil, setsSeen: Bool = false, known: [UID: ModSeq] = [:]
     ) {
+        position = mailbox.view.position
+        let needsModSeq = session.machine.enabled.contains(.condstore)
+        tellsFlags = attributes.contains(.flags) && (!needsModSeq || attributes.contains(.modSeq))
+        self.known = known
         account = mailbox.view.account
         self.mailbox = mailbox.view.mailbox
         map = mailbox.view.uids
@@ -101,11 +110,11 @@ final class FetchWork: SlicedWork {
             var expected = missing.next()
             var failure: (any Error)?
             func lingering(_ uid: UID) throws {
-                if let row = try state.expunged(account, mailbox, uid)?.row, isWanted(row) {
-                    found.append(try message(uid, row, state))
-                } else {
+                guard let row = try state.expunged(account, mailbox, uid)?.row else {
                     lost.insert(uid)
+                    return
                 }
+                if isWanted(uid, row) { found.append(try message(uid, row, state)) }
             }
             try state.messages(account, mailbox, in: wanted, from: first) { uid, row in
                 do {
@@ -118,7 +127,7 @@ final class FetchWork: SlicedWork {
                         return false
                     }
                     expected = missing.next()
-                    if isWanted(row) { found.append(try message(uid, row, state)) }
+                    if isWanted(uid, row) { found.append(try message(uid, row, state)) }
                 } catch {
                     failure = error
                     return false
@@ -137,8 +146,9 @@ final class FetchWork: SlicedWork {
         return !found.isEmpty || !rest.isEmpty
     }
 
-    private func isWanted(_ row: MessageRow) -> Bool {
-        changedSince.map { row.modSeq > $0 } ?? true
+    private func isWanted(_ uid: UID, _ row: MessageRow) -> Bool {
+        if let changedSince, row.modSeq <= changedSince { return false }
+        return known.isEmpty || known[uid] != row.modSeq
     }
 
     private func message(_ uid: UID, _ row: MessageRow, _ state: any ShardReader) throws -> Message {
@@ -158,6 +168,9 @@ final class FetchWork: SlicedWork {
     /// Writes a message's response, or begins to.
     private func begin(_ message: Message, _ context: inout SliceContext) throws {
         guard let number = ranks.sequenceNumber(of: message.uid) else { return }
+        if tellsFlags, message.row.modSeq > position, told.count < GatewayLimits.imapInlineRowsMax {
+            told[message.uid] = message.row.modSeq
+        }
         guard needsBody else {
             context.output.beginFetch(number)
             for attribute in attributes { write(attribute, message, &context.output) }
@@ -170,15 +183,18 @@ final class FetchWork: SlicedWork {
             lost.insert(message.uid)
             return
         }
-        if setsSeen, !message.row.flags.contains(.seen) { unseen.insertAtEnd(message.uid) }
         stream.writer.beginFetch(number)
         for attribute in attributes {
             if attribute.needsBody { try stream.add(attribute) } else { write(attribute, message, &stream.writer) }
         }
+        guard !stream.unknownEncoding else {
+            hasUnknownEncoding = true
+            return
+        }
         stream.writer.endFetch()
         stream.end()
-        hasUnknownEncoding = hasUnknownEncoding || stream.unknownEncoding
         current = stream
+        if setsSeen, !message.row.flags.contains(.seen) { unseen.insertAtEnd(message.uid) }
     }
 
     /// An item that the row answers.

@@ -47,6 +47,8 @@ final class IMAPSession: MailSession {
     var exchange: SASLExchange?
     /// What the sync point after STORE tells.
     var stored: StoredFlags?
+    /// Flags that the current FETCH has told, newer than the view.
+    var toldFlags: [UID: ModSeq] = [:]
     /// Implicit `\Seen`s that are on their way, and the command that waits for them.
     var seenPending = 0
     var held: IMAPCommand?

@@ -16,8 +16,10 @@ import NIOCore
 final class SearchWork: SlicedWork {
     struct Found {
         var uids = UIDSet()
-        /// The highest MODSEQ of what was found, where a key asked for it.
+        /// The highest MODSEQ of what was found, where a key asked for it; and that of the first and the last.
         var highestModSeq: ModSeq?
+        var firstModSeq: ModSeq?
+        var lastModSeq: ModSeq?
     }
 
     private let account: AccountID
@@ -38,6 +40,7 @@ final class SearchWork: SlicedWork {
 
     /// Nil when the charset is not known.
     init?(_ session: IMAPSession, _ mailbox: SelectedMailbox, _ key: SearchKey, charset: String?) {
+        if let charset, !Charset.isKnown(Array(charset.utf8)) { return nil }
         guard let condition = SearchCondition(key.cheapFirst, mailbox, charset: charset ?? "UTF-8") else { return nil }
         account = mailbox.view.account
         self.mailbox = mailbox.view.mailbox
@@ -85,7 +88,10 @@ final class SearchWork: SlicedWork {
 
     private func take(_ item: (uid: UID, row: MessageRow, spilled: [KeywordID])) {
         found.uids.insertAtEnd(item.uid)
-        if usesModSeq { found.highestModSeq = max(found.highestModSeq ?? .zero, item.row.modSeq) }
+        guard usesModSeq else { return }
+        found.highestModSeq = max(found.highestModSeq ?? .zero, item.row.modSeq)
+        found.firstModSeq = found.firstModSeq ?? item.row.modSeq
+        found.lastModSeq = item.row.modSeq
     }
 
     private func readBatch(

@@ -16,6 +16,7 @@ extension IMAPSession {
     func sync(_ rule: IMAPSyncRule, _ then: @escaping () -> Void) {
         guard rule != .none, let mailbox = selected else {
             stored = nil
+            toldFlags = [:]
             return then()
         }
         let tellsGone = rule == .full
@@ -68,7 +69,9 @@ extension IMAPSession {
         stored = nil
         let whole = synced.report.changed.union(named)
         let modSeqOnly = machine.enabled.contains(.condstore) ? silent.subtracting(whole) : UIDSet()
-        tellFlags(of: whole) { [self] in
+        let known = toldFlags
+        toldFlags = [:]
+        tellFlags(of: whole, known: known) { [self] in
             tellFlags(of: modSeqOnly, modSeqOnly: true, then)
         }
     }
@@ -118,11 +121,13 @@ extension IMAPSession {
     }
 
     /// FETCH responses that nobody asked for: UID, FLAGS and, after CONDSTORE, MODSEQ (RFC 9051 section 7.5.2).
-    func tellFlags(of uids: UIDSet, modSeqOnly: Bool = false, _ then: @escaping () -> Void) {
+    func tellFlags(
+        of uids: UIDSet, modSeqOnly: Bool = false, known: [UID: ModSeq] = [:], _ then: @escaping () -> Void
+    ) {
         guard !uids.isEmpty, let mailbox = selected else { return then() }
         var attributes: [FetchAttribute] = modSeqOnly ? [.uid] : [.uid, .flags]
         if machine.enabled.contains(.condstore) { attributes.append(.modSeq) }
-        let work = FetchWork(self, mailbox, uids: uids, attributes: attributes, isAsked: false)
+        let work = FetchWork(self, mailbox, uids: uids, attributes: attributes, known: known)
         read(work, isSmall: uids.count <= GatewayLimits.imapInlineRowsMax) { [self] error in
             if let error { connection.log.error("flags cannot be read", metadata: ["error": "\(error)"]) }
             then()

@@ -59,9 +59,10 @@ extension IMAPSession {
         if machine.enabled.contains(.qresync), !attributes.contains(.uid) { attributes.insert(.uid, at: 0) }
         let work = FetchWork(
             self, mailbox, uids: uids, attributes: attributes, changedSince: request.changedSince.map { ModSeq($0) },
-            setsSeen: request.setsSeen, isAsked: true)
+            setsSeen: request.setsSeen)
         read(work, isSmall: work.isSmall(engine), tellsProgress: true) { [self] error in
             markSeen(work.unseen)
+            toldFlags = work.told
             if let error { return fail(error, "a message cannot be read") }
             guard work.lost.isEmpty else {
                 return finish(.no("Some messages are gone", code: .expungeIssued))

@@ -35,8 +35,9 @@ extension IMAPSession {
         } else if options != .save {
             let returns = options.subtracting(.save).isEmpty ? SearchReturn.all : options
             let tag = machine.tag
+            let modSeq = found.modSeq(told: returns)
             respond {
-                $0.esearch(tag: tag, isUID: request.isUID, ranges, returns, modSeq: found.highestModSeq?.rawValue)
+                $0.esearch(tag: tag, isUID: request.isUID, ranges, returns, modSeq: modSeq?.rawValue)
             }
         }
         finish(.ok("Done"))
@@ -44,6 +45,19 @@ extension IMAPSession {
 
     func refuseCharset() {
         finish(.no("The charset is not known, or the text is none in it", code: .badCharset(["US-ASCII", "UTF-8"])))
+    }
+}
+
+extension SearchWork.Found {
+    /// RFC 4731 section 3.2: of what MIN and MAX name where nothing else is asked for, else the highest.
+    func modSeq(told options: SearchReturn) -> ModSeq? {
+        guard !options.contains(.all), !options.contains(.count), let highestModSeq else { return highestModSeq }
+        switch (options.contains(.min), options.contains(.max)) {
+        case (true, true): return max(firstModSeq ?? .zero, lastModSeq ?? .zero)
+        case (true, false): return firstModSeq
+        case (false, true): return lastModSeq
+        case (false, false): return highestModSeq
+        }
     }
 }
 

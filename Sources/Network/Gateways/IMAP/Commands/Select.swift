@@ -197,7 +197,8 @@ extension Resync {
             let changes = try state.changes(
                 view.account, view.mailbox, since: since, now: head.aseq, rowsMax: max(1024, Int(row.exists)))
         {
-            vanished = changes.gone
+            // Those that came and went since: the client may know them, though its position is below their coming.
+            vanished = changes.gone.union(changes.passed)
             changed = changes.changed.union(changes.arrived)
         } else {
             let known = client.knownUIDs ?? UIDSet(UID(1)...UID(max(1, row.uidNext - 1)))
