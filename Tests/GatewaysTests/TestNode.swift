@@ -103,6 +103,15 @@ func wallClock() -> Timestamp {
     return Timestamp(milliseconds: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000)
 }
 
+/// Asks again for a while until the answer is yes: for what comes after a commit and not with it.
+func eventually(_ condition: () async throws -> Bool) async rethrows -> Bool {
+    for _ in 0..<3_000 {
+        if try await condition() { return true }
+        try? await Task.sleep(for: .milliseconds(5))
+    }
+    return false
+}
+
 /// Runs `body` on a thread of its own: the clients of these tests block, and the pool of Swift tasks has few threads.
 func onOwnThread<R: Sendable>(_ body: @escaping @Sendable () throws -> R) async throws -> R {
     try await withCheckedThrowingContinuation { continuation in

@@ -32,6 +32,22 @@ struct AdministrationTests {
         AccountSetStatus(address: "bob", enabled: false),
         AccountShow(address: "bob"),
         AccountSetStatus(address: "bob", enabled: true),
+        AccountPasswordAdd(
+            address: "bob", label: "phone", scopes: ["imap", "smtp"], expires: 4_102_444_800_000,
+            verifier: "SCRAM-SHA-256$4096:c2FsdA==$a:b"),
+        AccountPasswordAdd(address: "bob", label: "phone", scopes: [], expires: nil, verifier: "x"),
+        AccountPasswordAdd(address: "bob", label: "password", scopes: [], expires: nil, verifier: "x"),
+        AccountPasswordAdd(address: "bob", label: "", scopes: [], expires: nil, verifier: "x"),
+        AccountPasswordAdd(address: "bob", label: "old", scopes: [], expires: 1000, verifier: "x"),
+        AccountPasswordAdd(address: "bob", label: "odd", scopes: ["http"], expires: nil, verifier: "x"),
+        AccountPasswordList(address: "bob"),
+        AccountShow(address: "bob"),
+        AccountPasswordRevoke(address: "bob", label: "phone"),
+        AccountPasswordRevoke(address: "bob", label: "phone"),
+        AccountPasswordList(address: "bob"),
+        DomainAdd(domain: "New.test"), DomainAdd(domain: "new.test"), DomainAdd(domain: "not a domain"), DomainList(),
+        DomainRemove(domain: "new.test"), DomainRemove(domain: "new.test"), DomainRemove(domain: "example.test"),
+        Who(), Kick(SessionFilter(account: "bob")),
         MailboxList(address: "alice"),
         MailboxCreate(address: "alice", mailbox: "Lists/swift"),
         MailboxCreate(address: "alice", mailbox: "Lists"),
@@ -70,6 +86,48 @@ struct AdministrationTests {
             try client.run(command) { found.append(Self.timeless($0)) }
             #expect(found == expected, "\(type(of: command).words)")
         }
+    }
+
+    @Test func passwordsAreListedWithoutWhatTheyAre() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try scratch.store()
+        defer { backend.close() }
+        let secret = "SCRAM-SHA-256$4096:c2FsdA==$U3RvcmVk:U2VydmVy"
+        _ = try backend.answer(AccountAdd(entries: [.init(address: "a", verifier: secret)]))
+        _ = try backend.answer(
+            AccountPasswordAdd(address: "a", label: "phone", scopes: ["pop3"], expires: nil, verifier: secret))
+        for form in [OutputForm.text, .json] {
+            for command in [
+                AccountPasswordList(address: "a"), AccountShow(address: "a"), AccountList(), LogShow(),
+                LogShow(account: "a"), StoreStats(), Who(),
+            ] as [any AdministrationCommand] {
+                for line in try backend.answer(command, form) {
+                    for part in ["U3RvcmVk", "U2VydmVy", "c2FsdA", "4096"] {
+                        #expect(!line.text.contains(part), "\(type(of: command).words) shows a verifier")
+                    }
+                }
+            }
+        }
+        #expect(
+            try backend.answer(AccountPasswordList(address: "a")).map(\.text) == [
+                "password  imap, pop3, smtp", "phone  pop3", "",
+            ])
+    }
+
+    @Test func moreDomainsThanASettingHoldsAreRefused() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try scratch.store()
+        defer { backend.close() }
+        var refused: AnswerLine?
+        for number in 0..<100 where refused == nil {
+            let label = String(repeating: "x", count: 60)
+            let domain = "\(label).\(label).\(label).d\(number).test"
+            refused = try backend.answer(DomainAdd(domain: domain)).first { $0.kind == .failed }
+        }
+        #expect(refused?.text.contains("over \(DomainLimits.settingOctetsMax) octets") == true)
+        #expect(try backend.answer(DomainList()).count > 30)
     }
 
     /// UIDVALIDITYs come from the clock, and the two stores are not made in the same second.

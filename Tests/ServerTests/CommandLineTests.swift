@@ -11,7 +11,8 @@ struct CommandLineTests {
         [], ["nonsense"], ["account"], ["account", "add"], ["account", "list"], ["account", "list", "--nonsense"],
         ["mailbox"], ["log"], ["import"], ["log", "why", "--store", "x"], ["rebuild", "--projection", "soup"],
         ["verify", "--blobs", "101"], ["bench", "nothing"], ["bench", "deliver", "--messages", "0"],
-        ["serve", "--listen", "smtp", "--store", "x"], ["init"],
+        ["serve", "--listen", "smtp", "--store", "x"], ["init"], ["kick"], ["domain"], ["account", "password"],
+        ["account", "password", "add", "a", "phone", "--expires", "soon"],
     ])
     func wrongUsageIsTwoAndOneLine(_ arguments: [String]) throws {
         let process = Program.process(arguments)

@@ -12,8 +12,9 @@ struct Letterlog: ParsableCommand {
             A command goes to the node that serves the store, or, when none does, opens the store itself.
             """,
         subcommands: [
-            Init.self, ServeCommand.self, CheckConfig.self, Account.self, Mailbox.self, Import.self, Log.self,
-            Rebuild.self, Verify.self, Stats.self, Bench.self,
+            Init.self, ServeCommand.self, CheckConfig.self, Account.self, Domain.self, Mailbox.self, Import.self,
+            Log.self,
+            Rebuild.self, Verify.self, Stats.self, WhoCommand.self, KickCommand.self, Bench.self,
         ])
 
     func run() throws { throw ValidationError("a command is missing") }

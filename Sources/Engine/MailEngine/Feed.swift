@@ -9,7 +9,7 @@ final class Feed: Sendable {
         var next: UInt64 = 0
         var byAccount: [AccountID: [UInt64: @Sendable () -> Void]] = [:]
         var all: [UInt64: @Sendable (Cursor) -> Void] = [:]
-        var standings: [UInt64: @Sendable ([AccountID]) -> Void] = [:]
+        var standings: [UInt64: @Sendable ([StandingChange]) -> Void] = [:]
     }
 
     private let subscribers = Mutex(Subscribers())
@@ -37,7 +37,7 @@ final class Feed: Sendable {
         return Subscription { [weak self] in self?.subscribers.withLock { $0.all[id] = nil } }
     }
 
-    func subscribeStandings(_ notify: @escaping @Sendable ([AccountID]) -> Void) -> Subscription {
+    func subscribeStandings(_ notify: @escaping @Sendable ([StandingChange]) -> Void) -> Subscription {
         let id = subscribers.withLock { subscribers in
             subscribers.next += 1
             subscribers.standings[subscribers.next] = notify
@@ -46,9 +46,9 @@ final class Feed: Sendable {
         return Subscription { [weak self] in self?.subscribers.withLock { $0.standings[id] = nil } }
     }
 
-    func publishStandings(_ accounts: [AccountID]) {
+    func publishStandings(_ changes: [StandingChange]) {
         let notifies = subscribers.withLock { Array($0.standings.values) }
-        for notify in notifies { notify(accounts) }
+        for notify in notifies { notify(changes) }
     }
 
     func publish(_ accounts: Set<AccountID>, head: Cursor) {
@@ -61,6 +61,22 @@ final class Feed: Sendable {
         for notify in some { notify() }
         for notify in all { notify(head) }
     }
+}
+
+/// What a commit changed of an account's standing among others.
+package struct StandingChange: Hashable, Sendable {
+    package struct Kinds: OptionSet, Hashable, Sendable {
+        package let rawValue: UInt8
+        package init(rawValue: UInt8) { self.rawValue = rawValue }
+        /// Status or credentials: who may log in.
+        package static let access = Kinds(rawValue: 1)
+        package static let addressAdded = Kinds(rawValue: 2)
+        package static let addressRemoved = Kinds(rawValue: 4)
+        package static let setting = Kinds(rawValue: 8)
+    }
+
+    package var account: AccountID
+    package var kinds: Kinds
 }
 
 /// Ends when it is cancelled or released.

@@ -102,9 +102,9 @@ package final class MailEngine: Sendable {
         feed.subscribeAll(notify)
     }
 
-    /// `notify` runs after each commit that changed the status, the credentials or the addresses of accounts, and gets
-    /// these accounts. It must only set a flag or schedule.
-    package func subscribeStandings(_ notify: @escaping @Sendable ([AccountID]) -> Void) -> Subscription {
+    /// `notify` runs after each commit that changed who may log in or which addresses there are. It must only set a flag
+    /// or schedule.
+    package func subscribeStandings(_ notify: @escaping @Sendable ([StandingChange]) -> Void) -> Subscription {
         feed.subscribeStandings(notify)
     }
 

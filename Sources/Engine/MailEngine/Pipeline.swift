@@ -260,7 +260,7 @@ final class Pipeline: @unchecked Sendable {
         defer { if !committed { batch.abort() } }
         var outcomes: [[CommandOutcome]] = []
         var touched: Set<AccountID> = []
-        var standings: [AccountID] = []
+        var standings: [StandingChange] = []
         for job in jobs {
             for body in job.staged { try batch.register(body) }
             outcomes.append(try job.request.items.map { try run($0, job, batch, now, &touched, &standings) })
@@ -275,7 +275,7 @@ final class Pipeline: @unchecked Sendable {
 
     private func run(
         _ item: Request.Item, _ job: Job, _ batch: any ShardBatch, _ now: Timestamp, _ touched: inout Set<AccountID>,
-        _ standings: inout [AccountID]
+        _ standings: inout [StandingChange]
     ) throws -> CommandOutcome {
         if let failure = disk.refusal(of: item.command) { return .failed(failure) }
         let account = item.account == Request.newAccount ? try batch.nextAccount() : item.account
@@ -301,7 +301,8 @@ final class Pipeline: @unchecked Sendable {
         let after = try batch.append(append)
         if !decision.events.isEmpty {
             touched.insert(account)
-            if item.command.changesStanding { standings.append(account) }
+            let kinds = item.command.standing
+            if !kinds.isEmpty { standings.append(StandingChange(account: account, kinds: kinds)) }
         }
         return .done(decision.result, at: after)
     }

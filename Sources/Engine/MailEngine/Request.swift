@@ -86,13 +86,16 @@ extension AccountCommand {
         }
     }
 
-    /// Changes who may log in, or which addresses there are.
-    var changesStanding: Bool {
+    /// What it changes of its account's standing.
+    var standing: StandingChange.Kinds {
         switch self {
-        case .createAccount, .setStatus, .removeAccount, .setCredential, .revokeCredential, .addAddress,
-            .removeAddress, .setSetting:
-            true
-        default: false
+        case .createAccount: [.access, .addressAdded]
+        case .setStatus, .setCredential, .revokeCredential: .access
+        case .removeAccount: [.access, .addressRemoved]
+        case .addAddress: .addressAdded
+        case .removeAddress: .addressRemoved
+        case .setSetting: .setting
+        default: []
         }
     }
 

@@ -1,4 +1,5 @@
 import EventStore
+import Gateways
 import MailCore
 import MailEngine
 import MailTypes
@@ -16,6 +17,8 @@ package protocol AdministrationBackend: AnyObject, Sendable {
     var projector: MaildirProjector? { get }
     /// The parse cache; nil when this process has it not open.
     var cache: MessageCache? { get }
+    /// The sessions of clients; nil where no node serves.
+    var gateways: Gateways? { get }
 }
 
 /// One run of one command: the door to the engine, and the way out for what it prints.

@@ -1,4 +1,5 @@
 import EventStore
+import Gateways
 import MailCore
 import MailEngine
 import MailTypes
@@ -12,6 +13,7 @@ package final class LocalBackend: AdministrationBackend {
     package var serves: Bool { false }
     package var projector: MaildirProjector? { nil }
     package var cache: MessageCache? { nil }
+    package var gateways: Gateways? { nil }
 
     package init(store directory: String, configuration: NodeConfiguration) throws(AdministrationFailure) {
         do {

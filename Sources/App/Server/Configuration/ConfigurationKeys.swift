@@ -29,7 +29,7 @@ struct ConfigurationKey: Sendable {
         self.show = show
     }
 
-    static let all: [ConfigurationKey] = site + listeners + limits + storage + accounts + log
+    static let all: [ConfigurationKey] = site + listeners + trust + limits + storage + accounts + log
 
     static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
 
@@ -72,6 +72,13 @@ extension ConfigurationKey {
             configuration.listeners?[gateway] = addresses
         }
     }
+
+    private static let trust: [ConfigurationKey] = [
+        ConfigurationKey("listeners.proxy-from", show: { $0.proxyFrom.text }) {
+            configuration, value throws(ConfigurationRefusal) in
+            configuration.proxyFrom = try value.peers()
+        }
+    ]
 
     private static let limits: [ConfigurationKey] = [
         octets("limits.message-size", \.limits.messageOctetsMax, 10_000...4_000_000_000),
@@ -128,6 +135,10 @@ extension ConfigurationKey {
         ConfigurationKey("accounts.undelete-days", reloads: true, show: { "\($0.accounts.undeleteDays)" }) {
             configuration, value throws(ConfigurationRefusal) in
             configuration.accounts.undeleteDays = UInt16(try value.count(0...36_500))
+        },
+        ConfigurationKey("accounts.detail", show: { $0.detail.rawValue }) {
+            configuration, value throws(ConfigurationRefusal) in
+            configuration.detail = try value.word(DetailDelivery.self)
         },
         octets("accounts.quota-size", \.accounts.quotaOctets, 0...1 << 60, reloads: true),
         count("accounts.quota-messages", \.accounts.quotaMessages, 0...1 << 60, reloads: true),
@@ -208,6 +219,23 @@ extension ConfigurationValue {
         return word
     }
 
+    /// Networks, and `unix` for whoever may connect to our Unix sockets.
+    fileprivate func peers() throws(ConfigurationRefusal) -> TrustedPeers {
+        var peers = TrustedPeers()
+        for text in try strings() {
+            if text == "unix" {
+                peers.unixSockets = true
+            } else if let network = IPNetwork(text) {
+                peers.networks.append(network)
+            } else {
+                throw ConfigurationRefusal(
+                    "takes addresses and networks such as 192.0.2.1, 10.1.0.0/16 or 2001:db8::/32, and unix, "
+                        + "not `\(text)`")
+            }
+        }
+        return peers
+    }
+
     fileprivate func mailboxes() throws(ConfigurationRefusal) -> [NodeConfiguration.Accounts.DefaultMailbox] {
         var found: [NodeConfiguration.Accounts.DefaultMailbox] = []
         for entry in try entries() {
@@ -231,6 +259,12 @@ extension ConfigurationValue {
             found.append(.init(name, use))
         }
         return found
+    }
+}
+
+extension TrustedPeers {
+    fileprivate var text: String {
+        (networks.map(\.description) + (unixSockets ? ["unix"] : [])).joined(separator: ", ")
     }
 }
 

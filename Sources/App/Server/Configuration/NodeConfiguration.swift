@@ -16,6 +16,10 @@ package struct NodeConfiguration: Sendable {
     package var hostName: String?
     /// Nil takes `demoListeners`.
     package var listeners: [GatewayProtocol: [ListenAddress]]?
+    /// Peers of the listeners for mail that speak the PROXY protocol.
+    package var proxyFrom = TrustedPeers()
+    /// What becomes of the detail in `user+detail@domain`.
+    package var detail = DetailDelivery.inbox
     package var limits = Limits()
     package var storage = Storage()
     package var maildir = Maildir()

@@ -22,10 +22,11 @@ package final class Node: AdministrationBackend {
     package let cache: MessageCache?
     package var configuration: NodeConfiguration { current.withLock { $0 } }
     package var serves: Bool { true }
+    package var gateways: Gateways? { listeners }
 
     private let current: Mutex<NodeConfiguration>
     private let log: Logger
-    private let gateways: Gateways
+    private let listeners: Gateways
     private let retention: RetentionCollector
     private let administration = Mutex<AdministrationSocket?>(nil)
 
@@ -45,7 +46,7 @@ package final class Node: AdministrationBackend {
             MaildirProjector(engine: engine, options: options) { log.warning("maildir", metadata: ["report": "\($0)"]) }
         }
         self.projector = projector
-        gateways = Gateways(
+        listeners = Gateways(
             engine: engine, options: options, logger: log,
             extraMetrics: { [cache] in (projector?.status.metrics ?? "") + (cache?.statistics.metrics ?? "") })
     }
@@ -66,7 +67,7 @@ package final class Node: AdministrationBackend {
         let socket = try AdministrationSocket(self, directory: directory)
         administration.withLock { $0 = socket }
         let configuration = configuration
-        let bound = try await gateways.start(configuration.listenerList)
+        let bound = try await listeners.start(configuration.listenerList)
         retention.start()
         return "ready" + bound.map { " \($0.0.rawValue)=\($0.1)" }.joined()
     }
@@ -74,7 +75,7 @@ package final class Node: AdministrationBackend {
     /// Ends sessions and closes the store. Everything acknowledged is on stable storage already.
     package func stop() async {
         log.info("stopping")
-        await gateways.drain(deadline: .seconds(configuration.limits.drainSecondsMax))
+        await listeners.drain(deadline: .seconds(configuration.limits.drainSecondsMax))
         administration.withLock { $0 }?.close()
         retention.stop()
         projector?.close()
@@ -109,6 +110,8 @@ extension NodeConfiguration {
         var options = GatewayOptions(hostName: host, defaultDomain: storeDomain ?? host)
         let ours = Set(domains + [storeDomain].compactMap { $0 })
         options.isLocalDomain = { ours.contains($0) }
+        options.detail = detail
+        options.proxyFrom = proxyFrom
         options.messageOctetsMax = limits.messageOctetsMax
         options.recipientsMax = limits.recipientsMax
         options.connectionsMax = limits.connectionsMax

@@ -4,12 +4,13 @@ struct Account: ParsableCommand {
     static let configuration = CommandConfiguration(
         abstract: "Manage accounts.",
         subcommands: [
-            Add.self, ImportAccounts.self, List.self, Show.self, Passwd.self, Alias.self, SetQuota.self, Disable.self,
+            Add.self, ImportAccounts.self, List.self, Show.self, Passwd.self, Password.self, Alias.self, SetQuota.self,
+            Disable.self,
             Enable.self, Remove.self,
         ])
 
     func run() throws {
         throw ValidationError(
-            "account needs one of add, import, list, show, passwd, alias, quota, disable, enable, remove")
+            "account needs one of add, import, list, show, passwd, password, alias, quota, disable, enable, remove")
     }
 }

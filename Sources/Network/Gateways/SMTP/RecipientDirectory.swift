@@ -1,9 +1,11 @@
 // Who receives for an address: the account, its INBOX, and whether it takes mail now. Reads of some microseconds, made on
 // the event loop.
 //
-// An address is looked up as it is; then without its detail (`user+detail`, RFC 5233); then as the catch-all of its
-// domain. Postmaster of a domain of ours is always somebody (RFC 5321 section 4.5.1): the postmaster of the default
+// An address is looked up as it is; then without its detail (`user+detail`, RFC 5233), unless the site wants none; then as
+// the catch-all of its domain. A detail can name a mailbox of the account, where the site allows it. Postmaster of a domain of ours is always somebody (RFC 5321 section 4.5.1): the postmaster of the default
 // domain where the domain has none of its own.
+import EventStore
+import MailCore
 import MailEngine
 import MailTypes
 import SMTP
@@ -11,7 +13,8 @@ import SMTP
 /// Where a recipient's copy goes.
 struct DeliveryTarget: Hashable, Sendable {
     let account: AccountID
-    let inbox: MailboxID
+    /// INBOX, or the one that the detail names.
+    let mailbox: MailboxID
     /// As the client wrote it.
     let address: String
 }
@@ -24,6 +27,7 @@ struct RecipientDirectory: Sendable {
     let engine: MailEngine
     let defaultDomain: String
     let isLocalDomain: @Sendable (String) -> Bool
+    let detail: DetailDelivery
 
     enum Answer {
         case target(DeliveryTarget)
@@ -47,7 +51,11 @@ struct RecipientDirectory: Sendable {
             ? Address(localPart: Self.postmaster, domain: defaultDomain) ?? recipient.address : recipient.address
         return try engine.read { state in
             var owner: AccountID?
-            for key in keys(of: address) where owner == nil { owner = try state.owner(ofAddress: key) }
+            var detail: String?
+            for candidate in candidates(address) where owner == nil {
+                owner = try state.owner(ofAddress: candidate.key)
+                detail = candidate.detail
+            }
             if owner == nil {
                 let isOurs =
                     try isLocalDomain(address.domain) || address.domain == defaultDomain
@@ -58,7 +66,7 @@ struct RecipientDirectory: Sendable {
                 }
             }
             guard let owner, let head = try state.head(owner), head.status != .removed,
-                let inbox = try state.mailboxID(owner, named: .inbox)
+                let mailbox = try mailbox(owner, detail, state)
             else { return .refused(.unknownUser) }
             guard head.status == .active else { return .refused(.disabled) }
             let (used, quota) = (head.used, head.quota)
@@ -67,16 +75,29 @@ struct RecipientDirectory: Sendable {
             }
             if quota.messages > 0, used.messages >= quota.messages { return .refused(.overQuota) }
             return .target(
-                DeliveryTarget(account: owner, inbox: inbox, address: recipient.address.description))
+                DeliveryTarget(account: owner, mailbox: mailbox, address: recipient.address.description))
         }
     }
 
-    private func keys(of address: Address) -> [String] {
-        var keys = [address.directoryKey]
-        if let plus = address.localPart.firstIndex(of: Self.detailSeparator), plus != address.localPart.startIndex {
-            keys.append(address.localPart[..<plus].lowercased() + "@" + address.domain)
+    private func candidates(_ address: Address) -> [(key: String, detail: String?)] {
+        var candidates: [(key: String, detail: String?)] = [(address.directoryKey, nil)]
+        if detail != .off, let plus = address.localPart.firstIndex(of: Self.detailSeparator),
+            plus != address.localPart.startIndex
+        {
+            let key = address.localPart[..<plus].lowercased() + "@" + address.domain
+            candidates.append((key, String(address.localPart[address.localPart.index(after: plus)...])))
         }
-        keys.append("*@" + address.domain)
-        return keys
+        candidates.append(("*@" + address.domain, nil))
+        return candidates
+    }
+
+    /// Senders choose a detail, so it never makes a mailbox.
+    private func mailbox(_ account: AccountID, _ detail: String?, _ state: any ShardReader) throws -> MailboxID? {
+        if self.detail == .folder, let detail, let name = MailboxName(detail),
+            let mailbox = try state.mailboxID(account, named: name)
+        {
+            return mailbox
+        }
+        return try state.mailboxID(account, named: .inbox)
     }
 }

@@ -33,7 +33,8 @@ final class SMTPSession: MailSession {
         let gateway = connection.gateway
         directory = RecipientDirectory(
             engine: gateway.engine, defaultDomain: gateway.options.defaultDomain,
-            isLocalDomain: gateway.options.isLocalDomain)
+            isLocalDomain: { gateway.options.isLocalDomain($0) || gateway.domains.contains($0) },
+            detail: gateway.options.detail)
     }
 
     var isWaiting: Bool { machine.isWaiting }

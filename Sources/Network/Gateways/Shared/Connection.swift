@@ -92,6 +92,8 @@ final class Connection: ChannelInboundHandler {
     func finish() {
         guard phase == .open, let context else { return }
         phase = .closing
+        // Its place among the account's sessions is free, however long the client takes to go.
+        logOut()
         let promise = eventLoop.makePromise(of: Void.self)
         promise.futureResult.assumeIsolated().whenComplete { [self] result in afterLastWrite(result) }
         let last = output

@@ -16,6 +16,8 @@ final class GatewayContext: Sendable {
     let counters = GatewayCounters()
     let registry: ConnectionRegistry
     let notices: Notices
+    /// The domains of our accounts' addresses.
+    let domains: LocalDomains
     /// Read and write the files of large messages, and large maildrops.
     let fileThreads: NIOThreadPool
     /// Read what IMAP sessions ask for, in slices. They are others than those for files, so that a slow disk under large
@@ -33,6 +35,7 @@ final class GatewayContext: Sendable {
         self.options = options
         self.log = log
         notices = Notices(log)
+        domains = LocalDomains(engine)
         authenticator = PasswordAuthenticator(
             engine: engine, defaultDomain: options.defaultDomain, options: options.authentication,
             key: options.loginKey)
@@ -49,11 +52,17 @@ final class GatewayContext: Sendable {
             uniqueKeysWithValues: group.makeIterator().map { (ObjectIdentifier($0), CompletionHop($0)) })
     }
 
-    /// Ends sessions from now on when what let them in is gone.
+    /// Follows changes of accounts from now on: ends sessions when what let them in is gone, and keeps the domains.
     func watchAccounts() {
-        let subscription = engine.subscribeStandings { [weak self] accounts in
+        let subscription = engine.subscribeStandings { [weak self] changes in
             self?.fileThreads.submit { [weak self] state in
-                if state == .active { self?.endSessions(of: accounts) }
+                guard state == .active, let self else { return }
+                endSessions(of: changes.filter { $0.kinds.contains(.access) }.map(\.account))
+                do {
+                    try domains.follow(changes)
+                } catch {
+                    log.error("the domains cannot be read", metadata: ["error": "\(error)"])
+                }
             }
         }
         watch.withLock { $0 = subscription }

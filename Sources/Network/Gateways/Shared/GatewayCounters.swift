@@ -18,6 +18,8 @@ package enum RejectReason: String, CaseIterable, Sendable {
     /// Refused for failures before, without a look at the password.
     case loginLimit
     case inUse
+    /// A trusted proxy sent no good PROXY header.
+    case proxy
 
     /// As a label of the metrics page.
     var label: String {
@@ -31,7 +33,7 @@ package enum RejectReason: String, CaseIterable, Sendable {
         case .accountLimit: "account_limit"
         case .loginLimit: "login_limit"
         case .inUse: "in_use"
-        case .relay, .sender, .disabled, .busy, .temporary, .message: rawValue
+        case .relay, .sender, .disabled, .busy, .temporary, .message, .proxy: rawValue
         }
     }
 }

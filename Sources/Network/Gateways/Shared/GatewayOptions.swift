@@ -14,6 +14,11 @@ package struct GatewayOptions: Sendable {
     /// unknown address is told, never that one is taken.
     package var isLocalDomain: @Sendable (String) -> Bool = { _ in false }
 
+    /// What becomes of the detail in `user+detail`.
+    package var detail = DetailDelivery.inbox
+    /// Peers that speak the PROXY protocol on the listeners for mail: they must, and are believed.
+    package var proxyFrom = TrustedPeers()
+
     /// Connections to all listeners together but HTTP's.
     package var connectionsMax = 4_000
     /// Those of them from one address: an IPv4 address, or the 64 leading bits of an IPv6 address. Unix sockets do not
@@ -66,4 +71,14 @@ package struct GatewayOptions: Sendable {
         self.hostName = hostName
         self.defaultDomain = defaultDomain.lowercased()
     }
+}
+
+/// Where mail to `user+detail@domain` goes (RFC 5233).
+package enum DetailDelivery: String, CaseIterable, Sendable {
+    /// To the INBOX of `user@domain`.
+    case inbox
+    /// To its mailbox of the detail's name, when there is one; else to INBOX.
+    case folder
+    /// Nowhere: the plus is a character as any other.
+    case off
 }

@@ -81,6 +81,7 @@ package final class Gateways: Sendable {
             throw error
         }
         context.watchAccounts()
+        try context.domains.load()
         context.notices.start(on: group.next())
         let all = bound
         state.withLock { state in
@@ -103,22 +104,38 @@ package final class Gateways: Sendable {
                 try channel.syncOptions?.setOption(.tcpOption(.tcp_nodelay), value: 1)
             }
             if name == .http { return try HTTPPages.install(on: channel, context, page: page) }
-            let client = ClientAddress(channel.remoteAddress)
-            let connection = Connection(context, name, channel: channel, client: client) { connection in
-                switch name {
-                case .lmtp: SMTPSession(connection, context.options.lmtp)
-                case .pop3:
-                    POP3Session(
-                        connection,
-                        // Every listener is on loopback or a Unix socket.
-                        POP3ServerConfiguration(hostName: context.options.hostName, allowsPlaintextLogin: true))
-                case .submission, .submissions: SMTPSession(connection, context.options.smtp(.submission))
-                case .imap: IMAPSession(connection, connection.imapConfiguration)
-                default: SMTPSession(connection, context.options.smtp(.smtp))
-                }
-            }
-            try channel.pipeline.syncOperations.addHandler(connection)
+            let peer = ClientAddress(channel.remoteAddress)
+            guard context.options.proxyFrom.contains(peer) else { return try install(name, on: channel, peer) }
+            let handler = ProxyHandler(
+                peer: peer, install: { [self] client in try install(name, on: channel, client) },
+                refused: { reason in
+                    context.counters[name].reject(.proxy)
+                    context.notices.say(
+                        .proxyRefused, context.log, ["client": "\(peer.description)", "reason": "\(reason)"])
+                })
+            try channel.pipeline.syncOperations.addHandler(handler)
         }
+    }
+
+    /// Adds the handlers of a protocol of mail.
+    ///
+    /// - Parameter client: the other end, or who a trusted proxy says it is.
+    private func install(_ name: GatewayProtocol, on channel: any Channel, _ client: ClientAddress) throws {
+        let context = context
+        let connection = Connection(context, name, channel: channel, client: client) { connection in
+            switch name {
+            case .lmtp: SMTPSession(connection, context.options.lmtp)
+            case .pop3:
+                POP3Session(
+                    connection,
+                    // Every listener is on loopback or a Unix socket.
+                    POP3ServerConfiguration(hostName: context.options.hostName, allowsPlaintextLogin: true))
+            case .submission, .submissions: SMTPSession(connection, context.options.smtp(.submission))
+            case .imap: IMAPSession(connection, connection.imapConfiguration)
+            default: SMTPSession(connection, context.options.smtp(.smtp))
+            }
+        }
+        try channel.pipeline.syncOperations.addHandler(connection)
     }
 
     /// Stops: no new connections, sessions end after the command or message that is under way, and what is left at the

@@ -20,9 +20,10 @@ package struct AccountShow: AdministrationCommand {
             return (try AccountSummary(account, head, state), try state.credentials(account), mailboxes)
         }
         let (summary, credentials, mailboxes) = found
+        let now = session.engine.clock()
         guard case .object(var value) = summary.value else { return nil }
         value["mailboxes"] = .count(mailboxes)
-        value["credentials"] = .array(credentials.map(Self.value))
+        value["credentials"] = .array(credentials.map { $0.value(at: now) })
         let quota = summary.head.quota
         let lines = [
             "address      \(summary.address)",
@@ -33,24 +34,12 @@ package struct AccountShow: AdministrationCommand {
             "quota        \(Self.limit(quota.messages, "messages")), \(Self.limit(quota.bytes, "octets"))",
             "undelete     \(summary.head.retention.undeleteDays) days",
             "modseq       \(summary.head.aseq.rawValue)",
-            "credentials  \(credentials.isEmpty ? "none" : credentials.map(Self.text).joined(separator: ", "))",
+            "credentials  \(credentials.isEmpty ? "none" : credentials.map { $0.line(at: now) }.joined(separator: "; "))",
         ]
         return AdministrationResult(lines.joined(separator: "\n"), .object(value), isAnswer: true)
     }
 
     private static func limit(_ value: UInt64, _ unit: String) -> String {
         value == 0 ? "no limit of \(unit)" : "\(value) \(unit)"
-    }
-
-    // The verifier is a secret: whoever has it can try passwords at leisure.
-    private static func text(_ row: CredentialRow) -> String {
-        row.label + (row.expires.map { " (until \($0.text))" } ?? "")
-    }
-
-    private static func value(_ row: CredentialRow) -> JSONValue {
-        [
-            "label": .string(row.label), "scheme": .string("\(row.scheme)"),
-            "expires": .text(row.expires.map(\.text)),
-        ]
     }
 }

@@ -65,7 +65,7 @@ extension SMTPSession {
                 continue
             }
             let append = AppendMessages(
-                mailbox: target.inbox, messages: [NewMessage(body: 0)], origin: isLMTP ? .lmtp : .smtp,
+                mailbox: target.mailbox, messages: [NewMessage(body: 0)], origin: isLMTP ? .lmtp : .smtp,
                 envelopeFrom: sender, envelopeTo: target.address)
             itemOfAccount[target.account] = items.count
             itemOfRecipient.append(items.count)
