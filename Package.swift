@@ -112,7 +112,8 @@ let package = Package(
                 "badinput.py", "clients.py", "corpus.py", "dovecot_maildir.py", "imap_badinput.py", "imap_fetch.py",
                 "imap_python.py",
                 "imap_screen.py", "imap_soak.py", "imap_sync.py", "imap_thunderbird.py", "imapserver.py",
-                "listeners.py", "mutt.py", "node.py", "pasted.py", "serve_maildir.py", "terminal.py",
+                "listeners.py", "mutt.py", "node.py", "pasted.py", "secrets.py", "serve_maildir.py", "storm.py",
+                "terminal.py",
             ],
             swiftSettings: settings),
         .testTarget(
@@ -135,7 +136,7 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "letterlog", "Gateways", "MailEngine", "EventStore", "MailCore", "MailTypes",
+                "Server", "letterlog", "Gateways", "MailEngine", "EventStore", "MailCore", "MailTypes", "Digests",
             ],
             path: "Tests/ServerTests", swiftSettings: settings),
         tests("SimulationTests", ["EventStore", "MailCore", "MailTypes"]),

@@ -131,6 +131,21 @@ private final class Ledger {
         #expect(ledger.stand("alice@a.test", from: place, at: start + delay) != .tryLater)
     }
 
+    @Test func ranks() {
+        let ledger = Ledger(options)
+        let place = source("192.0.2.1")
+        func rank(_ name: String, _ text: String) -> LoginRank {
+            ledger.ledger.rank(name, from: source(text), at: start)
+        }
+        #expect(rank("alice@a.test", "192.0.2.1") == .fresh)
+        ledger.note(failureOf: "alice@a.test", from: place, at: start)
+        #expect(rank("alice@a.test", "192.0.2.1") == .suspect)
+        #expect(rank("bob@a.test", "192.0.2.1") == .suspect)
+        #expect(rank("alice@a.test", "198.51.100.7") == .fresh)
+        ledger.note(successOf: "alice@a.test", from: place, at: start)
+        #expect(rank("alice@a.test", "192.0.2.1") == .known)
+    }
+
     @Test func placesOfANameAreFew() {
         let ledger = Ledger(options)
         for number in 0...AuthenticationLimits.knownPlacesMax {

@@ -12,6 +12,7 @@ struct ScriptTests {
         "every promise of the script holds",
         arguments: [
             "corpus.py", "pasted.py", "dovecot_maildir.py", "mutt.py", "clients.py", "badinput.py", "listeners.py",
+            "storm.py", "secrets.py",
         ])
     func script(name: String) throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent()

@@ -85,3 +85,10 @@ private struct ScramKeys {
         serverKey = HMACDigest.code(algorithm, key: salted, message: Array("Server Key".utf8))
     }
 }
+
+// Whoever has a verifier can try passwords at leisure, so no description shows one.
+extension ScramVerifier: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    public var description: String { "ScramVerifier(redacted)" }
+    public var debugDescription: String { description }
+    public var customMirror: Mirror { Mirror(self, children: [:]) }
+}

@@ -79,6 +79,12 @@ package struct NewCredential: Sendable {
     }
 }
 
+extension NewCredential: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    package var description: String { "NewCredential(redacted)" }
+    package var debugDescription: String { description }
+    package var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
 package struct NewMailbox: Sendable {
     package var name: MailboxName
     package var specialUse: SpecialUse?

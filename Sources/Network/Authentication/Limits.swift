@@ -34,7 +34,7 @@ package enum AuthenticationLimits {
 package struct AuthenticationOptions: Sendable {
     /// Threads that derive keys; each login costs one of them some milliseconds.
     package var threads = 2
-    /// Logins waiting for a thread; one more is told to try later.
+    /// Logins waiting for a thread, of each rank; one more is told to try later.
     package var pendingMax = 256
     /// How long the answer after the first failure is held back. It doubles with each further one.
     package var delayFirst = TimeAmount.milliseconds(500)

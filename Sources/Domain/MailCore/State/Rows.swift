@@ -222,3 +222,10 @@ package struct AddressRow: Hashable, Sendable {
 package func dayNumber(_ time: Timestamp, plusDays days: UInt16 = 0) -> UInt32 {
     UInt32(clamping: time.days + Int64(days))
 }
+
+// A verifier is a secret: whoever has it can try passwords at leisure. No description shows it.
+extension CredentialRow: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    package var description: String { "CredentialRow(\(id), redacted)" }
+    package var debugDescription: String { description }
+    package var customMirror: Mirror { Mirror(self, children: [:]) }
+}

@@ -74,6 +74,15 @@ struct FailureLedger: Sendable {
         return takeSlot(pair, until: now + delay, at: now) ? .heard(delay: delay) : .tryLater
     }
 
+    /// Whose turn it is among those that wait.
+    func rank(_ name: String, from source: LoginSource, at now: NIODeadline) -> LoginRank {
+        let name = Self.key(name)
+        if isKnown(name, source.neighbourhood, at: now) { return .known }
+        let pair = pairs.failures(of: Pair(place: source.neighbourhood, name: name), at: now)
+        let around = source.neighbourhood.map { neighbourhoods.failures(of: $0, at: now) } ?? 0
+        return pair > 0 || around > 0 ? .suspect : .fresh
+    }
+
     /// Counts a failure.
     /// - Returns: how long its answer is held back.
     @discardableResult

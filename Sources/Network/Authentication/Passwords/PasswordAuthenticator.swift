@@ -63,8 +63,7 @@ package final class PasswordAuthenticator: Sendable {
     let defaultDomain: String
     let options: AuthenticationOptions
     let decoys: DecoyVerifiers
-    private let threads: NIOThreadPool
-    private let pending = Atomic<Int>(0)
+    private let queue: DerivationQueue
     private let ledger: Mutex<FailureLedger>
     private let cache: Mutex<LoginCache>
 
@@ -82,8 +81,7 @@ package final class PasswordAuthenticator: Sendable {
         decoys = DecoyVerifiers(key: key, iterations: AuthenticationLimits.iterationsDefault)
         ledger = Mutex(FailureLedger(options))
         cache = Mutex(LoginCache(key: randomBytes(count: 32), lifetime: options.cacheLifetime))
-        threads = NIOThreadPool(numberOfThreads: options.threads)
-        threads.start()
+        queue = DerivationQueue(threads: options.threads, pendingMax: options.pendingMax)
     }
 
     /// Checks a login for `scope`. `completion` is called once, on this thread or another.
@@ -115,24 +113,21 @@ package final class PasswordAuthenticator: Sendable {
             return completion(
                 success(of: name, from: source, account, credential, delay: delay, attempted: begun))
         }
-        guard pending.add(1, ordering: .relaxed).newValue <= options.pendingMax else {
-            pending.subtract(1, ordering: .relaxed)
-            return completion(LoginAnswer(verdict: .tryLater, delay: delay, attempted: begun))
-        }
-        threads.submit { [self] state in
-            defer { pending.subtract(1, ordering: .relaxed) }
-            guard state == .active else { return completion(LoginAnswer(verdict: .tryLater, delay: .zero)) }
+        let rank = ledger.withLock { $0.rank(ledgerName(name), from: source, at: begun) }
+        let isTaken = queue.submit(rank) { [self] isActive in
+            guard isActive else { return completion(LoginAnswer(verdict: .tryLater, delay: .zero)) }
             guard let good = verify(attempt), let account = attempt.account, let code = attempt.code else {
                 return completion(failure(of: name, from: source, attempted: begun))
             }
             cache.withLock { $0.note(account, code: code, credential: good, at: .now()) }
             completion(success(of: name, from: source, account, good, delay: delay, attempted: begun))
         }
+        if !isTaken { completion(LoginAnswer(verdict: .tryLater, delay: delay, attempted: begun)) }
     }
 
     /// Lets the threads end. Logins after it are told to try later.
     package func shutDown() {
-        threads.shutdownGracefully { _ in }
+        queue.shutDown()
     }
 }
 

@@ -37,7 +37,7 @@ struct RecipientDirectory: Sendable {
     /// Whose an address is, whether or not it takes mail.
     func owner(of address: Address) throws -> AccountID? {
         try engine.read { state in
-            for key in keys(of: address) {
+            for (key, _) in candidates(address) {
                 if let owner = try state.owner(ofAddress: key) { return owner }
             }
             return nil

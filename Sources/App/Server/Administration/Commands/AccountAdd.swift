@@ -142,3 +142,9 @@ enum RoleAddresses {
         }
     }
 }
+
+extension AccountAdd.Entry: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    package var description: String { "AccountAdd.Entry(\(address), redacted)" }
+    package var debugDescription: String { description }
+    package var customMirror: Mirror { Mirror(self, children: [:]) }
+}

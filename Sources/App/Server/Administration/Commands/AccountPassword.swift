@@ -139,3 +139,9 @@ extension CredentialRow {
         ]
     }
 }
+
+extension AccountPasswordAdd: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    package var description: String { "AccountPasswordAdd(\(address), redacted)" }
+    package var debugDescription: String { description }
+    package var customMirror: Mirror { Mirror(self, children: [:]) }
+}

@@ -18,3 +18,9 @@ package struct AccountSetPassword: AdministrationCommand {
         return AdministrationResult("the password of \(account.address) is set", ["address": .string(account.address)])
     }
 }
+
+extension AccountSetPassword: CustomStringConvertible, CustomDebugStringConvertible, CustomReflectable {
+    package var description: String { "AccountSetPassword(\(address), redacted)" }
+    package var debugDescription: String { description }
+    package var customMirror: Mirror { Mirror(self, children: [:]) }
+}
