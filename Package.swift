@@ -74,6 +74,15 @@ let package = Package(
                 "Authentication", "Digests",
                 "MailTypes",
             ]),
+        .systemLibrary(
+            name: "CUnbound", path: "Sources/Network/CUnbound", pkgConfig: "libunbound",
+            providers: [.apt(["libunbound-dev"])]),
+        room(
+            "Network", "Delivery",
+            nio + [
+                .product(name: "Logging", package: "swift-log"), "CUnbound", "SMTP", "MailEngine", "EventStore",
+                "MailCore", "MailTypes",
+            ]),
         // App
         room(
             "App", "Server",
@@ -153,6 +162,12 @@ let package = Package(
                 "Gateways", "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Octets", "SMTP",
                 "POP3",
                 .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
+            ]),
+        tests(
+            "DeliveryTests",
+            [
+                "Delivery", "MailEngine", "EventStore", "MailCore", "MailTypes", "SMTP",
+                .product(name: "Logging", package: "swift-log"), .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         tests("MailEngineTests", ["MailEngine", "EventStore", "MailCore", "MailTypes"]),
         tests("DigestsTests", ["Digests"]),

@@ -1,0 +1,116 @@
+// Connections to next hosts, kept for the next message to the same destination.
+//
+// An idle connection belongs to nobody and is closed with QUIT after `idleMax`. One that is lent out is answered for by
+// whoever has it. The number per destination and in all is the runner's to bound: it asks for one only when it may.
+import Logging
+import NIOCore
+import NIOPosix
+import SMTP
+
+/// A connection that is ready for a message.
+struct OutboundLease: Sendable {
+    let connection: NIOLoopBound<OutboundConnection>
+    let eventLoop: any EventLoop
+    /// Host and address, for logs and events.
+    let remote: String
+    var messages = 0
+
+    /// Recipients of one transaction.
+    let recipientsMax: Int
+
+    func send(_ message: OutboundMessage) async -> [SMTPRecipientOutcome] {
+        let answer = eventLoop.makePromise(of: [SMTPRecipientOutcome].self)
+        eventLoop.execute { connection.value.send(message, answer: answer) }
+        do {
+            return try await answer.futureResult.get()
+        } catch {
+            return message.message.recipients.map { _ in .unanswered("the connection was lost") }
+        }
+    }
+}
+
+actor OutboundPool {
+    private let group: any EventLoopGroup
+    private let options: DeliveryOptions
+    private let fileThreads: NIOThreadPool
+    private var idle: [String: [(lease: OutboundLease, since: NIODeadline)]] = [:]
+
+    init(group: any EventLoopGroup, options: DeliveryOptions, fileThreads: NIOThreadPool) {
+        self.group = group
+        self.options = options
+        self.fileThreads = fileThreads
+    }
+
+    /// An idle connection to the destination that still stands.
+    func take(_ destination: String) async -> OutboundLease? {
+        while let candidate = idle[destination]?.popLast() {
+            if idle[destination]?.isEmpty == true { idle[destination] = nil }
+            let lease = candidate.lease
+            let isReady = try? await lease.eventLoop.submit { lease.connection.value.isReady }.get()
+            if isReady == true { return lease }
+        }
+        return nil
+    }
+
+    /// Gives a connection back; it is closed when it has carried enough or is not ready.
+    func give(_ lease: OutboundLease, to destination: String) async {
+        let isReady = try? await lease.eventLoop.submit { lease.connection.value.isReady }.get()
+        guard isReady == true, lease.messages < DeliveryLimits.messagesPerConnectionMax else { return quit(lease) }
+        idle[destination, default: []].append((lease, .now()))
+    }
+
+    func closeIdle(before deadline: NIODeadline) {
+        for (destination, leases) in idle {
+            let kept = leases.filter { $0.since > deadline }
+            for entry in leases where entry.since <= deadline { quit(entry.lease) }
+            idle[destination] = kept.isEmpty ? nil : kept
+        }
+    }
+
+    nonisolated private func quit(_ lease: OutboundLease) {
+        lease.eventLoop.execute { lease.connection.value.quit() }
+    }
+
+    /// Connects and waits until the host is ready for a message.
+    func connect(host: String, address: String, port: Int) async throws -> OutboundLease {
+        let options = options
+        let fileThreads = fileThreads
+        var configuration = SMTPClientConfiguration(helloName: options.hostName)
+        if let smart = options.smartHost {
+            configuration.tls = smart.tls
+            configuration.isImplicitTLS = smart.isImplicitTLS
+            configuration.credentials = smart.credentials
+        }
+        if options.makeTLSHandler == nil { configuration.tls = configuration.tls == .required ? .required : .never }
+        configuration.isLineSafe = address == "127.0.0.1" || address == "::1"
+        let settled = configuration
+        let eventLoop = group.next()
+        let ready = eventLoop.makePromise(of: Void.self)
+        let bootstrap = ClientBootstrap(group: eventLoop).connectTimeout(options.connectTimeout)
+            .channelOption(ChannelOptions.tcpOption(.tcp_nodelay), value: 1)
+        do {
+            let bound = try await bootstrap.connect(host: address, port: port) { channel in
+                channel.eventLoop.makeCompletedFuture {
+                    if settled.isImplicitTLS {
+                        guard let make = options.makeTLSHandler else { throw OutboundFailure(.noTLS) }
+                        try channel.pipeline.syncOperations.addHandler(try make(host))
+                    }
+                    let connection = OutboundConnection(
+                        settled, host: host, eventLoop: channel.eventLoop, fileThreads: fileThreads,
+                        makeTLSHandler: options.makeTLSHandler, ready: ready)
+                    try channel.pipeline.syncOperations.addHandler(connection)
+                    return NIOLoopBound(connection, eventLoop: channel.eventLoop)
+                }
+            }
+            try await ready.futureResult.get()
+            let recipientsMax = try await eventLoop.submit { bound.value.features.recipientsMax }.get()
+            return OutboundLease(
+                connection: bound, eventLoop: eventLoop, remote: host == address ? host : "\(host) [\(address)]",
+                recipientsMax: recipientsMax.map { max(1, min($0, DeliveryLimits.recipientsPerTransactionMax)) }
+                    ?? DeliveryLimits.recipientsPerTransactionMax)
+        } catch {
+            ready.fail(error)
+            throw error
+        }
+    }
+}

@@ -1,0 +1,264 @@
+// Works off the outbound queue: takes what is due, sends it, and writes down what came of it.
+//
+// Invariants
+// - The queue is in the log; nothing here must survive. After a restart what waited is found by reading it again.
+// - What came of an attempt is recorded in one request with the report it makes necessary, so that a report is neither
+//   lost nor made twice. A message is sent again only when the node died between the next host's reply and that commit,
+//   which no sender can tell from a lost reply (RFC 1047).
+// - No report answers a message with the null sender (RFC 5321 section 6.1).
+// - Memory does not grow with the queue: at most `messagesMax` entries are held.
+import EventStore
+import Logging
+import MailCore
+import MailEngine
+import MailTypes
+import NIOCore
+import NIOPosix
+import SMTP
+import Synchronization
+
+/// What the queue does now, for metrics.
+package struct DeliveryStatistics: Sendable {
+    package var inFlight = 0
+    package var delivered: UInt64 = 0
+    package var deferred: UInt64 = 0
+    package var bounced: UInt64 = 0
+    package init() {}
+}
+
+package actor QueueRunner {
+    private let engine: MailEngine
+    private let options: DeliveryOptions
+    private let router: Router
+    private let pool: OutboundPool
+    private let fileThreads: NIOThreadPool
+    private let log: Logger
+    private let recorder: AttemptRecorder
+
+    private var slots: DeliverySlots
+    private var inFlight: Set<QueueID> = []
+    private var isRunning = false
+    private var subscription: Subscription?
+    private var waker: AsyncStream<Void>.Continuation?
+    private var loop: Task<Void, Never>?
+    private var timer: Task<Void, Never>?
+    private var drained: [CheckedContinuation<Void, Never>] = []
+    private let counters = Mutex(DeliveryStatistics())
+
+    /// - Parameter inbox: where mail for an address of this node goes; nil when the address is not ours.
+    package init(
+        engine: MailEngine, resolver: any MailResolver, options: DeliveryOptions, group: any EventLoopGroup,
+        fileThreads: NIOThreadPool, log: Logger,
+        inbox: @escaping @Sendable (String) throws -> (account: AccountID, mailbox: MailboxID)?
+    ) {
+        self.engine = engine
+        self.options = options
+        self.fileThreads = fileThreads
+        self.log = log
+        router = Router(resolver: resolver, options: options)
+        pool = OutboundPool(group: group, options: options, fileThreads: fileThreads)
+        slots = DeliverySlots(perDestinationMax: options.connectionsPerDestinationMax, totalMax: options.connectionsMax)
+        recorder = AttemptRecorder(engine: engine, options: options, log: log, inbox: inbox)
+    }
+
+    package nonisolated var statistics: DeliveryStatistics { counters.withLock { $0 } }
+
+    package func start() {
+        guard !isRunning else { return }
+        isRunning = true
+        let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
+        waker = continuation
+        subscription = engine.subscribe(.queue) { continuation.yield() }
+        loop = Task { [weak self] in
+            for await _ in stream { await self?.takeDue() }
+        }
+        continuation.yield()
+    }
+
+    /// Takes nothing new, and waits for what is under way, up to `deadline`.
+    package func stop(within deadline: TimeAmount) async {
+        guard isRunning else { return }
+        isRunning = false
+        subscription?.cancel()
+        waker?.finish()
+        loop?.cancel()
+        timer?.cancel()
+        if !inFlight.isEmpty {
+            let limit = Task { [weak self] in
+                try? await Task.sleep(nanoseconds: UInt64(max(0, deadline.nanoseconds)))
+                await self?.endWaiting()
+            }
+            await withCheckedContinuation { drained.append($0) }
+            limit.cancel()
+        }
+        await pool.closeIdle(before: .distantFuture)
+    }
+
+    private func endWaiting() {
+        let waiting = drained
+        drained = []
+        for continuation in waiting { continuation.resume() }
+    }
+
+    // MARK: Finding work
+
+    private struct Found: Sendable {
+        var due: [QueuedMessage] = []
+        /// When to look again; nil when nothing waits.
+        var next: Timestamp?
+        var scanned = 0
+    }
+
+    private func takeDue() async {
+        guard isRunning else { return }
+        await pool.closeIdle(before: .now() - options.idleMax)
+        let room = options.messagesMax - inFlight.count
+        guard room > 0 else { return }
+        let found: Found
+        do {
+            found = try await find(atMost: room)
+        } catch {
+            log.error("the queue cannot be read", metadata: ["error": "\(error)"])
+            return wake(after: .seconds(10))
+        }
+        for message in found.due where inFlight.insert(message.id).inserted {
+            let destinations = Set(message.waitingByDomain.map { router.destination(of: $0.domain) })
+            for destination in destinations { load[destination, default: 0] += 1 }
+            Task { [weak self] in
+                await self?.attempt(message)
+                await self?.finished(message.id, destinations)
+            }
+        }
+        counters.withLock { $0.inFlight = inFlight.count }
+        if found.due.isEmpty, found.scanned > 5_000 {
+            // Much waits behind busy destinations; a commit of each is no reason to read it all again.
+            return wake(after: .seconds(1))
+        }
+        guard let next = found.next else { return wake(after: options.idleMax) }
+        let delay = max(0, next.rawValue - engine.clock().rawValue)
+        wake(after: min(.milliseconds(delay), .minutes(10)))
+    }
+
+    private func wake(after delay: TimeAmount) {
+        timer?.cancel()
+        guard let waker else { return }
+        timer = Task {
+            do { try await Task.sleep(nanoseconds: UInt64(max(1_000_000, delay.nanoseconds))) } catch { return }
+            waker.yield()
+        }
+    }
+
+    private func find(atMost room: Int) async throws -> Found {
+        let now = engine.clock()
+        let taken = inFlight
+        let (loadNow, loadMax) = (load, loadMax)
+        return try await fileThreads.runIfActive { [engine, router] in
+            var found = Found()
+            var load = loadNow
+            try engine.read { state in
+                try state.queue { id, entry in
+                    found.scanned += 1
+                    guard entry.nextAttempt <= now else {
+                        found.next = entry.nextAttempt
+                        return false
+                    }
+                    guard !taken.contains(id) else { return true }
+                    let message = QueuedMessage(id: id, entry: entry)
+                    let destinations = Set(message.waitingByDomain.map { router.destination(of: $0.domain) })
+                    if destinations.allSatisfy({ load[$0, default: 0] < loadMax }) {
+                        for destination in destinations { load[destination, default: 0] += 1 }
+                        found.due.append(message)
+                    }
+                    return found.due.count < room && found.scanned < DeliveryLimits.entriesScannedMax
+                }
+            }
+            return found
+        }
+    }
+
+    /// Messages under way to one destination, beyond which no more of its messages are taken: enough to keep its
+    /// connections busy, few enough that a slow one leaves room for others.
+    private var loadMax: Int { options.connectionsPerDestinationMax * 2 }
+    /// Messages under way, by destination.
+    private var load: [String: Int] = [:]
+
+    // MARK: One message
+
+    private func attempt(_ message: QueuedMessage) async {
+        var message = message
+        // The entry was read before the attempt before this one may have been recorded.
+        do {
+            guard let entry = try engine.read({ try $0.queueEntry(message.id) }), entry.nextAttempt <= engine.clock()
+            else { return }
+            message = QueuedMessage(id: message.id, entry: entry)
+        } catch {
+            return log.error("a queue entry cannot be read", metadata: ["error": "\(error)"])
+        }
+        let body: any BodyHandle
+        let nature: BodyNature
+        do {
+            let blob = message.entry.blob
+            (body, nature) = try await fileThreads.runIfActive { [engine] in
+                let body = try engine.openBody(blob)
+                return (body, try BodyNature(of: body))
+            }
+        } catch {
+            log.error(
+                "a queued message cannot be read", metadata: ["queue": "\(message.id.rawValue)", "error": "\(error)"])
+            let all = message.waitingByDomain.flatMap(\.indexes)
+            return await record(message, all.map { .deferred($0, "the message cannot be read here now") }, nil)
+        }
+        let settled = message
+        await withTaskGroup(of: Void.self) { tasks in
+            for (domain, indexes) in settled.waitingByDomain {
+                tasks.addTask { await self.deliver(settled, domain, indexes, body, nature) }
+            }
+        }
+    }
+
+    private func deliver(
+        _ message: QueuedMessage, _ domain: String, _ indexes: [UInt16], _ body: any BodyHandle, _ nature: BodyNature
+    ) async {
+        // What has become ours meanwhile does not go out.
+        var outward: [UInt16] = []
+        for index in indexes where !(await recorder.deliverHere(message, index)) { outward.append(index) }
+        guard !outward.isEmpty else { return }
+        let destination = router.destination(of: domain)
+        await acquire(destination)
+        let attempt = DomainAttempt(
+            message: message, indexes: outward, domain: domain, body: body, nature: nature, router: router, pool: pool)
+        let results = await attempt.run()
+        slots.release(destination)
+        await record(message, results, body)
+    }
+
+    private func acquire(_ destination: String) async {
+        if slots.take(destination) { return }
+        await withCheckedContinuation { slots.wait(destination, $0) }
+    }
+
+    private func record(_ message: QueuedMessage, _ results: [RecipientResult], _ body: (any BodyHandle)?) async {
+        for result in results {
+            counters.withLock {
+                switch result.fate {
+                case .delivered: $0.delivered += 1
+                case .deferred: $0.deferred += 1
+                case .bounced: $0.bounced += 1
+                }
+            }
+        }
+        let header = try? await fileThreads.runIfActive { try body.map { try AttemptRecorder.header(of: $0) } ?? [] }
+        await recorder.record(message, results, header: header ?? [])
+    }
+
+    private func finished(_ id: QueueID, _ destinations: Set<String>) {
+        inFlight.remove(id)
+        for destination in destinations {
+            let left = load[destination, default: 1] - 1
+            load[destination] = left > 0 ? left : nil
+        }
+        counters.withLock { $0.inFlight = inFlight.count }
+        if inFlight.isEmpty { endWaiting() }
+        waker?.yield()
+    }
+}
