@@ -45,7 +45,7 @@ private struct FormatDocument {
     init() throws { document = try FormatDocument() }
 
     @Test func tablesHaveNoGaps() {
-        #expect(document.fields.count == 14)
+        #expect(document.fields.count == 15)
         for (section, fields) in document.fields {
             var end = 0
             for field in fields {
@@ -169,6 +169,9 @@ private struct FormatDocument {
         check("Queue entry row", StateValue.encode(entry), [1, 0, 2, 3, 4, 5, nil])
         #expect([UInt8](StateValue.encode(entry)[32...]) == [1, 0x66, 1, 3, 6, 7, 1, 0x72])
         check("Remembered command row", DedupRow(lsn: 2, aseq: ModSeq(3)).encode(), [1, 2, 3])
+        let mark = FoldRow(lsn: 2).encode()
+        let covered = Array("state.folded".utf8) + mark[8...]
+        check("Fold mark row", mark, [1, 0, UInt64(CRC32C.checksum(covered)), 2])
     }
 
     @Test func bodies() {

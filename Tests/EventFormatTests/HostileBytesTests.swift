@@ -23,6 +23,7 @@ func readEveryWay(_ bytes: UnsafeRawBufferPointer) -> Int {
         { _ = try StateKey.parseChange($0) }, { _ = try StateKey.parseQueueDue($0) },
         { _ = try StateKey.parseQueueEntry($0) }, { _ = try StateKey.parseKeyword($0) },
         { _ = try StateKey.parseLeaf($0) }, { _ = try BlobRow.decode($0) }, { _ = try DedupRow.decode($0) },
+        { _ = try FoldRow.decode($0) },
         { _ = try LogKey.parse($0) }, { _ = try BlobKey.parse($0) }, { _ = try DedupKey.parse($0) },
         { _ = try CollectionKey.parse($0) }, { _ = try SegmentFormat.FileHeader.decode($0) },
         { _ = try SegmentFormat.RecordHeader.decode($0) },

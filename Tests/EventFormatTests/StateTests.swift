@@ -183,6 +183,8 @@ private func decoded<R>(_ bytes: [UInt8], _ decode: (UnsafeRawBufferPointer) thr
             #expect(try decoded(blob.encode(), BlobRow.decode) == blob)
             let dedup = DedupRow(lsn: random.number(), aseq: ModSeq(random.number()))
             #expect(try decoded(dedup.encode(), DedupRow.decode) == dedup)
+            let mark = FoldRow(lsn: random.number())
+            #expect(try decoded(mark.encode(), FoldRow.decode) == mark)
         }
         #expect(try decoded(StateValue.encodeSetting("ä"), StateValue.decodeSetting) == "ä")
         #expect(try decoded(StateValue.encodeSetting(""), StateValue.decodeSetting).isEmpty)
@@ -205,6 +207,7 @@ private func decoded<R>(_ bytes: [UInt8], _ decode: (UnsafeRawBufferPointer) thr
                 { _ = try BlobRow.decode($0) }
             ),
             (DedupRow(lsn: 1, aseq: ModSeq(1)).encode(), { _ = try DedupRow.decode($0) }),
+            (FoldRow(lsn: 1).encode(), { _ = try FoldRow.decode($0) }),
         ]
         for (bytes, decode) in rows {
             for count in bytes.indices {

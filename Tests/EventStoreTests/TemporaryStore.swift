@@ -17,10 +17,20 @@ final class TemporaryStore {
         return options
     }
 
-    init() throws {
+    private let options: LMDBStoreOptions
+
+    convenience init(unfoldedRowsMax: Int) throws {
+        var options = Self.options
+        options.limits.unfoldedRowsMax = unfoldedRowsMax
+        options.limits.unfoldedMillisecondsMax = 3_600_000
+        try self.init(options: options)
+    }
+
+    init(options: LMDBStoreOptions = TemporaryStore.options) throws {
+        self.options = options
         directory = NSTemporaryDirectory() + "letterlog-store-" + UUID().uuidString
-        try LMDBStore.create(directory, options: Self.options)
-        store = try LMDBStore(directory, options: Self.options)
+        try LMDBStore.create(directory, options: options)
+        store = try LMDBStore(directory, options: options)
     }
 
     deinit {
@@ -29,8 +39,9 @@ final class TemporaryStore {
     }
 
     /// Closes the store, lets `change` work on its files, and opens it again.
-    func reopen(_ change: (String) throws -> Void = { _ in }) throws {
-        store.close()
+    func reopen(folding: Bool = true, _ change: (String) throws -> Void = { _ in }) throws {
+        // Without it the object just goes, as in a crash.
+        if folding { store.close() }
         store = try swap { try change($0) }
     }
 
@@ -42,7 +53,7 @@ final class TemporaryStore {
         try LMDBStore.create(placeholder, options: Self.options)
         store = try LMDBStore(placeholder, options: Self.options)
         try change(directory)
-        return try LMDBStore(directory, options: Self.options)
+        return try LMDBStore(directory, options: options)
     }
 
     /// One command in one batch.

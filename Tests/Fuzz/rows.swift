@@ -21,7 +21,7 @@ public func fuzzRows(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         { StateValue.encodeSetting(try StateValue.decodeSetting($0)) },
         { StateValue.encodeKeyword(try StateValue.decodeKeyword($0)) },
         { try BlobRow.decode($0).encode() },
-        { try DedupRow.decode($0).encode() },
+        { try DedupRow.decode($0).encode() }, { try FoldRow.decode($0).encode() },
         { try SegmentFormat.RecordHeader.decode($0).encode() },
         { try SegmentFormat.FileHeader.decode($0).encode() },
         { bytes in

@@ -52,12 +52,28 @@ import Testing
         "rename STORE after 1", "fsync /seg kill 1", "fsync shard-0000 kill 1",
     ]
 
+    /// Places around a fold: between the commit that leaves rows unfolded and the fold, inside the transaction that
+    /// folds, and behind it. A small count of rows folds every batch, a large one none.
+    static let foldMoments: [(rule: String, rows: Int)] = [1, 40, 1_000_000].flatMap { rows in
+        [
+            "fdatasync data.mdb kill 25", "fdatasync data.mdb after 25", "anywrite data.mdb kill 150",
+            "anywrite data.mdb after 151", "fdatasync data.mdb after 31", "fdatasync .seg after 12",
+        ].map { ($0, rows) }
+    }
+
+    @Test("a kill before, in and behind a fold leaves every promise kept", arguments: foldMoments)
+    func atAFold(moment: (rule: String, rows: Int)) throws {
+        try Self.killed(by: moment.rule, ["fold-rows=\(moment.rows)"])
+    }
+
     @Test("a kill at each step of staging, committing and rolling leaves every promise kept", arguments: moments)
-    func atACall(rule: String) throws {
+    func atACall(rule: String) throws { try Self.killed(by: rule, []) }
+
+    private static func killed(by rule: String, _ settings: [String]) throws {
         let scratch = try Scratch()
         try Data(rule.utf8).write(to: URL(filePath: scratch("rules")))
         let environment = ["LD_PRELOAD": try PowerCutPreload.faults(), "LETTERLOG_FAULTS": scratch("rules")]
-        let run = try WorkloadRun(scratch, ["requests=60", "large-every=20"], environment: environment)
+        let run = try WorkloadRun(scratch, ["requests=60", "large-every=20"] + settings, environment: environment)
         #expect(run.status == 128 + SIGKILL, "\(run.output)")
         let verdict = try CheckProcess("check").ask(scratch("store"), scratch("journal"), "\(Int.max)")
         #expect(verdict.hasPrefix("ok") || verdict == "absent", "\(verdict)")

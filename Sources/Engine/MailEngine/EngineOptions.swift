@@ -12,6 +12,8 @@ package struct EngineOptions: Sendable {
     package var batchTouchesMax = 4096
     /// Octets of the UID maps that are kept of mailboxes which were looked at lately.
     package var indexOctetsMax = 64 << 20
+    /// Without requests for that long the writer does what the store has put off.
+    package var settleNanoseconds = 200_000_000
     /// Octets of one message body.
     package var bodyOctetsMax = 150_000_000
     /// Bodies up to this many octets are received in memory, larger ones in an unlinked file.

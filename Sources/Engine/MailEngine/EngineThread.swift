@@ -38,7 +38,12 @@ final class Monitor<State>: @unchecked Sendable {
     init(_ state: State) {
         self.state = state
         pthread_mutex_init(mutex, nil)
-        pthread_cond_init(condition, nil)
+        // Deadlines by a clock that nobody sets.
+        var attributes = pthread_condattr_t()
+        pthread_condattr_init(&attributes)
+        pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
+        pthread_cond_init(condition, &attributes)
+        pthread_condattr_destroy(&attributes)
     }
 
     deinit {
@@ -60,6 +65,22 @@ final class Monitor<State>: @unchecked Sendable {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }
         return body(&state)
+    }
+
+    /// Waits until `body` answers something, or for that long; nil when the time is over.
+    func wait<R>(nanoseconds: Int?, _ body: (inout State) -> R?) -> R? {
+        guard let nanoseconds else { return wait(body) }
+        var deadline = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &deadline)
+        let sum = deadline.tv_nsec + nanoseconds
+        deadline.tv_sec += sum / 1_000_000_000
+        deadline.tv_nsec = sum % 1_000_000_000
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        while true {
+            if let result = body(&state) { return result }
+            if pthread_cond_timedwait(condition, mutex, &deadline) == ETIMEDOUT { return body(&state) }
+        }
     }
 
     /// Waits until `body` answers something.

@@ -213,15 +213,24 @@ final class Pipeline: @unchecked Sendable {
 
     private func writeBatches() {
         while true {
-            let jobs: [Job] = flow.wait { flow in
+            let taken: [Job]? = flow.wait(nanoseconds: store.isSettled ? nil : options.settleNanoseconds) { flow in
                 if !flow.ready.isEmpty { return flow.ready.take(options) }
                 return flow.closed && flow.stagingEnded ? [] : nil
+            }
+            guard let jobs = taken else {
+                settle()
+                continue
             }
             if jobs.isEmpty { return }
             // The body thread may be waiting for room.
             flow.change { _ in true }
             write(jobs)
         }
+    }
+
+    /// Nobody has asked for anything for a while.
+    private func settle() {
+        do { try store.settle() } catch { _ = stopIfBroken(error) }
     }
 
     private func write(_ jobs: [Job]) {

@@ -166,7 +166,17 @@ package protocol ShardStore: AnyObject, Sendable {
     func releaseReserve() throws(StoreError)
     /// Takes the reserve again; `.full` while there is no room for it, and nothing has changed then.
     func restoreReserve() throws(StoreError)
+    /// Work that was put off until no batch waits. For the writer's thread, without an open batch.
+    func settle() throws(StoreError)
+    /// Nothing is put off.
+    var isSettled: Bool { get }
     func close()
+}
+
+/// A store that puts nothing off.
+extension ShardStore {
+    package func settle() throws(StoreError) {}
+    package var isSettled: Bool { true }
 }
 
 /// A store that needs no disk holds no reserve.
@@ -183,6 +193,10 @@ package struct StoreStatistics: Sendable {
     package var events: UInt64 = 0
     package var bodyBytesStaged: UInt64 = 0
     package var bodySyncs: UInt64 = 0
+    /// Times that rows waiting in memory were written to the database.
+    package var folds: UInt64 = 0
+    /// Rows that wait in memory now.
+    package var unfoldedRows = 0
     /// Octets of the database in use, without what is set aside behind its end.
     package var databaseBytes: UInt64 = 0
     package var segmentBytes: UInt64 = 0

@@ -121,6 +121,20 @@ package final class Environment: @unchecked Sendable {
         return try body(transaction)
     }
 
+    /// As above, where `pairing` calls the closure it is given, which takes the view, and finds what goes with it.
+    ///
+    /// For what is kept beside the environment and changes with its commits: `pairing` can hold the lock of both.
+    package func read<Companion, R>(
+        pairing: (_ begin: () throws -> ReadTransaction) throws -> (ReadTransaction, Companion),
+        _ body: (ReadTransaction, Companion) throws -> R
+    ) throws -> R {
+        let (transaction, companion) = try pairing {
+            ReadTransaction(environment: self, handle: try begin(UInt32(MDB_RDONLY)))
+        }
+        defer { transaction.end() }
+        return try body(transaction, companion)
+    }
+
     /// Begins the write transaction, waiting while another thread has it.
     ///
     /// It belongs to this thread: commit or abort it here.

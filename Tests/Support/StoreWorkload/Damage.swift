@@ -10,6 +10,7 @@ enum Damage {
         do {
             let environment = try Environment(directory: directory + "/shard-0000")
             let log = try environment.openDatabase("log", create: false)
+            let meta = try environment.openDatabase("meta", create: false)
             let state = try environment.openDatabase("state.1", create: false)
             let blob = try environment.openDatabase("blob", create: false)
             return try environment.write { write in
@@ -27,6 +28,13 @@ enum Damage {
                 case "name-dropped": return try drop(write, state, type: 6)
                 case "references-changed": return try changeReferences(write, blob)
                 case "body-row-dropped": return try dropBodyRow(write, blob)
+                case "mark-changed": return try changeMark(write, meta)
+                case "mark-dropped": return try remove(write, meta, FoldRow.key)
+                case "mark-behind": return try moveMark(write, meta, to: 0)
+                case "mark-early": return try moveMark(write, meta, to: try previousSeal(write, log, meta))
+                case "mark-late":
+                    return try moveMark(write, meta, to: try write.last(log) { key, _ in try LogKey.parse(key) } ?? 0)
+                case "mark-ahead": return try moveMark(write, meta, to: 1 << 40)
                 default: return 2
                 }
             }
@@ -131,5 +139,30 @@ enum Damage {
     private static func dropBodyRow(_ write: WriteTransaction, _ blob: Database) throws -> Int32 {
         guard let (key, _) = try bodyRow(write, blob) else { return 3 }
         return try remove(write, blob, key)
+    }
+
+    // MARK: The mark of what is folded
+
+    private static func changeMark(_ write: WriteTransaction, _ meta: Database) throws -> Int32 {
+        guard var bytes = try write.getBytes(meta, key: FoldRow.key) else { return 3 }
+        bytes[bytes.count - 8] ^= 1
+        try write.put(meta, FoldRow.key, bytes)
+        return 0
+    }
+
+    private static func moveMark(_ write: WriteTransaction, _ meta: Database, to lsn: UInt64) throws -> Int32 {
+        guard let row = try write.get(meta, FoldRow.key, { try FoldRow.decode($0) }), row.lsn != lsn else { return 3 }
+        try write.put(meta, FoldRow.key, FoldRow(lsn: lsn).encode())
+        return 0
+    }
+
+    /// The seal before the one that the mark names.
+    private static func previousSeal(
+        _ write: WriteTransaction, _ log: Database, _ meta: Database
+    ) throws -> UInt64 {
+        guard let row = try write.get(meta, FoldRow.key, { try FoldRow.decode($0) }), row.lsn > 1 else { return 0 }
+        var lsn = row.lsn - 1
+        while lsn > 0, try write.getBytes(log, key: LogKey.encode(lsn))?[2] != 2 { lsn -= 1 }
+        return lsn
     }
 }

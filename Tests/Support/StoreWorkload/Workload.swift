@@ -28,6 +28,10 @@ struct WorkloadSettings {
     var fullPause: UInt32 = 0
     /// Only deletions and collections: what must still be possible on a full disk.
     var deletesOnly = 0
+    /// Rows that wait for a fold: some ten batches. 1 folds every batch, a large number none.
+    var foldRows = 150
+    /// Ends without closing, so that the rows that wait are left to the next open.
+    var leaveTail = 0
 
     mutating func set(_ text: String) -> Bool {
         let parts = text.split(separator: "=")
@@ -48,6 +52,8 @@ struct WorkloadSettings {
         case "body-max": bodyOctetsMax = value
         case "full-pause": fullPause = UInt32(value)
         case "deletes-only": deletesOnly = value
+        case "fold-rows": foldRows = value
+        case "leave-tail": leaveTail = value
         default: return false
         }
         return true
@@ -59,6 +65,9 @@ struct WorkloadSettings {
         options.segments.ballastOctets = ballastOctets
         options.limits.batchGrowthOctetsMax = growthOctets
         options.limits.allocationStepOctets = stepOctets
+        options.limits.unfoldedRowsMax = foldRows
+        // Not by the clock, so that a slow machine does not fold more often.
+        options.limits.unfoldedMillisecondsMax = 3_600_000
         return options
     }
 }
@@ -94,6 +103,7 @@ enum Workload {
             var options = EngineOptions(spoolDirectory: directory)
             options.softFreeOctets = settings.softFreeOctets
             options.hardFreeOctets = settings.hardFreeOctets
+            if settings.leaveTail > 0 { options.settleNanoseconds = 3_600_000_000_000 }
             engine = MailEngine(store: store, options: options) { wallClock() }
         } catch {
             say("open: \(error)", on: 2)
@@ -112,7 +122,8 @@ enum Workload {
             }
         }
         let statistics = engine.statistics
-        engine.close()
+        if settings.leaveTail == 0 { engine.close() }
+        say("unfolded \(statistics.store.unfoldedRows) folds \(statistics.store.folds)")
         say("batches \(statistics.batches) requests \(statistics.requests) events \(statistics.events)")
         say("faults \(statistics.faults)")
         if let reason = statistics.stopped {

@@ -22,7 +22,8 @@ package struct EngineBench: Sendable {
     }
 
     package var kind: Kind
-    /// Threads that each wait for the answer before they ask again.
+    /// Clients that each wait for the answer before they ask again: threads, and for `flags`, where a thread would cost
+    /// more than the change, callers on one thread.
     package var producers: Int
     package var messages: Int
     /// Octets of a message.
@@ -113,22 +114,18 @@ package struct EngineBench: Sendable {
         let rows = try targets.map { target in
             try store.engine.read { try $0.mailbox(target.account, target.inbox)?.uidNext ?? 2 }
         }
-        let latencies = LatencyLog()
         let measure = BenchMeasure(store)
-        try BenchStore.share(messages, producers) { [messages] number in
+        let driver = BenchDriver(store.engine, count: messages, progress: progress) { number in
             let index = number % targets.count
             let (account, inbox) = targets[index]
             let round = UInt32(number / targets.count)
             let change = ChangeFlags(
                 mailbox: inbox, uids: UIDSet(UID(round % (rows[index] - 1) + 1)),
                 operation: round / (rows[index] - 1) % 2 == 0 ? .add : .remove, flags: .flagged)
-            let start = ContinuousClock.now
-            let request = Request([Request.Item(account, .changeFlags(change))], origin: Origin(gateway: .bench))
-            _ = try store.engine.performAndWait(request)[0].result()
-            latencies.add(ContinuousClock.now - start)
-            progress(number + 1, messages)
+            return Request([Request.Item(account, .changeFlags(change))], origin: Origin(gateway: .bench))
         }
-        return measure.finish(messages, latencies: latencies.all)
+        let latencies = try driver.run(producers: producers)
+        return measure.finish(messages, latencies: latencies)
     }
 
     private func resync(

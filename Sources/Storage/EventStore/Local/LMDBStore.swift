@@ -42,6 +42,15 @@ package struct LocalLimits: Sendable {
     package var allocationStepOctets = 8 << 20
     /// Bytes one batch is expected to add to the database: 512 commands of a few pages each.
     package var batchGrowthOctetsMax = 4 << 20
+    /// Rows that may wait for a fold. A batch that passes it folds at once, so an open replays no more than this.
+    package var unfoldedRowsMax = 8192
+    /// Octets of such rows.
+    package var unfoldedOctetsMax = 8 << 20
+    /// Events whose rows may wait for a fold.
+    package var unfoldedEventsMax = 8192
+    /// A batch that comes later than this behind the first unfolded one folds.
+    package var unfoldedMillisecondsMax: UInt64 = 1000
+    static let pageOctets = 4096
     package init() {}
 }
 
@@ -67,6 +76,8 @@ package final class LMDBStore: ShardStore {
     let tables: LocalTables
     let bodies: SegmentStore
     let limits: LocalLimits
+    /// Rows that the log implies and LMDB does not hold yet.
+    let published: PublishedRows
     /// Drawn at each open; says in every seal which run of the node wrote it.
     let writerInstance: UInt64
     private let lock: StoreLock
@@ -97,7 +108,8 @@ package final class LMDBStore: ShardStore {
         let manifest = StoreManifest(uuid: randomBytes(count: 16), shards: 1)
         do {
             let environment = try Environment(directory: shard)
-            _ = try LocalTables.open(environment, create: true)
+            let tables = try LocalTables.open(environment, create: true)
+            try FoldMark(lsn: 0).write(environment, tables)
         } catch {
             throw .failed("\(shard): \(error)")
         }
@@ -139,7 +151,10 @@ package final class LMDBStore: ShardStore {
         writerInstance = words.next()
         let tail: LogTail
         do {
-            tail = try LogTail.verify(environment, tables, batches: options.sealsVerifiedAtOpen)
+            let mark = try manifest.hasFoldMark ? FoldMark.read(environment, tables) : nil
+            tail = try LogTail.verify(
+                environment, tables, batches: options.sealsVerifiedAtOpen, after: mark?.lsn ?? .max)
+            published = PublishedRows(try TailReplay.run(environment, tables, after: mark?.lsn ?? .max))
         } catch {
             let reason = "the end of the log does not verify: \(error)"
             throw .damaged(reason)
@@ -150,6 +165,20 @@ package final class LMDBStore: ShardStore {
             directory: shard + "/seg", storeUUID: manifest.uuid, shard: 0, options: options.segments,
             tail: (segment: tail.segment, offset: tail.offset), nextBlob: tail.nextBlob)
         counters = Mutex(Counters(synced: Self.tail(of: bodies)))
+        if !manifest.hasFoldMark { try raiseFormat() }
+    }
+
+    /// An older program would take the rows of a store with unfolded ones for its state, so it has to refuse it. The mark
+    /// comes first: a store of the new format has one. A mark in a store of the old format means nothing.
+    private func raiseFormat() throws(StoreError) {
+        do {
+            try FoldMark(lsn: logEnd.lsn).write(environment, tables)
+        } catch {
+            throw .failed("mark of the folded rows: \(error)")
+        }
+        var raised = manifest
+        raised.format = StoreManifest.formatNewest
+        try raised.write(directory)
     }
 
     private static func tail(of bodies: SegmentStore) -> BodyTail {
@@ -186,14 +215,14 @@ package final class LMDBStore: ShardStore {
     // MARK: ShardStore
 
     package func read<R>(_ body: (any ShardReader) throws -> R) throws -> R {
-        try environment.read { try body(LocalReader($0, tables)) }
+        try readDerived { try body(LocalReader($0)) }
     }
 
     package func beginBatch(now: Timestamp) throws(StoreError) -> any ShardBatch {
-        if let failure = counters.withLock({ $0.failure }) { throw .failed(failure) }
+        if let failure { throw .failed(failure) }
         try allocateAhead()
         do {
-            return LocalBatch(self, try environment.beginWrite(), end: logEnd, now: now)
+            return LocalBatch(self, try environment.beginWrite(), published.current, end: logEnd, now: now)
         } catch {
             throw .failed("\(error)")
         }
@@ -222,7 +251,7 @@ package final class LMDBStore: ShardStore {
     package func openBody(_ blob: BlobNumber) throws(StoreError) -> any BodyHandle {
         let row: BlobRow?
         do {
-            row = try environment.read { try LocalView($0, tables).blobRow(blob) }
+            row = try readDerived { try LocalView($0).blobRow(blob) }
         } catch {
             throw .damaged("\(error)")
         }
@@ -240,12 +269,17 @@ package final class LMDBStore: ShardStore {
         var statistics = counters.withLock { $0.statistics }
         statistics.databaseBytes = UInt64(environment.usedOctets)
         let segments = bodies.statistics
+        statistics.unfoldedRows = published.current.count
         statistics.segments = segments.segments
         statistics.segmentBytes = segments.octets
         return statistics
     }
 
-    package func close() { bodies.close() }
+    /// Folds what is left, so that the next open has nothing to replay; when that fails, it replays.
+    package func close() {
+        try? settle()
+        bodies.close()
+    }
 
     package var reserveOctets: UInt64 { bodies.ballastOctets }
     package var holdsReserve: Bool { bodies.holdsBallast }
@@ -264,20 +298,10 @@ package final class LMDBStore: ShardStore {
         }
     }
 
-    func commit(_ write: WriteTransaction, end newEnd: LogEnd, events: Int) throws(StoreError) -> CommitReceipt {
-        let before = environment.lastTransaction
-        do {
-            try write.commit()
-        } catch {
-            fail("commit of batch after record \(logEnd.lsn): \(error)")
-            FailedCommit.mark(directory + "/shard-0000")
-            throw .failed("\(error)")
-        }
-        // Two writers would show here: a lost lock file lets a second process in (engine.md section 1.4).
-        guard environment.lastTransaction == before + 1 else {
-            fail("another writer committed to this store")
-            throw .failed("another writer committed to this store")
-        }
+    func commit(
+        _ write: WriteTransaction, end newEnd: LogEnd, unfolded: UnfoldedRows, events: Int
+    ) throws(StoreError) -> CommitReceipt {
+        try commit(write, unfolded)
         end.withLock { $0 = newEnd }
         counters.withLock {
             $0.statistics.batches += 1
@@ -286,13 +310,40 @@ package final class LMDBStore: ShardStore {
         return CommitReceipt(head: Cursor(newEnd.lsn), events: events)
     }
 
+    /// Commits a transaction behind which `unfolded` are the rows that LMDB does not hold.
+    func commit(_ write: WriteTransaction, _ unfolded: UnfoldedRows) throws(StoreError) {
+        let before = environment.lastTransaction
+        published.announce(unfolded, for: before + 1)
+        do {
+            try write.commit()
+        } catch {
+            published.withdraw()
+            fail("commit of batch after record \(logEnd.lsn): \(error)")
+            FailedCommit.mark(directory + "/shard-0000")
+            throw .failed("\(error)")
+        }
+        published.confirm()
+        // Two writers would show here: a lost lock file lets a second process in (engine.md section 1.4).
+        guard environment.lastTransaction == before + 1 else {
+            fail("another writer committed to this store")
+            throw .failed("another writer committed to this store")
+        }
+    }
+
+    func noteFold() { counters.withLock { $0.statistics.folds += 1 } }
+
+    var failure: String? { counters.withLock { $0.failure } }
+
     private func fail(_ reason: String) {
         counters.withLock { if $0.failure == nil { $0.failure = reason } }
     }
 
     /// Keeps zeros beyond the end of the database, so that the commit's own writes cannot run out of blocks.
-    private func allocateAhead() throws(StoreError) {
-        let needed = environment.usedOctets + limits.batchGrowthOctetsMax
+    ///
+    /// What a fold can need is in it, one page for each unfolded row: whatever waits can be folded on a full disk.
+    func allocateAhead() throws(StoreError) {
+        let needed =
+            environment.usedOctets + limits.batchGrowthOctetsMax + published.current.count * LocalLimits.pageOctets
         let allocated = counters.withLock { $0.allocatedOctets }
         guard needed > allocated else { return }
         let wanted = needed + limits.allocationStepOctets

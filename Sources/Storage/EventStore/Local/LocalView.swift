@@ -1,7 +1,7 @@
-// Reading one shard's LMDB environment inside a transaction: rows by value, nothing borrowed leaves.
+// Reading one shard inside a transaction: rows by value, nothing borrowed leaves.
 //
-// The same class serves snapshots and, as the base of `LocalBatch`, the open write transaction, so decide sees exactly
-// what queries will see once the batch is committed.
+// The same class serves snapshots and, as the base of `LocalEditor`, the open write transaction, so decide sees exactly
+// what queries will see once the batch is committed. What is folded and not in LMDB yet lies over its tables.
 import EventFormat
 import Glibc
 import LMDB
@@ -25,6 +25,15 @@ struct LocalTables: Sendable {
 
     static func otherStateName(than name: String) -> String { name == "state.1" ? "state.2" : "state.1" }
 
+    subscript(table: DerivedTable) -> Database {
+        switch table {
+        case .state: state
+        case .blob: blob
+        case .dedup: dedup
+        case .gc: gc
+        }
+    }
+
     static func open(_ environment: Environment, create: Bool) throws(LMDBError) -> LocalTables {
         let meta = try environment.openDatabase("meta", create: create)
         let stored: [UInt8]?
@@ -47,13 +56,11 @@ struct LocalTables: Sendable {
 let dedupWindowDays: UInt32 = 7
 
 class LocalView: StateReader {
-    let transaction: Transaction
-    let tables: LocalTables
+    final var derived: DerivedRows
+    final var transaction: Transaction { derived.transaction }
+    final var tables: LocalTables { derived.tables }
 
-    init(_ transaction: Transaction, _ tables: LocalTables) {
-        self.transaction = transaction
-        self.tables = tables
-    }
+    init(_ derived: DerivedRows) { self.derived = derived }
 
     // MARK: Rows, with errors in the domain's words
 
@@ -74,7 +81,7 @@ class LocalView: StateReader {
     final func row<R>(
         _ key: [UInt8], _ what: @autoclosure () -> String, _ decode: (UnsafeRawBufferPointer) throws -> R
     ) throws(StateFault) -> R? {
-        try faulting(what()) { try transaction.get(tables.state, key, decode) }
+        try faulting(what()) { try derived.get(.state, key, decode) }
     }
 
     /// Rows of the state tree whose key starts with `prefix`, from `start` on; `body` gets the rest of the key.
@@ -83,7 +90,9 @@ class LocalView: StateReader {
         _ body: (UnsafeRawBufferPointer, UnsafeRawBufferPointer) throws -> Bool
     ) throws(StateFault) {
         try faulting(what()) {
-            try transaction.scan(tables.state, from: start ?? prefix) { key, value in
+            // A copy: `body` may change this view's rows, which the scan then does not see.
+            let derived = derived
+            try derived.scan(.state, from: start ?? prefix) { key, value in
                 guard key.count >= prefix.count, key.prefix(prefix.count).elementsEqual(prefix) else { return false }
                 return try body(UnsafeRawBufferPointer(rebasing: key[prefix.count...]), value)
             }
@@ -104,7 +113,7 @@ class LocalView: StateReader {
         while next <= UInt64(UInt32.max) {
             var found: (AccountID, AccountHead)?
             try faulting("accounts") {
-                try transaction.scan(tables.state, from: StateKey.head(AccountID(UInt32(next)))) { key, value in
+                try derived.scan(.state, from: StateKey.head(AccountID(UInt32(next)))) { key, value in
                     var reader = ByteReader(key)
                     let account = AccountID(try reader.be(UInt32.self))
                     if try reader.u8() == StateKey.headType {
@@ -129,7 +138,7 @@ class LocalView: StateReader {
     private func hasRows(from account: UInt32) throws(StateFault) -> Bool {
         var found = false
         try faulting("accounts") {
-            try transaction.scan(tables.state, from: StateKey.head(AccountID(account))) { _, _ in
+            try derived.scan(.state, from: StateKey.head(AccountID(account))) { _, _ in
                 found = true
                 return false
             }
@@ -284,7 +293,7 @@ class LocalView: StateReader {
         through day: UInt32, _ body: (UInt32, AccountID, MailboxID, UID) -> Bool
     ) throws(StateFault) {
         try faulting("collection") {
-            try transaction.scan(tables.gc, from: []) { key, _ in
+            try derived.scan(.gc, from: []) { key, _ in
                 let row = try CollectionKey.parse(key)
                 guard row.day <= day else { return false }
                 return body(row.day, row.account, row.mailbox, row.uid)
@@ -295,18 +304,17 @@ class LocalView: StateReader {
     // MARK: Log, bodies, remembered commands
 
     func blobRow(_ blob: BlobNumber) throws(StateFault) -> BlobRow? {
-        try faulting("body row") { try transaction.get(tables.blob, BlobKey.encode(blob)) { try BlobRow.decode($0) } }
+        try faulting("body row") { try derived.get(.blob, BlobKey.encode(blob)) { try BlobRow.decode($0) } }
     }
 
     final func outcome(of command: CommandID, _ account: AccountID) throws(StateFault) -> ModSeq? {
         try faulting("remembered command") {
-            var day: UInt32 = 0
-            guard let last = try transaction.last(tables.dedup) else { return nil }
-            day = try last.key.withUnsafeBytes { try DedupKey.parse($0).day }
+            guard let last = try derived.lastKey(.dedup) else { return nil }
+            let day = try last.withUnsafeBytes { try DedupKey.parse($0).day }
             let oldest = day > dedupWindowDays ? day - dedupWindowDays : 0
             for candidate in (oldest...day).reversed() {
                 let key = DedupKey.encode(day: candidate, account: account, command: command)
-                if let found = try transaction.get(tables.dedup, key, { try DedupRow.decode($0).aseq }) { return found }
+                if let found = try derived.get(.dedup, key, { try DedupRow.decode($0).aseq }) { return found }
             }
             return nil
         }

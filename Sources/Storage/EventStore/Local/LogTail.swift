@@ -12,8 +12,11 @@ struct LogTail {
     var offset: UInt64 = 0
     var nextBlob: UInt64 = 1
 
-    /// Reads back up to `batches` batches and checks each record against its seal and each seal against the one before.
-    static func verify(_ environment: Environment, _ tables: LocalTables, batches: Int) throws -> LogTail {
+    /// Reads back over `batches` batches, and over all behind record `folded`, and checks each record against its seal
+    /// and each seal against the one before.
+    static func verify(
+        _ environment: Environment, _ tables: LocalTables, batches: Int, after folded: UInt64
+    ) throws -> LogTail {
         try environment.read { transaction in
             guard let lastLSN = try transaction.last(tables.log, { key, _ in try LogKey.parse(key) }) else {
                 return LogTail()
@@ -21,7 +24,9 @@ struct LogTail {
             var lsn = lastLSN
             var newest: Seal?
             var following: Seal?
-            for _ in 0..<max(1, batches) where lsn > 0 {
+            var left = max(1, batches)
+            while lsn > 0, left > 0 || lsn > folded {
+                left -= 1
                 let seal = try readSeal(transaction, tables, lsn)
                 if let following, following.previous != seal.seal {
                     throw StoreError.damaged("seal \(lsn) is not the one that its successor names")

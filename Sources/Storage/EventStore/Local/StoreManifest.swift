@@ -3,18 +3,21 @@ import Glibc
 import Octets
 
 package struct StoreManifest: Equatable, Sendable {
-    /// The newest format this program writes and reads.
-    package static let formatNewest = 1
+    /// The newest format this program writes and reads. In format 1 the rows always are folded through the log's end;
+    /// since 2 the database says up to where (docs/formats/event-log.md).
+    package static let formatNewest = 2
     static let octetsMax = 4096
 
     /// 16 bytes that name the store for ever.
     package var uuid: [UInt8]
     package var shards: Int
+    var format = StoreManifest.formatNewest
+    var hasFoldMark: Bool { format >= 2 }
 
     var text: String {
         """
         {
-          "format": \(Self.formatNewest),
+          "format": \(format),
           "store": "\(Hex.encode(uuid))",
           "shards": \(shards),
           "features": []
@@ -64,7 +67,7 @@ package struct StoreManifest: Equatable, Sendable {
             let shards = field("shards", text).flatMap({ Int($0) })
         else { throw .incompatible("\(path) lacks a field") }
         guard shards == 1 else { throw .incompatible("\(path) has \(shards) shards; this program opens one") }
-        return StoreManifest(uuid: uuid, shards: shards)
+        return StoreManifest(uuid: uuid, shards: shards, format: format)
     }
 
     private static func field(_ name: String, _ text: String) -> String? {

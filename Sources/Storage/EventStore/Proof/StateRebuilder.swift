@@ -18,17 +18,17 @@ extension LMDBStore {
         let replay = try replayLog(progress: progress)
         var next: UInt64? = 0
         while let account = next {
-            next = try environment.read { transaction in
-                try catchUp(replay, transaction)
-                try compare(AccountID(UInt32(account)), replay, transaction)
-                return try accountAfter(UInt32(account), replay, transaction).map { UInt64($0) }
+            next = try readDerived { rows in
+                try catchUp(replay, rows.transaction)
+                try compare(AccountID(UInt32(account)), replay, rows)
+                return try accountAfter(UInt32(account), replay, rows).map { UInt64($0) }
             }
         }
-        try environment.read { transaction in
-            try catchUp(replay, transaction)
-            try compareBodies(replay, transaction)
-            try compareCollection(replay, transaction)
-            try compareDedup(replay, transaction)
+        try readDerived { rows in
+            try catchUp(replay, rows.transaction)
+            try compareBodies(replay, rows)
+            try compareCollection(replay, rows)
+            try compareDedup(replay, rows)
         }
         return replay.report
     }
@@ -43,22 +43,22 @@ extension LMDBStore {
         return replay
     }
 
-    private func catchUp(_ replay: StateReplay, _ transaction: ReadTransaction) throws {
+    private func catchUp(_ replay: StateReplay, _ transaction: Transaction) throws {
         while try replay.advance(transaction, tables, limit: Self.recordsPerSnapshotMax) {}
     }
 
-    private func compare(_ account: AccountID, _ replay: StateReplay, _ transaction: ReadTransaction) throws {
-        let comparer = RowComparer(transaction, tables.state)
-        var rows = EncodedRows(replay: replay, emit: comparer.compare)
+    private func compare(_ account: AccountID, _ replay: StateReplay, _ rows: DerivedRows) throws {
+        let comparer = RowComparer(rows)
+        var encoded = EncodedRows(replay: replay, emit: comparer.compare)
         do {
-            try replay.state.forEachRow(of: account, &rows)
+            try replay.state.forEachRow(of: account, &encoded)
         } catch {
             throw comparer.failure ?? error
         }
         let expected = comparer.count
         let prefix = StateKey.account(account)
         var live = 0
-        try transaction.scan(tables.state, from: prefix) { key, _ in
+        try rows.scan(.state, from: prefix) { key, _ in
             guard key.prefix(prefix.count).elementsEqual(prefix) else { return false }
             live += 1
             return true
@@ -72,11 +72,11 @@ extension LMDBStore {
 
     /// The next account that has rows on either side.
     private func accountAfter(
-        _ account: UInt32, _ replay: StateReplay, _ transaction: ReadTransaction
+        _ account: UInt32, _ replay: StateReplay, _ rows: DerivedRows
     ) throws -> UInt32? {
         guard account < .max else { return nil }
         var live: UInt32?
-        try transaction.scan(tables.state, from: StateKey.account(AccountID(account + 1))) { key, _ in
+        try rows.scan(.state, from: StateKey.account(AccountID(account + 1))) { key, _ in
             var reader = ByteReader(key)
             live = try reader.be(UInt32.self)
             return false
@@ -85,10 +85,10 @@ extension LMDBStore {
         return [live, folded].compactMap { $0 }.min()
     }
 
-    private func compareBodies(_ replay: StateReplay, _ transaction: ReadTransaction) throws {
+    private func compareBodies(_ replay: StateReplay, _ rows: DerivedRows) throws {
         var expected: [BlobNumber: UInt32] = [:]
         try replay.state.forEachReference { (blob, count) throws(StateFault) in expected[blob] = count }
-        try transaction.scan(tables.blob, from: []) { key, value in
+        try rows.scan(.blob, from: []) { key, value in
             let blob = try BlobKey.parse(key)
             let references = try BlobRow.decode(value).references
             let wanted = expected.removeValue(forKey: blob) ?? 0
@@ -104,32 +104,32 @@ extension LMDBStore {
         }
     }
 
-    private func compareCollection(_ replay: StateReplay, _ transaction: ReadTransaction) throws {
+    private func compareCollection(_ replay: StateReplay, _ rows: DerivedRows) throws {
         var expected: [[UInt8]] = []
         replay.state.collectable(through: .max) { day, account, mailbox, uid in
             expected.append(CollectionKey.encode(day: day, account: account, mailbox: mailbox, uid: uid))
             return true
         }
         expected.sort { $0.lexicographicallyPrecedes($1) }
-        try compareKeys(tables.gc, expected.map { ($0, []) }, "collection", from: [], replay, transaction)
+        try compareKeys(.gc, expected.map { ($0, []) }, "collection", from: [], replay, rows)
     }
 
-    private func compareDedup(_ replay: StateReplay, _ transaction: ReadTransaction) throws {
+    private func compareDedup(_ replay: StateReplay, _ rows: DerivedRows) throws {
         let day = dayNumber(replay.lastTime)
         let oldest = day > dedupWindowDays ? day - dedupWindowDays : 0
         let start = DedupKey.encode(day: oldest, account: AccountID(0), command: CommandID(high: 0, low: 0))
         let expected = replay.dedup.filter { !$0.key.lexicographicallyPrecedes(start) }
             .sorted { $0.key.lexicographicallyPrecedes($1.key) }
         try compareKeys(
-            tables.dedup, expected.map { ($0.key, $0.value) }, "remembered command", from: start, replay, transaction)
+            .dedup, expected.map { ($0.key, $0.value) }, "remembered command", from: start, replay, rows)
     }
 
     private func compareKeys(
-        _ table: Database, _ expected: [([UInt8], [UInt8])], _ name: String, from start: [UInt8],
-        _ replay: StateReplay, _ transaction: ReadTransaction
+        _ table: DerivedTable, _ expected: [([UInt8], [UInt8])], _ name: String, from start: [UInt8],
+        _ replay: StateReplay, _ rows: DerivedRows
     ) throws {
         var index = 0
-        try transaction.scan(table, from: start) { key, value in
+        try rows.scan(table, from: start) { key, value in
             let wanted = index < expected.count ? expected[index] : nil
             guard let wanted, key.elementsEqual(wanted.0), value.elementsEqual(wanted.1) else {
                 throw StateDifference(
@@ -150,6 +150,7 @@ extension LMDBStore {
     /// The new tree is filled under another name in bounded transactions and takes over in the last one, so a crash in
     /// between leaves the old tree in use. The store must be opened again afterwards.
     package func rebuildState(progress: (Int) -> Void = { _ in }) throws -> ReplayReport {
+        try settle()
         let replay = try replayLog(progress: progress)
         let name = LocalTables.otherStateName(than: tables.stateName)
         let green = try environment.openDatabase(name, create: true)
@@ -203,20 +204,16 @@ extension LMDBStore {
 
 /// Looks each expected row up in the live tree and keeps the first difference.
 private final class RowComparer {
-    private let transaction: ReadTransaction
-    private let table: Database
+    private let rows: DerivedRows
     private(set) var failure: (any Error)?
     private(set) var count = 0
 
-    init(_ transaction: ReadTransaction, _ table: Database) {
-        self.transaction = transaction
-        self.table = table
-    }
+    init(_ rows: DerivedRows) { self.rows = rows }
 
     func compare(_ key: [UInt8], _ value: [UInt8]) throws(StateFault) {
         count += 1
         let found: [UInt8]?
-        do { found = try transaction.getBytes(table, key: key) } catch {
+        do { found = try rows.getBytes(.state, key) } catch {
             failure = error
             throw .storage("\(error)")
         }

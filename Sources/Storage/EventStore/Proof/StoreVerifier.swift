@@ -32,7 +32,7 @@ extension LMDBStore {
     package func verify(_ scope: VerifyScope, progress: (VerifyReport) -> Void = { _ in }) throws -> VerifyReport {
         var report = VerifyReport()
         if let account = scope.account {
-            _ = try environment.read { try check(account, LocalView($0, tables), nil, &report) }
+            _ = try readDerived { try check(account, LocalView($0), nil, &report) }
             return report
         }
         var log = LogCheck(after: scope.since.rawValue)
@@ -45,10 +45,10 @@ extension LMDBStore {
         }
         // References are counted over all accounts, so the state is looked at in one snapshot: the one exception to
         // its 2 seconds beside backup (C21), about 0.3 s per million messages.
-        try environment.read { transaction in
-            while try log.advance(transaction, tables, limit: Self.recordsPerSlice) {}
+        try readDerived { rows in
+            while try log.advance(rows.transaction, tables, limit: Self.recordsPerSlice) {}
             try log.finish()
-            let view = LocalReader(transaction, tables)
+            let view = LocalReader(rows)
             var references: [BlobNumber: UInt32] = [:]
             var accounts: [AccountID] = []
             try view.accounts { account, _ in
@@ -63,7 +63,7 @@ extension LMDBStore {
                 references[entry.blob, default: 0] += 1
                 return true
             }
-            try checkReferences(references, transaction, &report)
+            try checkReferences(references, rows, &report)
         }
         try readBodies(scope.bodiesPercent, &report, progress)
         return report
@@ -94,12 +94,12 @@ extension LMDBStore {
     }
 
     private func checkReferences(
-        _ counted: [BlobNumber: UInt32], _ transaction: ReadTransaction, _ report: inout VerifyReport
+        _ counted: [BlobNumber: UInt32], _ rows: DerivedRows, _ report: inout VerifyReport
     ) throws {
         var left = counted
         let tail = syncedBodies
         var seen = 0
-        try transaction.scan(tables.blob, from: []) { key, value in
+        try rows.scan(.blob, from: []) { key, value in
             let blob = try BlobKey.parse(key)
             let row: BlobRow
             do { row = try BlobRow.decode(value) } catch {
@@ -131,8 +131,8 @@ extension LMDBStore {
         while let start = next {
             var rows: [(BlobNumber, BlobRow)] = []
             next = nil
-            try environment.read { transaction in
-                try transaction.scan(tables.blob, from: start) { key, value in
+            try readDerived { derived in
+                try derived.scan(.blob, from: start) { key, value in
                     if rows.count == 1000 {
                         next = [UInt8](key)
                         return false

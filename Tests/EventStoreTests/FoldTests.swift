@@ -1,0 +1,196 @@
+// Rows that wait in memory for a fold: readers see them, an open finds them again, a fold changes nothing anyone sees.
+import EventStore
+import Foundation
+import MailCore
+import MailTypes
+import Synchronization
+import Testing
+
+@Suite("Folds")
+struct FoldTests {
+    /// Everything a person's account holds.
+    private static func picture(_ store: LMDBStore) throws -> [String] {
+        try store.read { state in
+            var lines = ["\(state.head)", "\(String(describing: try state.head(.firstPersonal)))"]
+            try state.accounts { account, head in
+                lines.append("\(account) \(head)")
+                return true
+            }
+            var boxes: [MailboxID] = []
+            try state.mailboxes(.firstPersonal) { id, row in
+                boxes.append(id)
+                lines.append("\(id) \(row)")
+                return true
+            }
+            for box in boxes {
+                try state.messages(.firstPersonal, box, from: UID(1)) { uid, row in
+                    lines.append("\(uid) \(row)")
+                    return true
+                }
+                try state.changes(.firstPersonal, box, after: .zero) { position, row in
+                    lines.append("\(position) \(row)")
+                    return true
+                }
+            }
+            try state.collectable(through: .max) { day, account, mailbox, uid in
+                lines.append("\(day) \(account) \(mailbox) \(uid)")
+                return true
+            }
+            return lines
+        }
+    }
+
+    private static func work(_ temporary: TemporaryStore, messages: Int) throws {
+        let ann = try temporary.populate(messages: messages)
+        let inbox = TemporaryStore.inbox
+        let archive = NewMailbox(name: try #require(MailboxName("Archive")), subscribed: true)
+        guard case .mailbox(let box, _) = try temporary.run(.createMailbox(archive), ann) else {
+            Issue.record("no mailbox was made")
+            return
+        }
+        let some = UIDSet(UID(2)...UID(5))
+        try temporary.run(
+            .changeFlags(ChangeFlags(mailbox: inbox, uids: some, operation: .add, flags: [.seen, .deleted])), ann)
+        try temporary.run(.copy(CopyMessages(source: inbox, destination: box, uids: some)), ann)
+        try temporary.run(.move(CopyMessages(source: inbox, destination: box, uids: UIDSet(UID(7)))), ann)
+        try temporary.run(
+            .expunge(Expunge(mailbox: inbox, uids: some, onlyDeleted: true, reason: .expunge)), ann,
+            id: CommandID(high: 1, low: 2))
+        try temporary.run(.setSubscription(try #require(MailboxName("Archive")), false), ann)
+    }
+
+    @Test(
+        "with any number of rows waiting, the state is the same, now and after each kind of end",
+        arguments: [1, 7, 30, 100, 1_000_000])
+    func same(rows: Int) throws {
+        let plain = try TemporaryStore(unfoldedRowsMax: 1)
+        try Self.work(plain, messages: 12)
+        let temporary = try TemporaryStore(unfoldedRowsMax: rows)
+        try Self.work(temporary, messages: 12)
+        let expected = try Self.picture(plain.store)
+        #expect((temporary.store.statistics.unfoldedRows > 0) == (rows > 1))
+        #expect(try Self.picture(temporary.store) == expected)
+        try temporary.store.verifyAll()
+        _ = try temporary.store.compareStateWithReplay()
+        for folding in [false, true] {
+            try temporary.reopen(folding: folding)
+            #expect(temporary.store.statistics.unfoldedRows > 0 || rows == 1 || folding)
+            #expect(try Self.picture(temporary.store) == expected)
+            try temporary.store.verifyAll()
+            _ = try temporary.store.compareStateWithReplay()
+            #expect(
+                try temporary.store.read { try $0.outcome(of: CommandID(high: 1, low: 2), .firstPersonal) } != nil)
+        }
+        try temporary.store.settle()
+        #expect(temporary.store.isSettled)
+        #expect(try Self.picture(temporary.store) == expected)
+        try temporary.deliver(TemporaryStore.body(3))
+        _ = try temporary.store.compareStateWithReplay()
+    }
+
+    @Test("a batch that is given up leaves the waiting rows as they were")
+    func abort() throws {
+        let temporary = try TemporaryStore(unfoldedRowsMax: 1000)
+        let ann = try temporary.populate(messages: 3)
+        let before = try Self.picture(temporary.store)
+        let batch = try temporary.store.beginBatch(now: temporary.now)
+        let position = try #require(try batch.head(ann)).aseq
+        _ = try batch.append(
+            Append(account: ann, expected: position, events: [.quotaSet(Quota(bytes: 5, messages: 5))]))
+        #expect(try Self.picture(temporary.store) == before)
+        batch.abort()
+        #expect(try Self.picture(temporary.store) == before)
+    }
+
+    @Test("what can wait is bounded: in rows, in events, in time")
+    func bounds() throws {
+        var options = TemporaryStore.options
+        options.limits.unfoldedRowsMax = 40
+        options.limits.unfoldedEventsMax = 10
+        let temporary = try TemporaryStore(options: options)
+        let ann = try temporary.populate(messages: 30)
+        #expect(temporary.store.statistics.folds >= 3)
+        #expect(temporary.store.statistics.unfoldedRows < 40)
+        let folds = temporary.store.statistics.folds
+        // The same row again and again: one row, many events.
+        for number in 1...25 { try temporary.run(.setQuota(Quota(bytes: UInt64(number), messages: 0)), ann) }
+        #expect(temporary.store.statistics.folds >= folds + 2)
+
+        try temporary.store.settle()
+        let before = temporary.store.statistics.folds
+        try temporary.run(.setQuota(Quota()), ann)
+        #expect(temporary.store.statistics.folds == before)
+        temporary.now = Timestamp(rawValue: temporary.now.rawValue + 5000)
+        try temporary.run(.setQuota(Quota()), ann)
+        try temporary.run(.setQuota(Quota(bytes: 1, messages: 0)), ann)
+        #expect(temporary.store.statistics.folds == before + 1)
+    }
+
+    @Test("a store of format 1, whose rows are all folded, is opened and raised")
+    func formatOne() throws {
+        let temporary = try TemporaryStore()
+        try Self.work(temporary, messages: 12)
+        let expected = try Self.picture(temporary.store)
+        func manifest(_ directory: String) throws -> String {
+            try String(contentsOfFile: directory + "/STORE", encoding: .utf8)
+        }
+        try temporary.reopen { directory in
+            try manifest(directory).replacingOccurrences(of: "\"format\": 2", with: "\"format\": 1")
+                .write(toFile: directory + "/STORE", atomically: true, encoding: .utf8)
+        }
+        #expect(try manifest(temporary.directory).contains("\"format\": 2"))
+        #expect(try Self.picture(temporary.store) == expected)
+        try temporary.deliver(TemporaryStore.body(1))
+        try temporary.reopen(folding: false)
+        _ = try temporary.store.compareStateWithReplay()
+    }
+
+    /// A reader that paired the rows of one commit with the log of another would find a message without its event.
+    @Test("readers beside a writer see one moment, folds or not", arguments: [1, 20, 100_000])
+    func consistent(rows: Int) throws {
+        let temporary = try TemporaryStore(unfoldedRowsMax: rows)
+        let ann = try temporary.populate(messages: 1)
+        let store = temporary.store
+        let ended = Atomic(false)
+        let faults = Mutex<[String]>([])
+        let group = DispatchGroup()
+        for _ in 0..<2 {
+            group.enter()
+            Thread.detachNewThread {
+                defer { group.leave() }
+                var last = ModSeq.zero
+                while !ended.load(ordering: .relaxed) {
+                    do {
+                        try store.read { state in
+                            let head = try state.head(ann)?.aseq ?? .zero
+                            var logged = ModSeq.zero
+                            try state.history(ann) { event in
+                                logged = event.context.aseq
+                                return false
+                            }
+                            var newest = ModSeq.zero
+                            try state.log(after: Cursor(max(3, state.head.rawValue) - 3)) { event in
+                                if event.context.account == ann { newest = event.context.aseq }
+                                return true
+                            }
+                            if head != logged || newest != head || head < last {
+                                faults.withLock { $0.append("head \(head), its record \(logged), log \(newest)") }
+                            }
+                            last = head
+                        }
+                    } catch {
+                        faults.withLock { $0.append("\(error)") }
+                    }
+                }
+            }
+        }
+        for number in 1...400 {
+            try temporary.run(.setQuota(Quota(bytes: UInt64(number), messages: 0)), ann)
+            // What was acknowledged is seen by whoever looks now.
+            #expect(try store.read { try $0.head(ann)?.quota.bytes } == UInt64(number))
+        }
+        ended.store(true, ordering: .relaxed)
+        group.wait()
+        #expect(faults.withLock { $0 } == [])
+    }
+}
