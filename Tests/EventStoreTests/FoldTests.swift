@@ -88,6 +88,40 @@ struct FoldTests {
         _ = try temporary.store.compareStateWithReplay()
     }
 
+    /// Some of the rows are in the database and some wait, in turn and under each other.
+    @Test("chosen messages are found among folded and waiting rows", arguments: 0..<6)
+    func chosen(offset: Int) throws {
+        let plain = try TemporaryStore(unfoldedRowsMax: 1)
+        let temporary = try TemporaryStore(unfoldedRowsMax: 1_000_000)
+        for site in [plain, temporary] {
+            let ann = try site.populate(messages: 60)
+            try site.store.settle()
+            let inbox = TemporaryStore.inbox
+            let some = UIDSet((0..<20).map { UID(UInt32($0 * 3 + 1)) })
+            try site.run(
+                .changeFlags(ChangeFlags(mailbox: inbox, uids: some, operation: .add, flags: [.deleted])), ann)
+            let gone = UIDSet((0..<10).map { UID(UInt32($0 * 6 + 1)) })
+            try site.run(.expunge(Expunge(mailbox: inbox, uids: gone, onlyDeleted: true, reason: .expunge)), ann)
+            for number in 60..<70 { try site.deliver(TemporaryStore.body(number)) }
+        }
+        let wanted = UIDSet(
+            (0..<90).filter { ($0 * 7 + offset) % 5 < 2 || $0 > 80 }.map { UID(UInt32($0 + 1)) })
+        func found(_ store: LMDBStore, from first: UInt32) throws -> [String] {
+            try store.read { state in
+                var lines: [String] = []
+                try state.messages(.firstPersonal, TemporaryStore.inbox, in: wanted, from: UID(first)) { uid, row in
+                    lines.append("\(uid) \(row)")
+                    return true
+                }
+                return lines
+            }
+        }
+        #expect(temporary.store.statistics.unfoldedRows > 0)
+        for first: UInt32 in [1, 17, 59, 66] {
+            #expect(try found(temporary.store, from: first) == found(plain.store, from: first))
+        }
+    }
+
     @Test("a batch that is given up leaves the waiting rows as they were")
     func abort() throws {
         let temporary = try TemporaryStore(unfoldedRowsMax: 1000)

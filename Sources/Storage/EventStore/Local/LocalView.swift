@@ -93,7 +93,7 @@ class LocalView: StateReader {
             // A copy: `body` may change this view's rows, which the scan then does not see.
             let derived = derived
             try derived.scan(.state, from: start ?? prefix) { key, value in
-                guard key.count >= prefix.count, key.prefix(prefix.count).elementsEqual(prefix) else { return false }
+                guard key.begins(with: prefix) else { return false }
                 return try body(UnsafeRawBufferPointer(rebasing: key[prefix.count...]), value)
             }
         }
@@ -231,7 +231,8 @@ class LocalView: StateReader {
         let start = UID(max(first.rawValue, runs[index].lowerBound))
         let prefix = StateKey.messages(account, mailbox)
         try faulting("messages") {
-            try transaction.walk(tables.state, from: StateKey.message(account, mailbox, start)) { key, value in
+            let derived = derived
+            try derived.walk(.state, from: StateKey.message(account, mailbox, start)) { key, value in
                 guard key.count == prefix.count + 4, key.begins(with: prefix) else { return .stop }
                 let uid = UInt32(bigEndian: key.loadUnaligned(fromByteOffset: prefix.count, as: UInt32.self))
                 while index < runs.count, runs[index].upperBound < uid { index += 1 }
