@@ -16,6 +16,15 @@ import Testing
         #expect(failed.report.contains("seed \(found)"))
     }
 
+    @Test func aCommitOnLMDBThatIsNotMadeIsFound() {
+        let runner = Runner {
+            let disk = try LocalDisk(unfoldedRowsMax: 20)
+            _ = disk.failNextCommit(.forgotten)
+            return disk
+        }
+        #expect(runner.failure(1, generate(seed: 1, steps: 60)) != nil)
+    }
+
     @Test func aStoreThatLosesAnAcknowledgedBatchIsFound() {
         let runner = Runner {
             let disk = LyingDisk()

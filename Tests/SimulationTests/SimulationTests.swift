@@ -16,6 +16,18 @@ import Testing
         }
     }
 
+    /// From a fold with each batch to none at all.
+    static let unfoldedRows = [1, 6, 25, 120, 1_000_000]
+
+    @Test(arguments: unfoldedRows) func theStoreOnLMDBFollowsTheModel(_ rows: Int) {
+        let runner = Runner { try LocalDisk(unfoldedRowsMax: rows) }
+        for seed in 0..<seedCount(300) / Self.unfoldedRows.count {
+            guard let failed = runner.run(UInt64(seed * Self.unfoldedRows.count + rows % 7)) else { continue }
+            Issue.record("\(failed.report)")
+            return
+        }
+    }
+
     @Test func aSeedAlwaysTakesTheSameWay() {
         let first = generate(seed: 7, steps: 50).map(\.description)
         #expect(first == generate(seed: 7, steps: 50).map(\.description))

@@ -28,12 +28,20 @@ final class EngineThread: @unchecked Sendable {
     func join() { pthread_join(handle, nil) }
 }
 
-/// A mutex with a condition, for queues between threads that may block.
+/// Who is waiting at a `Monitor`.
+struct Waiters: OptionSet {
+    let rawValue: Int
+    static let first = Waiters(rawValue: 1)
+    static let second = Waiters(rawValue: 2)
+    static let all: Waiters = [.first, .second]
+}
+
+/// A mutex with two conditions, for queues between threads that may block.
 final class Monitor<State>: @unchecked Sendable {
     // Every access to `state` is between lock and unlock of `mutex`.
     private var state: State
     private let mutex = UnsafeMutablePointer<pthread_mutex_t>.allocate(capacity: 1)
-    private let condition = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 1)
+    private let conditions = UnsafeMutablePointer<pthread_cond_t>.allocate(capacity: 2)
 
     init(_ state: State) {
         self.state = state
@@ -42,23 +50,29 @@ final class Monitor<State>: @unchecked Sendable {
         var attributes = pthread_condattr_t()
         pthread_condattr_init(&attributes)
         pthread_condattr_setclock(&attributes, CLOCK_MONOTONIC)
-        pthread_cond_init(condition, &attributes)
+        pthread_cond_init(conditions, &attributes)
+        pthread_cond_init(conditions + 1, &attributes)
         pthread_condattr_destroy(&attributes)
     }
 
     deinit {
-        pthread_cond_destroy(condition)
+        pthread_cond_destroy(conditions)
+        pthread_cond_destroy(conditions + 1)
         pthread_mutex_destroy(mutex)
-        condition.deallocate()
+        conditions.deallocate()
         mutex.deallocate()
     }
 
     /// Runs `body` alone and wakes whoever waits when it answers true.
-    func change(_ body: (inout State) -> Bool) {
+    func change(_ body: (inout State) -> Bool) { wake { body(&$0) ? .all : [] } }
+
+    /// Runs `body` alone and wakes those that it names.
+    func wake(_ body: (inout State) -> Waiters) {
         pthread_mutex_lock(mutex)
-        let wakes = body(&state)
+        let waiters = body(&state)
         pthread_mutex_unlock(mutex)
-        if wakes { pthread_cond_broadcast(condition) }
+        if waiters.contains(.first) { pthread_cond_broadcast(conditions) }
+        if waiters.contains(.second) { pthread_cond_broadcast(conditions + 1) }
     }
 
     func withLock<R>(_ body: (inout State) -> R) -> R {
@@ -67,9 +81,19 @@ final class Monitor<State>: @unchecked Sendable {
         return body(&state)
     }
 
+    /// Waits until `body` answers something.
+    func wait<R>(as waiter: Waiters = .first, _ body: (inout State) -> R?) -> R {
+        pthread_mutex_lock(mutex)
+        defer { pthread_mutex_unlock(mutex) }
+        while true {
+            if let result = body(&state) { return result }
+            pthread_cond_wait(condition(waiter), mutex)
+        }
+    }
+
     /// Waits until `body` answers something, or for that long; nil when the time is over.
-    func wait<R>(nanoseconds: Int?, _ body: (inout State) -> R?) -> R? {
-        guard let nanoseconds else { return wait(body) }
+    func wait<R>(as waiter: Waiters = .first, nanoseconds: Int?, _ body: (inout State) -> R?) -> R? {
+        guard let nanoseconds else { return wait(as: waiter, body) }
         var deadline = timespec()
         clock_gettime(CLOCK_MONOTONIC, &deadline)
         let sum = deadline.tv_nsec + nanoseconds
@@ -79,17 +103,11 @@ final class Monitor<State>: @unchecked Sendable {
         defer { pthread_mutex_unlock(mutex) }
         while true {
             if let result = body(&state) { return result }
-            if pthread_cond_timedwait(condition, mutex, &deadline) == ETIMEDOUT { return body(&state) }
+            if pthread_cond_timedwait(condition(waiter), mutex, &deadline) == ETIMEDOUT { return body(&state) }
         }
     }
 
-    /// Waits until `body` answers something.
-    func wait<R>(_ body: (inout State) -> R?) -> R {
-        pthread_mutex_lock(mutex)
-        defer { pthread_mutex_unlock(mutex) }
-        while true {
-            if let result = body(&state) { return result }
-            pthread_cond_wait(condition, mutex)
-        }
+    private func condition(_ waiter: Waiters) -> UnsafeMutablePointer<pthread_cond_t> {
+        waiter == .second ? conditions + 1 : conditions
     }
 }

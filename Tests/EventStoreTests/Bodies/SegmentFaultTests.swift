@@ -44,6 +44,31 @@ struct SegmentFaultTests {
         #expect(mixed == .damaged("the header is of another body"))
     }
 
+    @Test("a body with a turned bit is an error to whoever reads it, and never bytes", arguments: [1000, 65_536, 300_000])
+    func damagedReading(step: Int) throws {
+        let place = BodyPlace(scratch)
+        let store = try place.made()
+        let size = 200_000
+        let body = try store.stage(octets(size))
+        try store.sync()
+        #expect(try store.contents(body, step: step) == octets(size))
+        let payload = body.offset + 72
+        // In the payload, in its last octet, and in a CRC.
+        for offset in [payload + 70_000, payload + UInt64(size) - 1, payload + UInt64(size) + 5] {
+            flipBit(place.segment(1), at: offset)
+            guard case .damaged = failure({ () throws(StoreError) in try store.contents(body, step: step) }) else {
+                Issue.record("a turned bit at \(offset - payload) was handed out")
+                continue
+            }
+            flipBit(place.segment(1), at: offset)
+        }
+        // What is whole can still be read from a body that has damage elsewhere.
+        flipBit(place.segment(1), at: payload + 150_000)
+        var bytes: [UInt8] = []
+        try store.open(body.row).read(at: 65_530, count: 20, into: &bytes)
+        #expect(bytes == Array(octets(size)[65_530..<65_550]))
+    }
+
     @Test("behind a damaged header the walk goes on, and tells what it passed over")
     func damagedHeader() throws {
         let place = BodyPlace(scratch, segmentOctets: 4 << 20)

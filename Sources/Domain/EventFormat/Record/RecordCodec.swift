@@ -43,7 +43,7 @@ package enum RecordCodec {
     ///   its range.
     package static func encode(
         _ event: Event, at context: EventContext, lsn: UInt64, previousLSN: UInt64, origin: Origin, command: CommandID?,
-        retryable: Bool, salt: (UInt64, UInt64)
+        retryable: Bool, salt: @autoclosure () -> (UInt64, UInt64)
     ) throws(FormatError) -> EncodedRecord {
         guard context.aseq > .zero, previousLSN < lsn else { throw .invalid("position of an event") }
         var out = ByteWriter(capacity: 384)
@@ -142,15 +142,21 @@ package enum RecordCodec {
         }
     }
 
-    private static func writePersonal(_ event: Event, _ salt: (UInt64, UInt64), to out: inout ByteWriter) {
+    private static func writePersonal(_ event: Event, _ salt: () -> (UInt64, UInt64), to out: inout ByteWriter) {
         let start = out.count
-        out.le(salt.0)
-        out.le(salt.1)
+        out.zeros(PersonalFields.saltOctets)
         out.personalPart(of: event)
         let octets = out.count - start
         if octets == PersonalFields.saltOctets {
             out.bytes.removeLast(octets)
-        } else if octets < PersonalFields.octetsMin {
+            return
+        }
+        let (low, high) = salt()
+        out.bytes.withUnsafeMutableBytes { bytes in
+            bytes.storeBytes(of: low.littleEndian, toByteOffset: start, as: UInt64.self)
+            bytes.storeBytes(of: high.littleEndian, toByteOffset: start + 8, as: UInt64.self)
+        }
+        if octets < PersonalFields.octetsMin {
             out.zeros(PersonalFields.octetsMin - octets)
         }
     }

@@ -74,9 +74,10 @@ package final class MaildirProjector: Sendable {
     ) {
         let inbox = inbox
         subscription = engine.subscribeAll { head in
-            inbox.change { inbox in
+            inbox.changeIf { inbox in
+                defer { inbox.isWoken = true }
                 inbox.head = max(inbox.head, head)
-                inbox.isWoken = true
+                return !inbox.isWoken
             }
         }
         thread = ProjectionThread {

@@ -63,6 +63,11 @@ final class TimedMonitor<State>: @unchecked Sendable {
         pthread_cond_broadcast(condition)
     }
 
+    /// Runs `body` alone and wakes whoever waits when it answers true.
+    func changeIf(_ body: (inout State) -> Bool) {
+        if withLock(body) { pthread_cond_broadcast(condition) }
+    }
+
     func withLock<R>(_ body: (inout State) -> R) -> R {
         pthread_mutex_lock(mutex)
         defer { pthread_mutex_unlock(mutex) }

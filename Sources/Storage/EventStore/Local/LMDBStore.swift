@@ -31,6 +31,8 @@ package struct LMDBStoreOptions: Sendable {
     package var checksStructure = false
     /// Allow NFS, overlay and FUSE, which lose or tear what was synced.
     package var allowsUnsafeFileSystem = false
+    /// How a transaction is committed. A test puts one here that fails.
+    package var commit: @Sendable (WriteTransaction) throws -> Void = { try $0.commit() }
     package init() {}
 }
 
@@ -78,6 +80,7 @@ package final class LMDBStore: ShardStore {
     let limits: LocalLimits
     /// Rows that the log implies and LMDB does not hold yet.
     let published: PublishedRows
+    private let commitTransaction: @Sendable (WriteTransaction) throws -> Void
     /// Drawn at each open; says in every seal which run of the node wrote it.
     let writerInstance: UInt64
     private let lock: StoreLock
@@ -129,6 +132,7 @@ package final class LMDBStore: ShardStore {
     package init(_ directory: String, options: LMDBStoreOptions = LMDBStoreOptions()) throws(StoreError) {
         self.directory = directory
         limits = options.limits
+        commitTransaction = options.commit
         guard access(directory + "/STORE", F_OK) == 0 else {
             throw .unusable("\(directory) holds no store; `letterlog init --store \(directory)` makes one")
         }
@@ -315,7 +319,7 @@ package final class LMDBStore: ShardStore {
         let before = environment.lastTransaction
         published.announce(unfolded, for: before + 1)
         do {
-            try write.commit()
+            try commitTransaction(write)
         } catch {
             published.withdraw()
             fail("commit of batch after record \(logEnd.lsn): \(error)")
