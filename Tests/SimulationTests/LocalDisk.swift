@@ -1,11 +1,12 @@
-// The store on LMDB under a simulation, in a directory of its own: in memory where the system has such a place, as what a
-// disk does to flushes is tested elsewhere.
-@testable import EventStore
 import Foundation
 import LMDB
 import MailCore
 import MailTypes
 import Synchronization
+
+// The store on LMDB under a simulation, in a directory of its own: in memory where the system has such a place, as what a
+// disk does to flushes is tested elsewhere.
+@testable import EventStore
 
 final class LocalDisk: SimulatedDisk {
     private let directory: String

@@ -44,7 +44,8 @@ struct SegmentFaultTests {
         #expect(mixed == .damaged("the header is of another body"))
     }
 
-    @Test("a body with a turned bit is an error to whoever reads it, and never bytes", arguments: [1000, 65_536, 300_000])
+    @Test(
+        "a body with a turned bit is an error to whoever reads it, and never bytes", arguments: [1000, 65_536, 300_000])
     func damagedReading(step: Int) throws {
         let place = BodyPlace(scratch)
         let store = try place.made()
