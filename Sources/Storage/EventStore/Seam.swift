@@ -82,7 +82,8 @@ package struct LoggedEvent: Sendable {
 
 /// A consistent view of the log and the state, for the length of a closure.
 package protocol ShardReader: StateReader {
-    /// The last event of the last committed batch; `.start` when there is none.
+    /// The end of the last committed batch: its last event, or a record of the store's own directly behind it, and before
+    /// every event to come. `.start` when there is none.
     var head: Cursor { get }
     /// Events after `cursor`, ascending, until `body` answers false. Seals are passed over.
     func log(after cursor: Cursor, _ body: (LoggedEvent) -> Bool) throws(StateFault)

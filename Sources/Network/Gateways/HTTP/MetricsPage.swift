@@ -84,6 +84,8 @@ extension EngineStatistics {
         page.sample("letterlog_engine_batch_requests_count", [], below)
         page.single("letterlog_store_body_bytes_total", "counter", "Octets of bodies written.", store.bodyBytesStaged)
         page.single("letterlog_store_body_syncs_total", "counter", "Flushes of body files.", store.bodySyncs)
+        page.single("letterlog_store_folds_total", "counter", "Times that waiting rows were written.", store.folds)
+        page.single("letterlog_store_unfolded_rows", "gauge", "Rows that wait to be written.", store.unfoldedRows)
         page.single("letterlog_store_database_bytes", "gauge", "Size of the database.", store.databaseBytes)
         page.single("letterlog_store_segment_bytes", "gauge", "Size of the body files.", store.segmentBytes)
         page.single("letterlog_store_segments", "gauge", "Body files.", store.segments)

@@ -47,19 +47,14 @@ final class SegmentFiles: Sendable {
 
 /// One body of a segment. It holds the open file, so it can be read after the segment is deleted.
 ///
-/// What it hands out has been checked: a chunk whose CRC does not match is an error, never bytes.
+/// What it hands out has been checked: a chunk whose CRC does not match is an error, never bytes. For a part of a chunk
+/// the whole is read again, some 15 us from the page cache: kept chunks would outlive an erasure.
 final class SegmentBody: BodyHandle {
     let size: Int
     private let file: OpenFile
     private let start: UInt64
-    private let memory = Mutex(Memory())
-
-    private struct Memory {
-        /// One CRC for each chunk; empty before the first read.
-        var checksums: [UInt32] = []
-        /// A chunk of which only a part was asked for; the next part is likely to follow.
-        var chunk: (number: Int, bytes: [UInt8])?
-    }
+    /// One CRC for each chunk; empty before the first read.
+    private let checksums = Mutex<[UInt32]>([])
 
     init(_ file: OpenFile, start: UInt64, size: Int) {
         self.file = file
@@ -76,32 +71,30 @@ final class SegmentBody: BodyHandle {
             let first = number * SegmentFormat.chunkOctets
             let length = min(SegmentFormat.chunkOctets, size - first)
             let next = min(end, first + length)
-            let chunk = try chunk(number, length: length, keeping: next - position < length)
+            let chunk = try chunk(number, length: length)
             bytes.append(contentsOf: chunk[(position - first)..<(next - first)])
             position = next
         }
     }
 
-    private func chunk(_ number: Int, length: Int, keeping: Bool) throws(StoreError) -> [UInt8] {
-        if let kept = memory.withLock({ $0.chunk }), kept.number == number { return kept.bytes }
+    private func chunk(_ number: Int, length: Int) throws(StoreError) -> [UInt8] {
         let checksum = try checksum(number)
         let bytes = try run(length, at: start + UInt64(number * SegmentFormat.chunkOctets))
         guard CRC32C.checksum(bytes) == checksum else {
             throw .damaged("\(file.path): CRC of chunk \(number) of the body at \(start)")
         }
-        if keeping { memory.withLock { $0.chunk = (number, bytes) } }
         return bytes
     }
 
     private func checksum(_ number: Int) throws(StoreError) -> UInt32 {
-        if let known = memory.withLock({ $0.checksums.isEmpty ? nil : $0.checksums[number] }) { return known }
+        if let known = checksums.withLock({ $0.isEmpty ? nil : $0[number] }) { return known }
         let count = SegmentFormat.checksumCount(payload: size)
         let table = try run(4 * count, at: start + UInt64(size))
-        let checksums = table.withUnsafeBytes { table in
+        let read = table.withUnsafeBytes { table in
             (0..<count).map { UInt32(littleEndian: table.loadUnaligned(fromByteOffset: 4 * $0, as: UInt32.self)) }
         }
-        memory.withLock { $0.checksums = checksums }
-        return checksums[number]
+        checksums.withLock { $0 = read }
+        return read[number]
     }
 
     private func run(_ count: Int, at offset: UInt64) throws(StoreError) -> [UInt8] {
