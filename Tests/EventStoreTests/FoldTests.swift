@@ -1,6 +1,8 @@
 // Rows that wait in memory for a fold: readers see them, an open finds them again, a fold changes nothing anyone sees.
+import EventFormat
 import EventStore
 import Foundation
+import LMDB
 import MailCore
 import MailTypes
 import Synchronization
@@ -120,6 +122,43 @@ struct FoldTests {
         for first: UInt32 in [1, 17, 59, 66] {
             #expect(try found(temporary.store, from: first) == found(plain.store, from: first))
         }
+    }
+
+    @Test("rows too damaged for what waits on them are refused, and made anew by a rebuild")
+    func rebuild() throws {
+        var options = TemporaryStore.options
+        options.limits.unfoldedRowsMax = 1_000_000
+        options.limits.unfoldedMillisecondsMax = 3_600_000
+        let temporary = try TemporaryStore(options: options)
+        try temporary.populate(messages: 5)
+        try temporary.store.settle()
+        try temporary.deliver(TemporaryStore.body(5))
+        let expected = try Self.picture(temporary.store)
+        // The head of the account goes, in an otherwise sound database.
+        try temporary.reopen(folding: false) { directory in
+            #expect(throws: StoreError.self) {
+                try Self.dropHeads(directory)
+                _ = try LMDBStore(directory, options: options)
+            }
+            var repairing = options
+            repairing.ignoresRows = true
+            let store = try LMDBStore(directory, options: repairing)
+            #expect(throws: StoreError.self) { try store.beginBatch(now: temporary.now) }
+            _ = try store.rebuildState()
+            // The new tree is in use at once.
+            #expect(try Self.picture(store) == expected)
+            store.close()
+        }
+        #expect(try Self.picture(temporary.store) == expected)
+        _ = try temporary.store.compareStateWithReplay()
+        try temporary.deliver(TemporaryStore.body(6))
+        try temporary.store.verifyAll()
+    }
+
+    private static func dropHeads(_ directory: String) throws {
+        let environment = try Environment(directory: directory + "/shard-0000")
+        let state = try environment.openDatabase("state.1", create: false)
+        try environment.write { _ = try $0.delete(state, StateKey.head(.firstPersonal)) }
     }
 
     @Test("a batch that is given up leaves the waiting rows as they were")

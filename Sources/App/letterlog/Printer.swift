@@ -94,10 +94,10 @@ struct ProgressMeter {
 
 extension StoreOptions {
     /// Runs one administrative command on the store and prints its answer.
-    func run(_ command: some AdministrationCommand, live: Bool = false) throws {
+    func run(_ command: some AdministrationCommand, live: Bool = false, repairs: Bool = false) throws {
         let (store, configuration) = try resolve()
         let client = try AdministrationClient(
-            store: store, configuration: configuration, form: output.json ? .json : .text)
+            store: store, configuration: configuration, form: output.json ? .json : .text, repairs: repairs)
         defer { client.close() }
         let printer = Printer(output, live: live)
         defer { printer.finish() }

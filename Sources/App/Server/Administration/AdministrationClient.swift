@@ -13,7 +13,10 @@ package final class AdministrationClient {
     private let form: OutputForm
 
     /// - Throws: when the store is owned by a process that has no administration socket, or cannot be opened.
-    package init(store: String, configuration: NodeConfiguration, form: OutputForm) throws(AdministrationFailure) {
+    /// - Parameter repairs: the command makes the state anew, so the store may have a damaged one.
+    package init(
+        store: String, configuration: NodeConfiguration, form: OutputForm, repairs: Bool = false
+    ) throws(AdministrationFailure) {
         self.form = form
         // A node that starts or ends owns the store while its socket is not there: look a few times.
         var attempts = 20
@@ -23,7 +26,7 @@ package final class AdministrationClient {
                 return
             }
             do {
-                way = .store(try LocalBackend(store: store, configuration: configuration))
+                way = .store(try LocalBackend(store: store, configuration: configuration, repairs: repairs))
                 return
             } catch {
                 attempts -= 1

@@ -15,15 +15,29 @@ package final class LocalBackend: AdministrationBackend {
     package var cache: MessageCache? { nil }
     package var gateways: Gateways? { nil }
 
-    package init(store directory: String, configuration: NodeConfiguration) throws(AdministrationFailure) {
+    /// - Parameter repairs: opens a store whose rows are damaged all the same, for a rebuild of them and nothing else.
+    package init(
+        store directory: String, configuration: NodeConfiguration, repairs: Bool = false
+    ) throws(AdministrationFailure) {
         do {
-            store = try LMDBStore(directory)
+            store = try Self.open(directory, repairs: repairs)
         } catch {
             throw AdministrationFailure(error)
         }
         self.configuration = configuration
         engine = MailEngine(
             store: store, options: configuration.engineOptions(store: directory), clock: { .now })
+    }
+
+    private static func open(_ directory: String, repairs: Bool) throws(StoreError) -> LMDBStore {
+        do throws(StoreError) {
+            return try LMDBStore(directory)
+        } catch {
+            guard repairs, case .damaged = error else { throw error }
+            var options = LMDBStoreOptions()
+            options.ignoresRows = true
+            return try LMDBStore(directory, options: options)
+        }
     }
 
     package func close() { engine.close() }

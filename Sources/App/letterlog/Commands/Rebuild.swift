@@ -20,6 +20,7 @@ struct Rebuild: ParsableCommand {
     }
 
     func run() throws {
-        try options.run(StoreRebuild(projection: StoreRebuild.Projection(rawValue: projection) ?? .all, check: check))
+        let command = StoreRebuild(projection: StoreRebuild.Projection(rawValue: projection) ?? .all, check: check)
+        try options.run(command, repairs: !check && command.projection != .maildir)
     }
 }

@@ -29,6 +29,9 @@ package struct LMDBStoreOptions: Sendable {
     /// Walk every page of the database before it is opened: for `verify` on a store that is suspect. About a second per
     /// gigabyte.
     package var checksStructure = false
+    /// Leave the events behind the fold mark alone, and take no batch: for `rebuildState` on a store whose rows are so
+    /// damaged that those events cannot be folded on them.
+    package var ignoresRows = false
     /// Allow NFS, overlay and FUSE, which lose or tear what was synced.
     package var allowsUnsafeFileSystem = false
     /// How a transaction is committed. A test puts one here that fails.
@@ -75,7 +78,9 @@ package final class LMDBStore: ShardStore {
     package let directory: String
     package let manifest: StoreManifest
     let environment: Environment
-    let tables: LocalTables
+    /// A rebuild puts another state tree in the place of the one in use.
+    private let tablesInUse: Mutex<LocalTables>
+    var tables: LocalTables { tablesInUse.withLock { $0 } }
     let bodies: SegmentStore
     let limits: LocalLimits
     /// Rows that the log implies and LMDB does not hold yet.
@@ -147,18 +152,20 @@ package final class LMDBStore: ShardStore {
             try FailedCommit.check(shard)
             if options.checksStructure { try StructureCheck.checkTrees(directory: shard) }
             environment = try Environment(directory: shard)
-            tables = try LocalTables.open(environment, create: false)
+            tablesInUse = Mutex(try LocalTables.open(environment, create: false))
         } catch {
             throw .damaged("\(shard): \(error)")
         }
         var words = SystemRandom()
         writerInstance = words.next()
+        let tables = tablesInUse.withLock { $0 }
         let tail: LogTail
         do {
             let mark = try manifest.hasFoldMark ? FoldMark.read(environment, tables) : nil
             tail = try LogTail.verify(
                 environment, tables, batches: options.sealsVerifiedAtOpen, after: mark?.lsn ?? .max)
-            published = PublishedRows(try TailReplay.run(environment, tables, after: mark?.lsn ?? .max))
+            let replayed = options.ignoresRows ? .max : mark?.lsn ?? .max
+            published = PublishedRows(try TailReplay.run(environment, tables, after: replayed))
         } catch {
             let reason = "the end of the log does not verify: \(error)"
             throw .damaged(reason)
@@ -168,7 +175,9 @@ package final class LMDBStore: ShardStore {
         bodies = try SegmentStore.open(
             directory: shard + "/seg", storeUUID: manifest.uuid, shard: 0, options: options.segments,
             tail: (segment: tail.segment, offset: tail.offset), nextBlob: tail.nextBlob)
-        counters = Mutex(Counters(synced: Self.tail(of: bodies)))
+        counters = Mutex(
+            Counters(
+                synced: Self.tail(of: bodies), failure: options.ignoresRows ? "it was opened to be rebuilt" : nil))
         if !manifest.hasFoldMark { try raiseFormat() }
     }
 
@@ -289,6 +298,14 @@ package final class LMDBStore: ShardStore {
     package var holdsReserve: Bool { bodies.holdsBallast }
     package func releaseReserve() throws(StoreError) { try bodies.releaseBallast() }
     package func restoreReserve() throws(StoreError) { try bodies.restoreBallast() }
+
+    func use(_ state: Database, named name: String) {
+        tablesInUse.withLock { tables in
+            tables = LocalTables(
+                log: tables.log, blob: tables.blob, state: state, dedup: tables.dedup, gc: tables.gc,
+                meta: tables.meta, stateName: name)
+        }
+    }
 
     // MARK: For batches
 

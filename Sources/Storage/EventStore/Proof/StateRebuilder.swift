@@ -148,7 +148,7 @@ extension LMDBStore {
     /// ones. For a store that no node serves; the caller owns it by having opened it.
     ///
     /// The new tree is filled under another name in bounded transactions and takes over in the last one, so a crash in
-    /// between leaves the old tree in use. The store must be opened again afterwards.
+    /// between leaves the old tree in use.
     package func rebuildState(progress: (Int) -> Void = { _ in }) throws -> ReplayReport {
         try settle()
         let replay = try replayLog(progress: progress)
@@ -165,8 +165,10 @@ extension LMDBStore {
             try rewriteReferences(replay, write)
             try rewriteSmallTables(replay, write)
             try write.put(tables.meta, LocalTables.stateNameKey, Array(name.utf8))
+            try FoldMark(lsn: replay.lsn).write(write, tables)
             try write.drop(tables.state, delete: false)
         }
+        use(green, named: name)
         replay.count(rows: loader.count, accounts: replay.state.accountIDs.count)
         return replay.report
     }
