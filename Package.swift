@@ -148,7 +148,7 @@ let package = Package(
                 "Server", "letterlog", "Gateways", "MailEngine", "EventStore", "MailCore", "MailTypes", "Digests",
             ],
             path: "Tests/ServerTests", swiftSettings: settings),
-        tests("SimulationTests", ["EventStore", "MailCore", "MailTypes"]),
+        tests("SimulationTests", ["EventStore", "LMDB", "MailCore", "MailTypes"]),
         tests(
             "AuthenticationTests",
             [
