@@ -31,6 +31,7 @@ final class Simulation {
     /// As of the last commit.
     private var durable = Model()
     private var batch: (any ShardBatch)?
+    private var eventsInBatch = 0
     private var now = Timestamp(seconds: 1_800_000_000)
     /// Up to here the log was read, and this is the time there.
     private var seen = Cursor.start
@@ -89,6 +90,7 @@ final class Simulation {
         case .reopen:
             batch?.abort()
             batch = nil
+            eventsInBatch = 0
             model = durable
             try reopen()
         case .again:
@@ -198,6 +200,7 @@ final class Simulation {
         _ events: [Event], _ account: AccountID, _ batch: any ShardBatch, _ id: CommandID? = nil
     ) throws -> ModSeq {
         let expected = try batch.head(account)?.aseq ?? .zero
+        eventsInBatch += events.count
         return try batch.append(
             Append(account: account, expected: expected, events: events, command: id, retryable: id != nil))
     }
@@ -215,7 +218,8 @@ final class Simulation {
     private func commit(fault: Int) throws {
         guard batch != nil else { return }
         let faults: [CommitFault] = [.full, .lost, .durable, .crash]
-        let isFaulty = fault > 0 && disk.failNextCommit(faults[fault - 1])
+        // Without events there is nothing that could fail.
+        let isFaulty = fault > 0 && eventsInBatch > 0 && disk.failNextCommit(faults[fault - 1])
         if isFaulty { count(faults[fault - 1]) }
         do {
             try commitBatch()
@@ -242,6 +246,7 @@ final class Simulation {
     private func commitBatch() throws {
         let open = try unwrapped(batch)
         batch = nil
+        eventsInBatch = 0
         _ = try open.commit()
     }
 
@@ -249,6 +254,7 @@ final class Simulation {
     private func reopen() throws {
         batch?.abort()
         batch = nil
+        eventsInBatch = 0
         model = durable
         try reopenStore()
         try checkCommitted(disk.store)
