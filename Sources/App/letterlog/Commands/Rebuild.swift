@@ -21,6 +21,6 @@ struct Rebuild: ParsableCommand {
 
     func run() throws {
         let command = StoreRebuild(projection: StoreRebuild.Projection(rawValue: projection) ?? .all, check: check)
-        try options.run(command, repairs: !check && command.projection != .maildir)
+        try options.run(command, repairs: !check && [.state, .all].contains(command.projection))
     }
 }
