@@ -1,6 +1,22 @@
 import IMAP
 
 extension FetchAttribute {
+    /// What the cache may know.
+    var needsSummary: Bool {
+        switch self {
+        case .envelope, .bodyStructure, .binary, .binarySize, .preview: true
+        case .body(let section): !section.part.isEmpty || section.text != .all
+        default: false
+        }
+    }
+
+    var readsOctets: Bool {
+        switch self {
+        case .body, .binary, .binarySize, .preview: true
+        default: false
+        }
+    }
+
     /// The row does not answer it.
     var needsBody: Bool {
         switch self {

@@ -13,12 +13,15 @@ import MailCore
 import MailEngine
 import MailTypes
 import NIOCore
+import Projections
 
 final class FetchWork: SlicedWork {
     private struct Message {
         let uid: UID
         let row: MessageRow
         let spilled: [KeywordID]
+        /// What the cache has of it.
+        var known: PackedSummary?
     }
 
     private let account: AccountID
@@ -30,7 +33,10 @@ final class FetchWork: SlicedWork {
     private let attributes: [FetchAttribute]
     private let changedSince: ModSeq?
     private let needsBody: Bool
-    private let summaries: any SummarySource
+    /// Octets of messages are copied, not only what is known of them.
+    private let readsOctets: Bool
+    private let cache: MessageCache
+    private let needsSummary: Bool
     /// What is left to read.
     private var rest: UIDSet
     private var batch: ArraySlice<Message> = []
@@ -71,7 +77,9 @@ final class FetchWork: SlicedWork {
         self.changedSince = changedSince
         self.setsSeen = setsSeen && !mailbox.isReadOnly
         needsBody = attributes.contains(where: \.needsBody)
-        summaries = session.summaries
+        readsOctets = attributes.contains(where: \.readsOctets)
+        cache = session.cache
+        needsSummary = attributes.contains(where: \.needsSummary)
         rest = uids
         total = uids.count
         ranks = map.ranks
@@ -100,7 +108,10 @@ final class FetchWork: SlicedWork {
     /// Reads the rows of the next messages; false when none are left.
     private func readBatch(_ engine: MailEngine) throws -> Bool {
         guard let first = rest.first else { return false }
-        let limit = needsBody ? GatewayLimits.imapBodyBatchMessages : GatewayLimits.imapRowBatchMessages
+        let limit =
+            readsOctets
+            ? GatewayLimits.imapBodyBatchMessages
+            : needsSummary ? GatewayLimits.imapSortBatchMessages : GatewayLimits.imapRowBatchMessages
         var found: [Message] = []
         found.reserveCapacity(min(limit, rest.count))
         var next: UID?
@@ -141,6 +152,11 @@ final class FetchWork: SlicedWork {
                 expected = missing.next()
             }
         }
+        if needsSummary {
+            for (index, summary) in cache.known(account, found.map(\.row.email)).enumerated() {
+                found[index].known = summary
+            }
+        }
         batch = found[...]
         rest = next.map { rest.intersection(UIDSet($0...UID(.max))) } ?? UIDSet()
         return !found.isEmpty || !rest.isEmpty
@@ -160,6 +176,8 @@ final class FetchWork: SlicedWork {
     /// Whether all of it may be read on the event loop.
     func isSmall(_ engine: MailEngine) -> Bool {
         guard needsBody else { return total <= GatewayLimits.imapInlineRowsMax }
+        // The cache is another file.
+        guard !needsSummary else { return false }
         // The first rows are read now; they are not read again.
         guard total <= GatewayLimits.imapInlineBodiesMax, (try? readBatch(engine)) != nil else { return false }
         return batch.reduce(0) { $0 + Int($1.row.size) } <= GatewayLimits.inlineBodyOctetsMax
@@ -176,16 +194,16 @@ final class FetchWork: SlicedWork {
             for attribute in attributes { write(attribute, message, &context.output) }
             return context.output.endFetch()
         }
-        guard
-            let stream = try MessageStream(
-                account, message.row, context.engine, summaries, usesUTF8: context.output.usesUTF8)
-        else {
+        let stream = MessageStream(
+            account, message.row, context.engine, cache, known: message.known, usesUTF8: context.output.usesUTF8)
+        stream.writer.beginFetch(number)
+        do {
+            for attribute in attributes {
+                if attribute.needsBody { try stream.add(attribute) } else { write(attribute, message, &stream.writer) }
+            }
+        } catch is BodyGone {
             lost.insert(message.uid)
             return
-        }
-        stream.writer.beginFetch(number)
-        for attribute in attributes {
-            if attribute.needsBody { try stream.add(attribute) } else { write(attribute, message, &stream.writer) }
         }
         guard !stream.unknownEncoding else {
             hasUnknownEncoding = true

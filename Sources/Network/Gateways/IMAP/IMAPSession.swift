@@ -23,6 +23,7 @@ import MailCore
 import MailEngine
 import MailTypes
 import NIOCore
+import Projections
 
 final class IMAPSession: MailSession {
     unowned let connection: Connection
@@ -52,8 +53,6 @@ final class IMAPSession: MailSession {
     /// Implicit `\Seen`s that are on their way, and the command that waits for them.
     var seenPending = 0
     var held: IMAPCommand?
-    /// Where the structure of messages comes from.
-    let summaries: any SummarySource = ScannedSummaries()
     /// COMPRESS has been answered; what comes next is deflated.
     private var compresses = false
     /// Whether the log knows of this session.
@@ -72,6 +71,8 @@ final class IMAPSession: MailSession {
     }
 
     var engine: MailEngine { connection.gateway.engine }
+    /// What is known of messages without reading them.
+    var cache: MessageCache { connection.gateway.options.cache }
 
     // MARK: MailSession
 

@@ -9,21 +9,21 @@ import MIME
 import MailCore
 import MailEngine
 import MailTypes
+import Projections
 
-/// Where the envelopes and structures of messages come from.
-protocol SummarySource: Sendable {
-    func summary(_ account: AccountID, _ row: MessageRow, _ handle: any BodyHandle) throws -> PackedSummary
-}
+/// The body of a message has been erased.
+struct BodyGone: Error {}
 
-/// Reads the message each time.
-struct ScannedSummaries: SummarySource {
-    func summary(_ account: AccountID, _ row: MessageRow, _ handle: any BodyHandle) throws -> PackedSummary {
-        var scanner = StructureScanner()
-        try handle.pieces(of: OctetRange(offset: 0, count: handle.size)) { piece in
-            scanner.consume(piece)
-            return true
+extension MailEngine {
+    /// - Throws: `BodyGone` when it has been erased.
+    func openKnownBody(_ blob: BlobNumber) throws -> any BodyHandle {
+        do throws(StoreError) {
+            return try openBody(blob)
+        } catch {
+            // Erased since, or unreadable: the state knows which.
+            if try read({ try $0.body(blob) }) == nil { throw BodyGone() }
+            throw error
         }
-        return PackedSummary(scanner.finish())
     }
 }
 
@@ -34,10 +34,11 @@ final class MessageStream {
         case decoded(Part, Range<Int>)
     }
 
-    private let handle: any BodyHandle
+    private let engine: MailEngine
+    private var opened: (any BodyHandle)?
     private let account: AccountID
     private let row: MessageRow
-    private let summaries: any SummarySource
+    private let cache: MessageCache
     private var known: PackedSummary?
     private var knownStructure: MessageStructure?
     /// Text up to the next stored range.
@@ -50,25 +51,32 @@ final class MessageStream {
     /// BINARY was asked of a part whose transfer encoding is not known.
     private(set) var unknownEncoding = false
 
-    /// Nil when the body has been erased.
-    init?(
-        _ account: AccountID, _ row: MessageRow, _ engine: MailEngine, _ summaries: any SummarySource, usesUTF8: Bool
-    ) throws {
-        do throws(StoreError) {
-            handle = try engine.openBody(row.blob)
-        } catch {
-            // Erased since, or unreadable: the state knows which.
-            if try engine.read({ try $0.body(row.blob) }) == nil { return nil }
-            throw error
-        }
+    /// - Parameter known: what the cache has of it.
+    init(
+        _ account: AccountID, _ row: MessageRow, _ engine: MailEngine, _ cache: MessageCache, known: PackedSummary?,
+        usesUTF8: Bool
+    ) {
+        self.engine = engine
         self.account = account
         self.row = row
-        self.summaries = summaries
+        self.cache = cache
+        self.known = known
         writer = IMAPWriter(usesUTF8: usesUTF8)
+    }
+
+    /// Opened when it is first needed: envelopes come without it.
+    private var handle: any BodyHandle {
+        get throws {
+            if let opened { return opened }
+            let handle = try engine.openKnownBody(row.blob)
+            opened = handle
+            return handle
+        }
     }
 
     /// Writes on; false when there is more than a slice takes.
     func write(_ context: inout SliceContext) throws -> Bool {
+        guard next < pieces.count else { return true }
         while next < pieces.count {
             switch pieces[next] {
             case .text(let octets): context.output.bytes.append(contentsOf: octets)
@@ -86,7 +94,7 @@ final class MessageStream {
                 offset = 0
             case .decoded(let part, let range):
                 if decoding == nil { decoding = DecodedReader(part, range) }
-                while try decoding?.next(handle, into: &context.output.bytes) == true {
+                while try decoding?.next(try handle, into: &context.output.bytes) == true {
                     if context.isFull { return false }
                 }
                 decoding = nil
@@ -114,7 +122,7 @@ final class MessageStream {
     private var summary: PackedSummary {
         get throws {
             if let known { return known }
-            let summary = try summaries.summary(account, row, handle)
+            let summary = try cache.summary(account, row.email, try handle)
             known = summary
             return summary
         }
@@ -135,7 +143,7 @@ final class MessageStream {
         case .body(let section): try add(section)
         case .envelope: writer.envelope(try summary.envelope ?? Envelope())
         case .bodyStructure(let extended): writer.bodyStructure(try structure, extended: extended)
-        case .preview: writer.preview(try preview())
+        case .preview(let lazy): writer.preview(try preview(lazily: lazy))
         case .binary(let section): try add(section)
         case .binarySize(let part): try addSize(part)
         default: preconditionFailure("the row answers this")
@@ -143,12 +151,14 @@ final class MessageStream {
     }
 
     private func add(_ section: BodySection) throws {
+        // A body that is gone is found out before the response has begun.
+        _ = try handle
         writer.beginSection(section)
         if case .headerFields(let fields) = section.text { return try addFields(section, fields, isNot: false) }
         if case .headerFieldsNot(let fields) = section.text { return try addFields(section, fields, isNot: true) }
         let whole: OctetRange?
         if section.part.isEmpty, section.text == .all {
-            whole = OctetRange(offset: 0, count: handle.size)
+            whole = OctetRange(offset: 0, count: try handle.size)
         } else {
             whole = try structure.section(section.part.map { Int($0) }, section.text.specifier)
         }
@@ -179,11 +189,8 @@ final class MessageStream {
 
 extension MessageStream {
     /// PREVIEW (RFC 8970): of a message's text no more is read than it shows.
-    private func preview() throws -> String {
-        guard let part = Preview.part(of: try structure) else { return "" }
-        var preview = Preview(part)
-        try handle.pieces(of: part.body) { preview.take($0) }
-        return String(decoding: preview.finish(), as: UTF8.self)
+    private func preview(lazily: Bool) throws -> String? {
+        try cache.preview(account, row.email, lazily: lazily, try handle).map { String(decoding: $0, as: UTF8.self) }
     }
 
     /// BINARY (RFC 3516): the transfer encoding undone. An encoding that is not known fails the command.
@@ -191,7 +198,8 @@ extension MessageStream {
         writer.beginSection(section)
         guard !section.part.isEmpty else {
             // The whole message as it is.
-            let range = section.partial?.clamped(to: handle.size) ?? 0..<handle.size
+            let size = try handle.size
+            let range = section.partial?.clamped(to: size) ?? 0..<size
             return add(OctetRange(offset: range.lowerBound, count: range.count), isBinary: true)
         }
         let index = try structure.index(of: section.part.map { Int($0) })
@@ -211,7 +219,7 @@ extension MessageStream {
     private func addSize(_ path: [UInt32]) throws {
         let index = try structure.index(of: path.map { Int($0) })
         let part = path.isEmpty ? nil : try index.map { try structure.parts[$0] }
-        let size = path.isEmpty ? handle.size : try part.flatMap { try binarySize(of: $0) }
+        let size = path.isEmpty ? try handle.size : try part.flatMap { try binarySize(of: $0) }
         if part != nil, size == nil { unknownEncoding = true }
         writer.binarySize(part: path, UInt64(size ?? 0))
     }

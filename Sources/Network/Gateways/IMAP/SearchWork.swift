@@ -12,6 +12,7 @@ import MailCore
 import MailEngine
 import MailTypes
 import NIOCore
+import Projections
 
 final class SearchWork: SlicedWork {
     struct Found {
@@ -27,7 +28,7 @@ final class SearchWork: SlicedWork {
     private let condition: SearchCondition
     private let all: UIDSet
     private let now: Timestamp
-    private let summaries: any SummarySource
+    private let cache: MessageCache
     private let usesModSeq: Bool
     private let dearness: Int
     private let keywordIDs: [Keyword: KeywordID]
@@ -47,7 +48,7 @@ final class SearchWork: SlicedWork {
         self.condition = condition
         all = mailbox.view.uids.uids
         now = session.engine.clock()
-        summaries = session.summaries
+        cache = session.cache
         usesModSeq = key.usesModSeq
         dearness = key.dearness
         keywordIDs = Dictionary(
@@ -71,12 +72,16 @@ final class SearchWork: SlicedWork {
         }
         while let first = rest.first {
             let batch = try readBatch(context.engine, from: first)
+            let known =
+                dearness > SearchKey.rowDearness
+                ? cache.known(account, batch.map(\.row.email)) : [PackedSummary?](repeating: nil, count: batch.count)
             for (index, item) in batch.enumerated() {
-                let message = SearchedMessage(account, item.uid, item.row, item.spilled, context.engine, summaries)
+                let message = SearchedMessage(
+                    account, item.uid, item.row, item.spilled, context.engine, cache, known: known[index])
                 if try matches(condition, message) { take(item) }
                 done += 1
                 let isLast = index == batch.count - 1
-                if dearness > SearchKey.rowDearness || done & 255 == 0 || isLast, context.isOver {
+                if dearness > 2 || dearness == 2 && done & 15 == 0 || done & 255 == 0 || isLast, context.isOver {
                     rest = rest.after(item.uid)
                     return !rest.isEmpty
                 }
@@ -98,7 +103,11 @@ final class SearchWork: SlicedWork {
         _ engine: MailEngine, from first: UID
     ) throws -> [(uid: UID, row: MessageRow, spilled: [KeywordID])] {
         let limit =
-            dearness > SearchKey.rowDearness ? GatewayLimits.imapBodyBatchMessages : GatewayLimits.imapRowBatchMessages
+            switch dearness {
+            case ...SearchKey.rowDearness: GatewayLimits.imapRowBatchMessages
+            case 2: GatewayLimits.imapSortBatchMessages
+            default: GatewayLimits.imapBodyBatchMessages
+            }
         var batch: [(uid: UID, row: MessageRow, spilled: [KeywordID])] = []
         batch.reserveCapacity(limit)
         try engine.read { state in
@@ -159,20 +168,21 @@ final class SearchedMessage {
     let row: MessageRow
     private let spilled: [KeywordID]
     private let engine: MailEngine
-    private let summaries: any SummarySource
+    private let cache: MessageCache
     private var opened: (any BodyHandle)??
     private var known: PackedSummary?
 
     init(
         _ account: AccountID, _ uid: UID, _ row: MessageRow, _ spilled: [KeywordID], _ engine: MailEngine,
-        _ summaries: any SummarySource
+        _ cache: MessageCache, known: PackedSummary?
     ) {
         self.account = account
         self.uid = uid
         self.row = row
         self.spilled = spilled
         self.engine = engine
-        self.summaries = summaries
+        self.cache = cache
+        self.known = known
     }
 
     func has(_ keyword: KeywordID?) -> Bool {
@@ -188,10 +198,9 @@ final class SearchedMessage {
         get throws {
             if let opened { return opened }
             let handle: (any BodyHandle)?
-            do throws(StoreError) {
-                handle = try engine.openBody(row.blob)
-            } catch {
-                if try engine.read({ try $0.body(row.blob) }) != nil { throw error }
+            do {
+                handle = try engine.openKnownBody(row.blob)
+            } catch is BodyGone {
                 handle = nil
             }
             opened = .some(handle)
@@ -203,7 +212,7 @@ final class SearchedMessage {
         get throws {
             if let known { return known }
             guard let body = try body else { return nil }
-            known = try summaries.summary(account, row, body)
+            known = try cache.summary(account, row.email, body)
             return known
         }
     }

@@ -9,6 +9,7 @@ import MIME
 import MailCore
 import MailEngine
 import MailTypes
+import Projections
 
 /// More was found than can be ordered in memory.
 struct SortTooLarge: Error {}
@@ -18,7 +19,7 @@ class GatherWork: SlicedWork {
     let search: SearchWork
     private let account: AccountID
     private let mailbox: MailboxID
-    private let summaries: any SummarySource
+    private let cache: MessageCache
     private var isSearching = true
     private var rest = UIDSet()
     private var done = 0
@@ -28,7 +29,7 @@ class GatherWork: SlicedWork {
         self.search = search
         account = mailbox.view.account
         self.mailbox = mailbox.view.mailbox
-        summaries = session.summaries
+        cache = session.cache
     }
 
     var progress: (done: Int, goal: Int)? {
@@ -50,8 +51,9 @@ class GatherWork: SlicedWork {
                 }
             }
             guard let last = batch.last?.0 else { break }
-            for (uid, row) in batch {
-                octets += try gather(SearchedMessage(account, uid, row, [], context.engine, summaries))
+            let known = cache.known(account, batch.map(\.1.email))
+            for ((uid, row), known) in zip(batch, known) {
+                octets += try gather(SearchedMessage(account, uid, row, [], context.engine, cache, known: known))
                 done += 1
             }
             guard octets <= GatewayLimits.imapSortOctetsMax else { throw SortTooLarge() }

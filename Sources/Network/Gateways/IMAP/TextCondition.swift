@@ -55,7 +55,7 @@ final class TextCondition {
     ]
 
     func matches(_ message: SearchedMessage) throws -> Bool {
-        guard let packed = try message.summary, let body = try message.body else { return false }
+        guard let packed = try message.summary else { return false }
         search.reset()
         switch kind {
         case .sent(let meets): return packed.sentDate.map { meets($0.day) } ?? false
@@ -64,7 +64,7 @@ final class TextCondition {
             packed.withEnvelope { search.take(field, of: $0) }
             return search.isComplete
         case .field(let name):
-            guard let structure = packed.structure else { return false }
+            guard let structure = packed.structure, let body = try message.body else { return false }
             var header: [UInt8] = []
             let range = structure.header
             try body.read(at: range.offset, count: min(range.count, GatewayLimits.imapHeaderOctetsMax), into: &header)
@@ -72,7 +72,7 @@ final class TextCondition {
             return isThere && search.isComplete
         case .text(let withHeaders):
             guard !isPresence else { return true }
-            guard let structure = packed.structure else { return false }
+            guard let structure = packed.structure, let body = try message.body else { return false }
             try search.take(structure, withHeaders: withHeaders) { range, take in
                 try body.pieces(of: range, take)
             }

@@ -6,6 +6,7 @@ import MIME
 import MailCore
 import MailEngine
 import MailTypes
+import Projections
 
 /// A stored message, found when its URL was read; its octets stay readable when it goes meanwhile.
 private struct FoundMessage: Sendable {
@@ -13,7 +14,7 @@ private struct FoundMessage: Sendable {
     let row: MessageRow
     let handle: any BodyHandle
     let section: BodySection
-    let summaries: any SummarySource
+    let cache: MessageCache
 
     /// Nil when the message has no such part.
     func range() throws -> OctetRange? {
@@ -21,7 +22,7 @@ private struct FoundMessage: Sendable {
         if section.part.isEmpty, section.text == .all {
             whole = OctetRange(offset: 0, count: handle.size)
         } else {
-            let structure = try summaries.summary(account, row, handle).structure
+            let structure = try cache.summary(account, row.email, handle).structure
             whole = structure?.section(section.part.map { Int($0) }, section.text.specifier)
         }
         guard let whole, let partial = section.partial else { return whole }
@@ -70,7 +71,7 @@ extension IMAPSession {
             guard let row else { return nil }
             return FoundMessage(
                 account: account, row: row, handle: try engine.openBody(row.blob), section: url.section,
-                summaries: summaries)
+                cache: cache)
         } catch {
             connection.log.error("a URL cannot be followed", metadata: ["error": "\(error)"])
             return nil
