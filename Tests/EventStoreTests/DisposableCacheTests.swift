@@ -93,7 +93,7 @@ struct DisposableCacheTests {
         #expect(cache.statistics.octets <= octetsMax && !cache.statistics.isFailed)
         let size = try #require(
             try FileManager.default.attributesOfItem(atPath: place.path + "/data.mdb")[.size] as? Int)
-        #expect(size <= octetsMax * 2)
+        #expect(size <= octetsMax * 2 + (8 << 20))
         cache.close()
     }
 

@@ -6,12 +6,15 @@
 //   so no row is ever wrong and none needs to follow the log.
 // - Nothing fails because of the cache: what it does not have is read from the message.
 //
-// Calls block on files. Any thread may make them, but no event loop.
+// Reading blocks on files as reading the message does. Writing never blocks: rows wait, visible, until a thread of the
+// cache's own has put them.
+import Dispatch
 import EventStore
 import MIME
 import MailCore
 import MailEngine
 import MailTypes
+import Synchronization
 
 package final class MessageCache: Sendable {
     /// What a row holds.
@@ -24,6 +27,9 @@ package final class MessageCache: Sendable {
     private static let version = UInt32(PackedSummary.version)
 
     private let rows: DisposableCache?
+    /// Rows that wait to be put together: a transaction costs more than a row.
+    private let pending = Mutex<[CacheKey: [UInt8]]>([:])
+    private let writer = DispatchQueue(label: "letterlog.cache", qos: .utility)
 
     /// Keeps nothing: each question reads the message.
     package init() { rows = nil }
@@ -39,13 +45,26 @@ package final class MessageCache: Sendable {
     package var statistics: CacheStatistics { rows?.statistics ?? CacheStatistics() }
 
     /// Keeps what is there for the next start.
-    package func close() { rows?.close() }
+    package func close() {
+        writer.sync { putPending() }
+        rows?.close()
+    }
 
     /// Forgets everything.
-    package func removeAll() { rows?.removeAll() }
+    package func removeAll() {
+        writer.sync {
+            pending.withLock { $0 = [:] }
+            rows?.removeAll()
+        }
+    }
 
     /// Forgets an account.
-    package func remove(_ account: AccountID) { rows?.remove(account) }
+    package func remove(_ account: AccountID) {
+        writer.sync {
+            putPending()
+            rows?.remove(account)
+        }
+    }
 
     // MARK: Summaries
 
@@ -53,22 +72,22 @@ package final class MessageCache: Sendable {
     /// for a message whose body is gone.
     ///
     /// Ask for some hundreds at a time: the cache is looked up in one snapshot for all of them.
+    /// - Parameter octetsMax: how much is read of messages that the cache does not have; those beyond are nil too.
     package func summaries(
-        _ account: AccountID, _ messages: [MessageRow], in engine: MailEngine
+        _ account: AccountID, _ messages: [MessageRow], in engine: MailEngine, octetsMax: Int = .max
     ) throws -> [PackedSummary?] {
         var found = known(account, messages.map(\.email))
         var fresh: [(key: CacheKey, bytes: [UInt8])] = []
+        var octets = 0
         for (index, message) in messages.enumerated() where found[index] == nil {
+            octets += Int(message.size)
+            guard octets <= octetsMax else { break }
             guard let handle = try open(message.blob, engine) else { continue }
             let summary = PackedSummary(try MessageSummary(scanning: handle))
             found[index] = summary
             fresh.append((CacheKey(account, message.email, kind: Kind.summary.rawValue), summary.bytes))
-            if fresh.count == MessageCacheLimits.rowsPerPutMax {
-                rows?.put(fresh)
-                fresh.removeAll(keepingCapacity: true)
-            }
         }
-        rows?.put(fresh)
+        keep(fresh)
         return found
     }
 
@@ -78,7 +97,7 @@ package final class MessageCache: Sendable {
     ) throws(StoreError) -> PackedSummary {
         if let summary = known(account, [email])[0] { return summary }
         let summary = PackedSummary(try MessageSummary(scanning: handle))
-        rows?.put([(CacheKey(account, email, kind: Kind.summary.rawValue), summary.bytes)])
+        keep(summary, account, email)
         return summary
     }
 
@@ -92,18 +111,50 @@ package final class MessageCache: Sendable {
 
     /// Keeps a summary that someone has anyway, as after a delivery.
     package func keep(_ summary: PackedSummary, _ account: AccountID, _ email: EmailID) {
-        rows?.put([(CacheKey(account, email, kind: Kind.summary.rawValue), summary.bytes)])
+        keep([(CacheKey(account, email, kind: Kind.summary.rawValue), summary.bytes)])
+    }
+
+    private func keep(_ fresh: [(key: CacheKey, bytes: [UInt8])]) {
+        guard rows != nil, !fresh.isEmpty else { return }
+        let isDue = pending.withLock { pending in
+            let before = pending.count
+            for row in fresh where row.bytes.count <= CacheLimits.rowOctetsMax {
+                // More than the writer keeps up with is not kept.
+                guard pending.count < MessageCacheLimits.pendingRowsMax else { break }
+                pending[row.key] = row.bytes
+            }
+            let due = MessageCacheLimits.rowsPerPut
+            return before / due < pending.count / due
+        }
+        if isDue { writer.async { [self] in putPending() } }
+    }
+
+    /// What waits stays visible until it has been put.
+    private func putPending() {
+        guard let rows else { return }
+        let due = pending.withLock { $0 }
+        guard !due.isEmpty else { return }
+        rows.put(due.sorted { $0.key.email < $1.key.email }.map { ($0.key, $0.value) })
+        pending.withLock { pending in
+            for key in due.keys { pending[key] = nil }
+        }
     }
 
     /// Rows that would be lost with the older generation are put into the current one.
     private func look(_ rows: DisposableCache, _ keys: [CacheKey]) -> [[UInt8]?] {
-        let found = rows.rows(keys)
-        var aging: [(key: CacheKey, bytes: [UInt8])] = []
-        for (key, row) in zip(keys, found) {
-            if let row, row.isAging { aging.append((key, row.bytes)) }
+        // Those that wait first: between the two looks a row can only come from there into the cache.
+        var found = pending.withLock { pending in
+            pending.isEmpty ? [[UInt8]?](repeating: nil, count: keys.count) : keys.map { pending[$0] }
         }
-        rows.put(aging)
-        return found.map { $0?.bytes }
+        let missing = keys.indices.filter { found[$0] == nil }
+        guard !missing.isEmpty else { return found }
+        var aging: [(key: CacheKey, bytes: [UInt8])] = []
+        for (index, row) in zip(missing, rows.rows(missing.map { keys[$0] })) {
+            found[index] = row?.bytes
+            if let row, row.isAging { aging.append((keys[index], row.bytes)) }
+        }
+        keep(aging)
+        return found
     }
 
     /// Nil when the body is gone.
@@ -136,7 +187,7 @@ package final class MessageCache: Sendable {
             _ = octets.withUnsafeBytes { preview.take($0) }
             text = preview.finish()
         }
-        rows?.put([(key, text)])
+        keep([(key, text)])
         return text
     }
 }

@@ -89,11 +89,15 @@ package final class DisposableCache: Sendable {
         header = "letterlog cache 1 \(version)"
         let generations = Self.takeMark(directory, header)
         // A file never shrinks: one from a time of more room is thrown away.
-        if generations == nil || Self.fileOctets(directory) > self.octetsMax * 2 { try Self.empty(directory) }
+        if generations == nil || Self.fileOctets(directory) > self.octetsMax * 2 + CacheLimits.mapReserveOctets {
+            try Self.empty(directory)
+        }
         do {
             // Pages of an emptied generation come back only when no reader sees them, so there is room for both twice.
             let environment = try Environment(
-                directory: directory, options: .init(mapBytes: self.octetsMax * 2, databasesMax: 2, noSync: true))
+                directory: directory,
+                options: .init(
+                    mapBytes: self.octetsMax * 2 + CacheLimits.mapReserveOctets, databasesMax: 2, noSync: true))
             databases = try ["a", "b"].map { try environment.openDatabase($0, create: true) }
             state = Mutex(State(environment: environment, generations: generations ?? Generations()))
         } catch {
@@ -220,9 +224,15 @@ package final class DisposableCache: Sendable {
     }
 
     private func fail(_ error: any Error) {
-        // Nobody waits for a reader slot or a page; everything else is not understood.
-        if let error = error as? LMDBError, error.isReadersFull { return }
-        state.withLock { $0.isFailed = true }
+        let error = error as? LMDBError
+        state.withLock { state in
+            if error?.isMapFull == true {
+                // Readers hold what was emptied: the rows are not kept, and the next put empties again.
+                state.generations.octets[state.generations.current] = octetsMax
+            } else if error?.isReadersFull != true {
+                state.isFailed = true
+            }
+        }
     }
 
     package var statistics: CacheStatistics {
@@ -295,6 +305,8 @@ package enum CacheLimits {
     package static let rowOctetsMax = 1 << 16
     /// Octets of a row that still lies beside others on a page.
     static let leafOctetsMax = 1_900
+    /// Room beyond twice that of the rows, for what transactions need.
+    static let mapReserveOctets = 8 << 20
     /// Rows removed by one transaction.
     static let removedPerTransactionMax = 10_000
 }
