@@ -60,6 +60,7 @@ let package = Package(
         room("Engine", "MailEngine", ["EventStore", "MailCore", "MailTypes"]),
         room("Engine", "Projections", ["MailEngine", "EventStore", "MailCore", "MailTypes", "MIME", "Octets"]),
         // Network
+        room("Network", "TLS", nio + ["COpenSSL"]),
         .systemLibrary(
             name: "CSASL", path: "Sources/Network/CSASL", pkgConfig: "libsasl2", providers: [.apt(["libsasl2-dev"])]),
         .systemLibrary(
@@ -69,9 +70,8 @@ let package = Package(
             "Network", "Gateways",
             nio + [
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
-                "SMTP",
-                "POP3", "IMAP", "MIME", "CZlib", "Projections", "MailEngine", "EventStore", "MailCore",
-                "Authentication", "Digests",
+                "SMTP", "POP3", "IMAP", "MIME", "CZlib", "Projections", "MailEngine", "EventStore", "MailCore",
+                "Authentication", "Digests", "TLS",
                 "MailTypes",
             ]),
         .systemLibrary(
@@ -88,7 +88,7 @@ let package = Package(
             "App", "Server",
             nio + [
                 "Gateways", "Projections", "Authentication", "MailEngine", "EventStore", "MailCore", "MIME",
-                "MailTypes",
+                "MailTypes", "TLS",
                 "Octets", "Digests", .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ]),
@@ -122,7 +122,7 @@ let package = Package(
                 "imap_python.py",
                 "imap_screen.py", "imap_soak.py", "imap_sync.py", "imap_thunderbird.py", "imapserver.py",
                 "listeners.py", "mutt.py", "node.py", "pasted.py", "secrets.py", "serve_maildir.py", "storm.py",
-                "terminal.py",
+                "terminal.py", "tls_clients.py",
             ],
             swiftSettings: settings),
         .testTarget(
@@ -160,7 +160,7 @@ let package = Package(
             "GatewaysTests",
             [
                 "Gateways", "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Octets", "SMTP",
-                "POP3",
+                "POP3", "TLS", "COpenSSL",
                 .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
             ]),
         tests(
@@ -172,6 +172,12 @@ let package = Package(
         tests("MailEngineTests", ["MailEngine", "EventStore", "MailCore", "MailTypes"]),
         tests("DigestsTests", ["Digests"]),
         tests("LMDBTests", ["LMDB"]),
+        tests(
+            "TLSTests",
+            [
+                "TLS", "COpenSSL", .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
+            ]),
         tests("HouseRulesTests", []),
     ]
 )

@@ -13,6 +13,7 @@ struct ScriptTests {
         arguments: [
             "corpus.py", "pasted.py", "dovecot_maildir.py", "mutt.py", "clients.py", "badinput.py", "listeners.py",
             "storm.py", "secrets.py",
+            "tls_clients.py",
         ])
     func script(name: String) throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent()

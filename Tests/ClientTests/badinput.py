@@ -532,15 +532,18 @@ def not_a_listener(program, node):
         other.stop()
         for listener, code, pattern in (
                 ("smtp=127.0.0.1:%d" % taken, 1, r"smtp.*127\.0\.0\.1:%d.*Address already in use" % taken),
-                ("smtp=0.0.0.0:0", 1,
-                 r"smtp.*0\.0\.0\.0:0.*only loopback addresses and Unix sockets are allowed until TLS"),
-                ("pop3=[::]:0", 1, r"pop3.*\[::\]:0.*only loopback addresses"),
+                ("http=0.0.0.0:0", 1,
+                 r"http.*0\.0\.0\.0:0.*only loopback addresses and Unix sockets are allowed for pages over HTTP"),
                 ("lmtp=unix:%s/none/lmtp" % other.directory, 1, "lmtp.*No such file or directory"),
                 ("lmtp=unix:%s" % other.log_path, 1, "lmtp.*the path exists and is no socket"),
                 ("lmtp=unix:/" + "x" * 200, 2, "lmtp"),
                 ("smtp=127.0.0.1:99999", 2, "smtp"), ("smtp", 2, "is not NAME=ADDRESS"),
                 ("frob=127.0.0.1:0", 2, "is not NAME=ADDRESS with a name of smtp")):
             fails(other, ["serve", "--listen", listener], code, pattern)
+        for listener, pattern in (("smtp=0.0.0.0:0", r"smtp.*0\.0\.0\.0:0.*only loopback .* without TLS"),
+                                  ("pop3=[::]:0", r"pop3.*\[::\]:0.*only loopback addresses"),
+                                  ("pop3s=127.0.0.1:0", "pop3s.*TLS is off")):
+            fails(other, ["serve", "--listen", listener], 1, pattern, settings=["tls.enabled=false"])
         fails(other, ["serve"], 2, "limits.recipients", settings=["limits.recipients=many"])
         fails(other, ["serve"], 2, r"limits\.recipient.*is no key; is `limits\.recipients` meant",
               settings=["limits.recipient=1"])

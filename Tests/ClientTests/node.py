@@ -24,8 +24,8 @@ STOP_SECONDS_MAX = 30
 COMMAND_SECONDS_MAX = 60
 SCRIPT_SECONDS_MAX = 300
 SOCKET_SECONDS_MAX = 30
-LISTENERS = ("smtp=127.0.0.1:0", "lmtp=127.0.0.1:0", "pop3=127.0.0.1:0", "imap=127.0.0.1:0",
-             "http=127.0.0.1:0")
+LISTENERS = tuple("%s=127.0.0.1:0" % name for name in (
+    "smtp", "submission", "submissions", "lmtp", "pop3", "pop3s", "imap", "imaps", "http"))
 PR_SET_PDEATHSIG = 1
 
 

@@ -17,7 +17,8 @@ from terminal import Terminal
 
 TOOLS_RUN = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", "tools", "run")
 # What tools/run is without a configuration (NodeConfiguration.demoListeners).
-PORTS = {"smtp": "1025", "lmtp": "1024", "pop3": "1110", "imap": "1143", "http": "8080"}
+PORTS = {"smtp": "1025", "submission": "1587", "submissions": "1465", "lmtp": "1024", "pop3": "1110", "pop3s": "1995",
+         "imap": "1143", "imaps": "1993", "http": "8080"}
 
 
 class Demo(Node):
@@ -43,11 +44,11 @@ def printed(node):
         script = file.read()
     text = re.search(r"^ *cat <<END$\n(.*?)^END$", script, re.M | re.S)
     expect(text, "tools/run has no text between `cat <<END` and `END`")
-    maildir = re.search(r"^ *(maildir=.*)$", script, re.M)
-    expect(maildir, "tools/run does not set `maildir`")
+    settings = re.findall(r"^ *((?:maildir|certificate)=.*)$", script, re.M)
+    expect(len(settings) == 2, "tools/run does not set `maildir` and `certificate`")
     shell = "\n".join([
         "set -eu", "store=%s" % node.store, "domain=%s" % DOMAIN, "letterlog=%s" % shlex.quote(node.program),
-        "node=%d" % node.process.pid, maildir.group(1), "cat <<END", text.group(1) + "END", ""])
+        "node=%d" % node.process.pid, *settings, "cat <<END", text.group(1) + "END", ""])
     done = subprocess.run(["bash"], input=shell, capture_output=True, text=True, cwd=node.directory,
                           timeout=COMMAND_SECONDS_MAX)
     expect(done.returncode == 0, "the text of tools/run: " + done.stderr)
@@ -114,7 +115,12 @@ def check(said, node):
     expect_match(r"^\* LIST \([^)]*\) \"/\" INBOX\r?\n", one("curl", "imap:", "/ --user"), "the mailboxes")
     expect_match(r"^Return-Path: <bob@example\.test>\r?\nReceived: [^~]*Subject: Hello\r?\n\r?\nA first letter\.\r?\n$",
                  one("curl", "/1 --user"), "the first letter")
-    expect_match(r"Subject: Hello\r?\n\r?\nA first letter\.\r?\n$", one("curl", "MAILINDEX"), "the same over IMAP")
+    expect_match(r"Subject: Hello\r?\n\r?\nA first letter\.\r?\n$", one("curl", "imap:", "MAILINDEX"), "the same over IMAP")
+    one("curl", "smtps://")
+    expect_match(r"<~  235 2\.7\.0 ", one("swaks", "--tls"), "swaks over TLS")
+    expect_match(r"^1 \d+\r?\n2 \d+\r?\n3 \d+\r?\n4 \d+\r?\n$", one("curl", "pop3s://"), "the maildrop over TLS")
+    expect_match(r"A third letter\.\r?\n$", one("curl", "--ssl-reqd", "pop3:"), "the third letter")
+    expect_match(r"A third letter\.\r?\n$", one("curl", "imaps:"), "the third letter over IMAP")
     expect_match("^ok", one("curl", "/health"), "/health")
     expect_match("(?i)appended|delivered", one(" log show "), "the log")
 
@@ -122,14 +128,14 @@ def check(said, node):
 def open_mutt(command):
     """It opens a screen; the letters are on it. Files follow their mail in their own time."""
     directory = shlex.split(command)[-1]
-    wait_until("two files in " + directory, 30, lambda: sum(
+    wait_until("four files in " + directory, 30, lambda: sum(
         len(os.listdir(os.path.join(directory, part))) for part in ("new", "cur")
-        if os.path.isdir(os.path.join(directory, part))) == 2)
+        if os.path.isdir(os.path.join(directory, part))) == 4)
     home = os.path.join(os.getcwd(), "home")
     # mutt asks whether to make it when it is not there.
     os.makedirs(os.path.join(home, "Mail"))
     with Terminal(["bash", "-c", "exec " + command], HOME=home) as screen:
-        screen.wait_for("Hello", "Msgs:2")
+        screen.wait_for("Hello", "Msgs:4")
         screen.keys("x")
         expect(screen.wait_for_end() == 0, "mutt did not end well")
 

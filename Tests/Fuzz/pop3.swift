@@ -65,7 +65,8 @@ private struct Session {
 
     init(kind: UInt8, answers: [UInt8]) {
         machine = POP3ServerMachine(
-            POP3ServerConfiguration(hostName: "pop.example.test", allowsPlaintextLogin: kind & 1 == 0))
+            POP3ServerConfiguration(
+                hostName: "pop.example.test", allowsPlaintextLogin: kind & 1 == 0, offersTLS: kind & 2 == 0))
         machine.mechanisms = kind & 1 == 0 ? ["SCRAM-SHA-256", "PLAIN"] : []
         messageCount = Int(kind >> 1 & 15)
         ending = kind >> 6
@@ -127,6 +128,7 @@ private struct Session {
         case .reply(let reply): check(reply)
         case .login(let credentials):
             precondition(!isInMaildrop && !credentials.user.isEmpty && !credentials.password.isEmpty)
+            precondition(machine.allowsPlaintextLogin, "a password in the clear")
             question = action
         case .beginAuthentication(let mechanism, _):
             precondition(
@@ -148,6 +150,9 @@ private struct Session {
         case .commitDeletes(let uids):
             let known = Set(maildrop(messageCount).messages.map(\.uid))
             precondition(isInMaildrop && !uids.isEmpty && uids.allSatisfy(known.contains), "unknown messages deleted")
+            question = action
+        case .startTLS:
+            precondition(!isInMaildrop && !machine.isSecure && machine.configuration.offersTLS, "TLS out of turn")
             question = action
         case .close: break
         }
@@ -188,6 +193,7 @@ private struct Session {
         case .sendBody:
             if steer % 8 == 7 { tell { $0.transferFailed(into: &$1) } } else { tell { $0.transferFinished(into: &$1) } }
         case .commitDeletes: tell { $0.deletesFinished(succeeded: steer % 2 == 0, into: &$1) }
+        case .startTLS: tell { $0.tlsStarted(into: &$1) }
         default: preconditionFailure("not a question")
         }
     }

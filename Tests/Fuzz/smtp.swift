@@ -20,6 +20,7 @@ public func fuzzSMTP(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         dialect: [.smtp, .submission, .lmtp, .lmtp][Int(input[0] & 3)], hostName: "mx.example.test")
     configuration.bareLineEnds = input[0] & 4 == 0 ? .refuse : .accept
     if input[0] & 8 != 0 { configuration.messageOctetsMax = 40 }
+    configuration.offersTLS = input[1] & 1 != 0
     if input[0] & 16 != 0 { configuration.recipientsMax = 2 }
     let play = { (pieces: Pieces) in
         var session = Session(configuration, answers: Array(input[2..<10]), ending: input[0] >> 5 & 3)
@@ -170,6 +171,9 @@ private struct Session {
             entries.append(.content(content))
             content = []
             question = action
+        case .startTLS:
+            precondition(!machine.isSecure && machine.configuration.offersTLS, "TLS twice, or unasked")
+            question = action
         case .close: break
         }
         entries.append(.action(action))
@@ -217,6 +221,9 @@ private struct Session {
             let count = machine.envelope?.recipients.count ?? 0
             let outcomes = (0..<count).map { all[(Int(steer) + $0 * Int(steer & 1)) % all.count] }
             tell { $0.deliveryFinished(outcomes, into: &$1) }
+        case .startTLS:
+            tell { $0.tlsStarted(into: &$1) }
+            precondition(machine.isClosed || (machine.isSecure && machine.clientName.isEmpty), "remembered over TLS")
         default: preconditionFailure("not a question")
         }
     }

@@ -26,7 +26,7 @@ import Testing
     @Test(arguments: [
         (GatewayProtocol.smtp, "0.0.0.0:0", "loopback"), (.lmtp, "[::]:0", "loopback"),
         (.http, "192.0.2.1:0", "loopback"),
-        (.pop3s, "127.0.0.1:0", "TLS is not built yet"),
+        (.pop3s, "127.0.0.1:0", "TLS is off"), (.imaps, "127.0.0.1:0", "TLS is off"),
     ])
     func whatCannotBeHadIsRefusedWithItsReason(
         _ name: GatewayProtocol, _ address: String, _ reason: String

@@ -15,7 +15,9 @@ final class TestClient {
     private static let noSignal: Int32 = 0x4000
     private static let dontWait: Int32 = 0x40
 
-    private let descriptor: CInt
+    let descriptor: CInt
+    /// From `secure` on.
+    private var tls: ClientTLS?
     private var received: [UInt8] = []
     private var start = 0
 
@@ -91,7 +93,8 @@ final class TestClient {
         var sent = 0
         while sent < octets.count {
             let count = octets.withUnsafeBytes {
-                Glibc.send(descriptor, $0.baseAddress! + sent, octets.count - sent, Self.noSignal)
+                if let tls { return tls.write(UnsafeRawBufferPointer(rebasing: $0[sent...])) }
+                return Glibc.send(descriptor, $0.baseAddress! + sent, octets.count - sent, Self.noSignal)
             }
             guard count > 0 else { throw Self.failure("send") }
             sent += count
@@ -99,6 +102,12 @@ final class TestClient {
     }
 
     func send(_ text: String) throws { try send(Array(text.utf8)) }
+
+    /// Begins TLS on this connection.
+    func secure(_ set: (OpaquePointer) -> Void = { _ in }) throws { tls = try ClientTLS(descriptor, set) }
+
+    /// What the handshake settled.
+    var security: ClientTLS { tls! }
 
     /// Ends our side; the other may still speak.
     func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
@@ -118,7 +127,9 @@ final class TestClient {
             start = 0
         }
         let part = try [UInt8](unsafeUninitializedCapacity: 1 << 16) { buffer, count in
-            let octets = recv(descriptor, buffer.baseAddress, buffer.count, 0)
+            let octets =
+                try tls?.read(UnsafeMutableRawBufferPointer(buffer))
+                ?? recv(descriptor, buffer.baseAddress, buffer.count, 0)
             guard octets >= 0 else { throw errno == EAGAIN ? ClientError.silence : Self.failure("recv") }
             count = octets
         }
@@ -195,6 +206,9 @@ final class TestClient {
         try send(text + "\r\n")
         return try reply().last!
     }
+
+    /// What was received and not asked for yet.
+    var unread: String { String(decoding: received[start...], as: UTF8.self) }
 
     /// Reads to the end of the connection; false when it did not end by itself.
     func isClosed() -> Bool {

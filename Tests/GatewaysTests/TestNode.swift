@@ -27,6 +27,13 @@ struct TestNode {
         try TestClient(addresses[name]!, receiveBuffer: receiveBuffer)
     }
 
+    /// A client of a listener that begins with TLS, or of another before STARTTLS.
+    func secureClient(_ name: GatewayProtocol) throws -> TestClient {
+        let client = try client(name)
+        try client.secure()
+        return client
+    }
+
     /// After the greeting and LHLO.
     func lmtp() throws -> TestClient {
         let client = try client(.lmtp)

@@ -176,6 +176,49 @@ let conversations: [Conversation] =
             S: +OK Closing
             """),
         Conversation(
+            "STLS (RFC 2595 section 4): what was said before does not count", .withTLS,
+            """
+            S: +OK pop.example.test POP3 Letterlog
+            C: USER mrose
+            S: -ERR Passwords are not taken over an unencrypted connection
+            C: STLS now
+            S: -ERR STLS takes no argument
+            C: CAPA
+            S: +OK Capability list follows
+            S: TOP
+            S: UIDL
+            S: STLS
+            S: RESP-CODES
+            S: AUTH-RESP-CODE
+            S: PIPELINING
+            S: EXPIRE NEVER
+            S: IMPLEMENTATION Letterlog
+            S: .
+            C: STLS
+            S: +OK Begin TLS
+            C: CAPA
+            S: +OK Capability list follows
+            S: TOP
+            S: USER
+            S: UIDL
+            S: RESP-CODES
+            S: AUTH-RESP-CODE
+            S: PIPELINING
+            S: EXPIRE NEVER
+            S: IMPLEMENTATION Letterlog
+            S: .
+            C: STLS
+            S: -ERR TLS is on already
+            C: USER mrose
+            S: +OK Send PASS
+            C: PASS tan staaf
+            S: +OK Maildrop has 3 messages (89 octets)
+            C: STLS
+            S: -ERR Already logged in
+            C: QUIT
+            S: +OK Closing
+            """),
+        Conversation(
             "order of commands and their arguments",
             """
             S: +OK pop.example.test POP3 Letterlog
@@ -264,6 +307,11 @@ extension Site {
     static let encryptedOnly: Site = {
         var site = Site()
         site.configuration.allowsPlaintextLogin = false
+        return site
+    }()
+    static let withTLS: Site = {
+        var site = encryptedOnly
+        site.configuration.offersTLS = true
         return site
     }()
     static let deletesFail: Site = {

@@ -172,6 +172,7 @@ struct Session {
             case .commitDeletes(let uids):
                 record.deleted = Array(uids)
                 answer { [site] in $0.deletesFinished(succeeded: site.deletesSucceed, into: &$1) }
+            case .startTLS: answer { $0.tlsStarted(into: &$1) }
             case .close(let reason): record.closed = reason
             }
         }

@@ -207,6 +207,52 @@ let conversations: [Conversation] =
             S: 530 5.7.0 Authentication required
             """),
         Conversation(
+            "STARTTLS (RFC 3207 section 4): what was said before does not count", .withTLS,
+            """
+            S: 220 mx.example.test ESMTP Letterlog
+            C: STARTTLS
+            S: 503 5.5.1 EHLO comes first
+            C: HELO client.example
+            S: 250 mx.example.test
+            C: STARTTLS
+            S: 503 5.5.1 EHLO comes first
+            C: EHLO client.example
+            S: 250-mx.example.test
+            S: 250-PIPELINING
+            S: 250-SIZE 52428800
+            S: 250-8BITMIME
+            S: 250-ENHANCEDSTATUSCODES
+            S: 250-STARTTLS
+            S: 250-SMTPUTF8
+            S: 250-CHUNKING
+            S: 250 LIMITS RCPTMAX=1000
+            C: STARTTLS now
+            S: 501 5.5.4 STARTTLS takes no argument
+            C: MAIL FROM:<a@b.example>
+            S: 250 2.1.0 Sender accepted
+            C: STARTTLS
+            S: 503 5.5.1 A transaction is open; RSET ends it
+            C: RSET
+            S: 250 2.0.0 Transaction reset
+            C: STARTTLS
+            S: 220 2.0.0 Ready to start TLS
+            C: MAIL FROM:<a@b.example>
+            S: 503 5.5.1 EHLO or HELO comes first
+            C: EHLO client.example
+            S: 250-mx.example.test
+            S: 250-PIPELINING
+            S: 250-SIZE 52428800
+            S: 250-8BITMIME
+            S: 250-ENHANCEDSTATUSCODES
+            S: 250-SMTPUTF8
+            S: 250-CHUNKING
+            S: 250 LIMITS RCPTMAX=1000
+            C: STARTTLS
+            S: 503 5.5.1 TLS is on already
+            C: QUIT
+            S: 221 2.0.0 Closing
+            """),
+        Conversation(
             "two messages in one session; a failed one ends its transaction", .storageFull,
             """
             S: 220 mx.example.test ESMTP Letterlog
@@ -257,6 +303,11 @@ extension Site {
     static let lmtpWithOneFull: Site = {
         var site = Site(.lmtp)
         site.outcomes["green@foo.example"] = .overQuota
+        return site
+    }()
+    static let withTLS: Site = {
+        var site = Site()
+        site.configuration.offersTLS = true
         return site
     }()
     static let storageFull: Site = {

@@ -184,6 +184,7 @@ struct Session {
                 #expect(octets == message.body.count)
                 record.messages.append(message)
                 answer { [site] in $0.deliveryFinished(site.outcomes(message.envelope), into: &$1) }
+            case .startTLS: answer { $0.tlsStarted(into: &$1) }
             case .close(let reason): record.closed = reason
             }
         }

@@ -21,6 +21,8 @@ package enum StoreCreation {
         defer { backend.close() }
         let uuid = Hex.encode(backend.store.manifest.uuid)
         try open(backend.engine, uuid: uuid, domain: domain?.lowercased())
+        let hosts = [NodeConfiguration.systemHostName] + [domain].compactMap { $0 }
+        try OwnCertificate(store: directory, hosts: hosts).make(at: systemSeconds())
         return uuid
     }
 

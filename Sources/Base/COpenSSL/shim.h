@@ -39,4 +39,6 @@ static inline int ll_sha256_final(unsigned char *digest, SHA256_CTX *context) {
 
 #pragma clang diagnostic pop
 
+#include "tls.h"
+
 #endif

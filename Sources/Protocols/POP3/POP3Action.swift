@@ -1,8 +1,6 @@
 import MailTypes
 
 /// What the machine asks of its handler. Values only: promises, buffers and the maildrop's lock stay with the handler.
-///
-/// STLS will add a case here with its command file.
 package enum POP3Action: Equatable, Sendable {
     /// Write this reply, after those before it.
     case reply(POP3Reply)
@@ -23,6 +21,9 @@ package enum POP3Action: Equatable, Sendable {
     case sendBody(POP3Retrieval)
     /// QUIT: remove these messages, then call `deletesFinished`.
     case commitDeletes(UIDSet)
+    /// The reply before is the last in the clear: begin TLS, then call `tlsStarted`. Octets behind the command are not to be
+    /// handed in any more.
+    case startTLS
     /// Let go of the maildrop, and close once everything before has been written; no action follows.
     case close(POP3CloseReason)
 }

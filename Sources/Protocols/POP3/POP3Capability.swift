@@ -5,10 +5,12 @@ struct POP3Capability: Sendable {
 
     static let table: [POP3Capability] = [
         POP3Capability { _ in "TOP" },
-        POP3Capability { $0.configuration.allowsPlaintextLogin ? "USER" : nil },
+        POP3Capability { $0.allowsPlaintextLogin ? "USER" : nil },
         // RFC 5034; named after login too (section 3)
         POP3Capability { $0.mechanisms.isEmpty ? nil : "SASL " + $0.mechanisms.joined(separator: " ") },
         POP3Capability { _ in "UIDL" },
+        // RFC 2595 section 4: also when it may not come any more, but not when TLS is on.
+        POP3Capability { $0.configuration.offersTLS && !$0.isSecure ? "STLS" : nil },
         POP3Capability { _ in "RESP-CODES" },
         // RFC 3206
         POP3Capability { _ in "AUTH-RESP-CODE" },

@@ -29,7 +29,7 @@ struct POP3Command: Sendable {
 
     /// The one table of what this server understands. LAST of RFC 1460 is not among it.
     static let table: [POP3Command] = [
-        .capa, .auth, .user, .pass, .stat, .list, .uidl, .top, .retr, .dele, .noop, .rset, .quit,
+        .capa, .stls, .auth, .user, .pass, .stat, .list, .uidl, .top, .retr, .dele, .noop, .rset, .quit,
     ]
 
     static func named(_ verb: UnsafeRawBufferPointer) -> POP3Command? {

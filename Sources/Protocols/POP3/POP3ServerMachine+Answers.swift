@@ -84,6 +84,16 @@ extension POP3ServerMachine {
         close(.quit, reply, into: &actions)
     }
 
+    /// Answers `POP3Action.startTLS`: the handshake is done, and nothing that the client said before counts (RFC 2595
+    /// section 4).
+    package mutating func tlsStarted(into actions: inout [POP3Action]) {
+        if isClosed { return }
+        precondition(phase == .awaitingTLS, "TLS was not begun")
+        isSecure = true
+        user = nil
+        returnToCommands(into: &actions)
+    }
+
     /// The client has been silent for too long: the session ends without a word, and removes nothing (RFC 1939
     /// section 3). While the client waits for us this does nothing.
     package mutating func timedOut(into actions: inout [POP3Action]) {
@@ -101,12 +111,12 @@ extension POP3ServerMachine {
 
     /// The server ends this session for good: the client hears why in place of the answer to its next command, or of the
     /// one that is awaited. Nothing is removed, but by a QUIT that is being carried out, which gets its answer. A body
-    /// that is on its way breaks off, since words within it would be part of the message.
+    /// that is on its way breaks off, since words within it would be part of the message; so does a handshake.
     package mutating func ended(_ text: String, into actions: inout [POP3Action]) {
         switch phase {
         case .closed: return
         case .awaitingDeletes: return
-        case .awaitingTransfer: close(.ended, nil, into: &actions)
+        case .awaitingTransfer, .awaitingTLS: close(.ended, nil, into: &actions)
         case .awaitingStart, .command, .awaitingLogin, .authenticating, .awaitingBody:
             close(.ended, .error(text, code: .systemPermanent), into: &actions)
         }

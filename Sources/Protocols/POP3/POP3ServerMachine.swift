@@ -10,6 +10,7 @@
 //     machine.bodyOpened(result, into: &actions)        // after .openBody
 //     machine.transferFinished(into: &actions)          // after .list and .sendBody; or transferFailed(into:)
 //     machine.deletesFinished(succeeded:into:)          // after .commitDeletes
+//     machine.tlsStarted(into: &actions)                // after .startTLS
 //     machine.timedOut / shuttingDown / disconnected(into: &actions)
 // The handler carries the actions out in order, then drops `consumed` octets from its buffer. What is left is an
 // unfinished line, or input behind a question that is not yet answered: after each answer it calls `receive` again with
@@ -20,20 +21,24 @@
 // - How the input was cut up does not change the replies. Every command has one reply.
 // - Messages go only by QUIT in the TRANSACTION state (RFC 1939 section 6), never by a time-out or a lost connection.
 // - After `close` nothing follows and input is swallowed.
-//
-// STLS comes as a file in Commands/ with a line in `POP3Command.table` and `POP3Capability.table`.
 import MailTypes
 
 /// What is fixed for a session when it begins.
 package struct POP3ServerConfiguration: Equatable, Sendable {
     /// The name in the greeting: printable ASCII.
     package var hostName: String
-    /// USER and PASS may be used: the connection is encrypted, or on loopback.
+    /// USER and PASS may be used also in the clear: the client is on this machine.
     package var allowsPlaintextLogin: Bool
+    /// STLS is there.
+    package var offersTLS: Bool
+    /// TLS is on from the first octet.
+    package var beginsSecure: Bool
 
-    package init(hostName: String, allowsPlaintextLogin: Bool) {
+    package init(hostName: String, allowsPlaintextLogin: Bool, offersTLS: Bool = false, beginsSecure: Bool = false) {
         self.hostName = hostName
         self.allowsPlaintextLogin = allowsPlaintextLogin
+        self.offersTLS = offersTLS
+        self.beginsSecure = beginsSecure
     }
 }
 
@@ -49,10 +54,13 @@ package struct POP3ServerMachine: Sendable {
         case awaitingBody(POP3Retrieval)
         case awaitingTransfer
         case awaitingDeletes
+        case awaitingTLS
         case closed
     }
 
     package let configuration: POP3ServerConfiguration
+    /// TLS is on.
+    package internal(set) var isSecure: Bool
 
     /// The SASL mechanisms offered as the connection is now; the handler sets them at the start and after TLS.
     package var mechanisms: [String] = []
@@ -68,7 +76,13 @@ package struct POP3ServerMachine: Sendable {
     private var commandLines = CommandLineScanner(lineOctetsMax: POP3Limits.passwordLineOctetsMax)
     var responseLines = CommandLineScanner(lineOctetsMax: POP3Limits.responseLineOctetsMax)
 
-    package init(_ configuration: POP3ServerConfiguration) { self.configuration = configuration }
+    package init(_ configuration: POP3ServerConfiguration) {
+        self.configuration = configuration
+        isSecure = configuration.beginsSecure
+    }
+
+    /// A password may be asked for: nobody can listen.
+    package var allowsPlaintextLogin: Bool { isSecure || configuration.allowsPlaintextLogin }
 
     /// An answer of the handler is awaited and no input is consumed.
     package var isWaiting: Bool { phase != .command && phase != .authenticating && phase != .closed }

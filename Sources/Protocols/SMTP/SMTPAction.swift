@@ -1,8 +1,6 @@
 import MailTypes
 
 /// What the machine asks of its handler. Values only: promises, buffers and addresses of peers stay with the handler.
-///
-/// STARTTLS will add a case here with its command file; nothing else changes for it.
 package enum SMTPAction: Equatable, Sendable {
     /// Write this reply, after those before it.
     case reply(SMTPReply)
@@ -25,6 +23,9 @@ package enum SMTPAction: Equatable, Sendable {
     case discardBody
     /// The body is complete and has this many octets: store it for each recipient, then call `deliveryFinished`.
     case deliver(octets: Int)
+    /// The reply before is the last in the clear: begin TLS, then call `tlsStarted`. Octets behind the command are not to be
+    /// handed in any more.
+    case startTLS
     /// Close once everything before has been written; no action follows.
     case close(SMTPCloseReason)
 }

@@ -19,24 +19,27 @@ struct SMTPCommand: Sendable {
     let verb: String
     let dialects: Set<SMTPDialect>
     let stages: SMTPStages
+    /// Whether this session has it; one that it has not is not known.
+    let isOffered: @Sendable (SMTPServerMachine) -> Bool
     let perform: Perform
 
     private let key: UInt64
 
     init(
         _ verb: StaticString, in dialects: Set<SMTPDialect> = [.smtp, .submission, .lmtp], stages: SMTPStages,
-        _ perform: @escaping Perform
+        isOffered: @escaping @Sendable (SMTPServerMachine) -> Bool = { _ in true }, _ perform: @escaping Perform
     ) {
         self.verb = "\(verb)"
         self.dialects = dialects
         self.stages = stages
+        self.isOffered = isOffered
         self.perform = perform
         key = Self.key(UnsafeRawBufferPointer(start: verb.utf8Start, count: verb.utf8CodeUnitCount)) ?? 0
     }
 
     /// The one table of what this server understands.
     static let table: [SMTPCommand] = [
-        .helo, .ehlo, .lhlo, .auth, .mail, .rcpt, .data, .bdat, .rset, .noop, .quit, .vrfy, .expn, .help,
+        .helo, .ehlo, .lhlo, .startTLS, .auth, .mail, .rcpt, .data, .bdat, .rset, .noop, .quit, .vrfy, .expn, .help,
     ]
 
     static func named(_ verb: UnsafeRawBufferPointer, in dialect: SMTPDialect) -> SMTPCommand? {

@@ -12,6 +12,8 @@ struct SMTPExtension: Sendable {
         SMTPExtension { _ in "8BITMIME" },
         // RFC 2034
         SMTPExtension { _ in "ENHANCEDSTATUSCODES" },
+        // RFC 3207
+        SMTPExtension { $0.configuration.offersTLS && !$0.isSecure && !$0.isAuthenticated ? "STARTTLS" : nil },
         // RFC 6531
         SMTPExtension { _ in "SMTPUTF8" },
         // RFC 4954; no longer after a login, since none may follow

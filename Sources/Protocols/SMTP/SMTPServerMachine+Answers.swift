@@ -67,6 +67,18 @@ extension SMTPServerMachine {
         finishTransaction(into: &actions)
     }
 
+    /// Answers `SMTPAction.startTLS`: the handshake is done. The client begins anew, and nothing that it said before counts
+    /// (RFC 3207 section 4.2).
+    package mutating func tlsStarted(into actions: inout [SMTPAction]) {
+        if isClosed { return }
+        precondition(phase == .awaitingTLS, "TLS was not begun")
+        isSecure = true
+        clientName = ""
+        isExtended = false
+        resetTransaction(into: &actions)
+        returnToCommands(into: &actions)
+    }
+
     /// The client has been silent for too long (RFC 5321 section 4.5.3.2). While the client waits for us this does
     /// nothing.
     package mutating func timedOut(into actions: inout [SMTPAction]) {
@@ -89,6 +101,8 @@ extension SMTPServerMachine {
         switch phase {
         case .closed: return
         case .awaitingDelivery: ending = (.ended, reply)
+        // Nothing can be said in the middle of a handshake.
+        case .awaitingTLS: close(.ended, nil, into: &actions)
         default: close(.ended, reply, into: &actions)
         }
     }

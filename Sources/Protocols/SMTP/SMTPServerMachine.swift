@@ -10,6 +10,7 @@
 //     machine.recipientChecked(verdict, into: &actions) // after .checkRecipient
 //     machine.bodyStarted(verdict, into: &actions)      // after .startBody
 //     machine.deliveryFinished(outcomes, into: &actions) // after .deliver, one outcome per envelope recipient
+//     machine.tlsStarted(into: &actions)                // after .startTLS
 //     machine.timedOut / shuttingDown / disconnected(into: &actions)
 // The handler carries the actions out in order, then drops `consumed` octets from its buffer. What is left is an
 // unfinished line, or input behind a question that is not yet answered: after each answer it calls `receive` again with
@@ -22,8 +23,6 @@
 // - A body begun (`startBody`) ends in exactly one `deliver` or one `discardBody`, unless `bodyStarted` refused it;
 //   also when the client goes while the answer is awaited.
 // - After `close` nothing follows and input is swallowed.
-//
-// STARTTLS comes as a file in Commands/ with a line in `SMTPCommand.table` and `SMTPExtension.table`.
 //
 // Rejected: accumulating lines here (two copies of every octet, and a second place to bound memory).
 import MailTypes
@@ -55,6 +54,10 @@ package struct SMTPServerConfiguration: Equatable, Sendable {
     package var messageOctetsMax = SMTPLimits.messageOctetsDefault
     package var recipientsMax = SMTPLimits.recipientsMax
     package var bareLineEnds = BareLineEndPolicy.refuse
+    /// STARTTLS is there.
+    package var offersTLS = false
+    /// TLS is on from the first octet.
+    package var beginsSecure = false
 
     package init(dialect: SMTPDialect, hostName: String) {
         self.dialect = dialect
@@ -78,10 +81,13 @@ package struct SMTPServerMachine: Sendable {
         case awaitingChunkStart(SMTPChunk)
         case chunk(SMTPChunk)
         case awaitingDelivery
+        case awaitingTLS
         case closed
     }
 
     package let configuration: SMTPServerConfiguration
+    /// TLS is on.
+    package internal(set) var isSecure: Bool
     /// The name that the client gave in HELO, EHLO or LHLO; empty before.
     package internal(set) var clientName = ""
     /// The client said EHLO or LHLO, not HELO.
@@ -106,13 +112,16 @@ package struct SMTPServerMachine: Sendable {
     /// Nil while no BDAT of the transaction was taken.
     var chunkProgress: SMTPChunkProgress?
 
-    package init(_ configuration: SMTPServerConfiguration) { self.configuration = configuration }
+    package init(_ configuration: SMTPServerConfiguration) {
+        self.configuration = configuration
+        isSecure = configuration.beginsSecure
+    }
 
     /// An answer of the handler is awaited and no input is consumed.
     package var isWaiting: Bool {
         switch phase {
         case .awaitingStart, .awaitingLogin, .awaitingSender, .awaitingRecipient, .awaitingBodyStart,
-            .awaitingChunkStart, .awaitingDelivery:
+            .awaitingChunkStart, .awaitingDelivery, .awaitingTLS:
             true
         case .command, .authenticating, .body, .chunk, .closed: false
         }
@@ -144,7 +153,7 @@ package struct SMTPServerMachine: Sendable {
             case .chunk(let chunk): position = receiveChunk(chunk, bytes, from: position, into: &actions)
             case .closed: return bytes.count
             case .awaitingStart, .awaitingLogin, .awaitingSender, .awaitingRecipient, .awaitingBodyStart,
-                .awaitingChunkStart, .awaitingDelivery:
+                .awaitingChunkStart, .awaitingDelivery, .awaitingTLS:
                 return position
             }
             if position == before { break }
@@ -172,7 +181,7 @@ package struct SMTPServerMachine: Sendable {
     private mutating func perform(_ line: ArgumentCursor, into actions: inout [SMTPAction]) {
         var line = line
         let verb = line.take { Ascii.isLetterOrDigit($0) }
-        guard let command = SMTPCommand.named(verb, in: configuration.dialect),
+        guard let command = SMTPCommand.named(verb, in: configuration.dialect), command.isOffered(self),
             line.isAtEnd || line.current == Ascii.space || line.current == Ascii.tab
         else { return refuse(.unknownCommand, into: &actions) }
         guard command.stages.contains(stage) else {

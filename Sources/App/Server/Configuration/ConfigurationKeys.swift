@@ -29,7 +29,7 @@ struct ConfigurationKey: Sendable {
         self.show = show
     }
 
-    static let all: [ConfigurationKey] = site + listeners + trust + limits + storage + accounts + log
+    static let all: [ConfigurationKey] = site + listeners + trust + tls + limits + storage + accounts + log
 
     static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
 
@@ -194,13 +194,13 @@ func listenAddress(_ text: String) throws(ConfigurationRefusal) -> ListenAddress
 }
 
 extension ConfigurationValue {
-    fileprivate func path() throws(ConfigurationRefusal) -> String {
+    func path() throws(ConfigurationRefusal) -> String {
         let text = try single()
-        guard !text.isEmpty, !text.utf8.contains(0) else { throw ConfigurationRefusal("takes the path of a directory") }
+        guard !text.isEmpty, !text.utf8.contains(0) else { throw ConfigurationRefusal("takes a path") }
         return text
     }
 
-    fileprivate func domain() throws(ConfigurationRefusal) -> String {
+    func domain() throws(ConfigurationRefusal) -> String {
         let text = try single()
         guard !text.isEmpty, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x40 }),
             let address = Address(localPart: "x", domain: text)
@@ -208,7 +208,7 @@ extension ConfigurationValue {
         return address.domain
     }
 
-    fileprivate func word<Word: RawRepresentable & CaseIterable>(
+    func word<Word: RawRepresentable & CaseIterable>(
         _ type: Word.Type
     ) throws(ConfigurationRefusal) -> Word where Word.RawValue == String {
         let text = try single()

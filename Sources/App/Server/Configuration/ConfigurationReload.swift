@@ -15,6 +15,9 @@ package struct ConfigurationReload: Sendable {
         }
         configuration.accounts = new.accounts
         configuration.log.level = new.log.level
+        let isEncrypted = old.encryption.enabled
+        configuration.encryption = new.encryption
+        configuration.encryption.enabled = isEncrypted
     }
 }
 

@@ -31,6 +31,11 @@ package struct ConfigurationSources: Sendable {
 
     /// The configuration, and every mistake in it. With mistakes it is not to be used.
     package func load() -> (configuration: NodeConfiguration, file: String?, mistakes: [ConfigurationMistake]) {
+        let (loading, path) = loaded()
+        return (loading.configuration, path, loading.mistakes)
+    }
+
+    private func loaded() -> (Loading, file: String?) {
         var loading = Loading()
         let path = filePath
         if let path { loading.read(ConfigurationFile(path: path)) }
@@ -43,7 +48,20 @@ package struct ConfigurationSources: Sendable {
             loading.apply(key, .text(store), source: Loading.commandLine, line: nil, shownKey: "--store")
         }
         loading.listen(listens)
-        return (loading.configuration, path, loading.mistakes)
+        return (loading, path)
+    }
+
+    /// The same, with what is wrong with the files that it names.
+    package func check() -> (configuration: NodeConfiguration, file: String?, mistakes: [ConfigurationMistake]) {
+        let (loading, path) = loaded()
+        var mistakes = loading.mistakes
+        for (key, text) in CertificateFiles(loading.configuration.encryption).objections(at: systemSeconds()) {
+            let place = loading.places[key]
+            mistakes.append(
+                ConfigurationMistake(
+                    source: place?.source ?? "defaults", line: place?.line, key: place?.shownKey ?? key, text: text))
+        }
+        return (loading.configuration, path, mistakes)
     }
 
     /// The same, or the first mistake as a failure of usage.
@@ -66,6 +84,8 @@ private struct Loading {
     static let commandLine = "command line"
     var configuration = NodeConfiguration()
     var mistakes: [ConfigurationMistake] = []
+    /// Where each key got its value.
+    var places: [String: (source: String, line: Int?, shownKey: String)] = [:]
 
     mutating func read(_ file: ConfigurationFile) {
         mistakes += file.mistakes
@@ -82,6 +102,7 @@ private struct Loading {
             // A key with nothing behind it leaves the default.
             if case .nothing = value, !key.name.hasPrefix("listeners.") { return }
             try key.apply(&configuration, value)
+            places[key.name] = (source, line, shownKey)
         } catch {
             mistakes.append(ConfigurationMistake(source: source, line: line, key: shownKey, text: error.text))
         }

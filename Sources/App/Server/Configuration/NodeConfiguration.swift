@@ -3,6 +3,7 @@ import Gateways
 import MailCore
 import MailEngine
 import MailTypes
+import TLS
 
 package struct NodeConfiguration: Sendable {
     /// The store's directory; nil when neither file, environment nor command line names one.
@@ -20,6 +21,7 @@ package struct NodeConfiguration: Sendable {
     package var proxyFrom = TrustedPeers()
     /// What becomes of the detail in `user+detail@domain`.
     package var detail = DetailDelivery.inbox
+    package var encryption = Encryption()
     package var limits = Limits()
     package var storage = Storage()
     package var maildir = Maildir()
@@ -28,6 +30,23 @@ package struct NodeConfiguration: Sendable {
     package var log = Log()
 
     package init() {}
+
+    /// TLS: the keys under `tls`.
+    package struct Encryption: Hashable, Sendable {
+        package var enabled = true
+        /// Of the main certificate, with those that lead to its authority; nil takes the store's own.
+        package var certificate: String?
+        /// Nil takes the certificate's file.
+        package var key: String?
+        /// Files of further certificates by the name that a client asks for, in lower case.
+        package var certificates: [String: String] = [:]
+        /// The same of their keys; a name that is missing takes its certificate's file.
+        package var keys: [String: String] = [:]
+        /// The file of the authorities whose certificates clients may present.
+        package var clientAuthority: String?
+        package var minimumVersion = TLSVersion.tls12
+        package init() {}
+    }
 
     package struct Limits: Sendable {
         /// Octets of one message.
@@ -107,8 +126,12 @@ package struct NodeConfiguration: Sendable {
     package static let demoListeners: [GatewayProtocol: [ListenAddress]] = [
         .smtp: [.tcp(host: "127.0.0.1", port: 1025)],
         .lmtp: [.tcp(host: "127.0.0.1", port: 1024)],
+        .submission: [.tcp(host: "127.0.0.1", port: 1587)],
+        .submissions: [.tcp(host: "127.0.0.1", port: 1465)],
         .pop3: [.tcp(host: "127.0.0.1", port: 1110)],
+        .pop3s: [.tcp(host: "127.0.0.1", port: 1995)],
         .imap: [.tcp(host: "127.0.0.1", port: 1143)],
+        .imaps: [.tcp(host: "127.0.0.1", port: 1993)],
         .http: [.tcp(host: "127.0.0.1", port: 8080)],
     ]
 

@@ -12,6 +12,7 @@ import MailEngine
 import MailTypes
 import Projections
 import Synchronization
+import TLS
 
 package final class Node: AdministrationBackend {
     package let engine: MailEngine
@@ -27,6 +28,8 @@ package final class Node: AdministrationBackend {
     private let current: Mutex<NodeConfiguration>
     private let log: Logger
     private let listeners: Gateways
+    private let tls: TLSServer?
+    private let ownCertificate: OwnCertificate
     private let retention: RetentionCollector
     private let administration = Mutex<AdministrationSocket?>(nil)
 
@@ -40,6 +43,14 @@ package final class Node: AdministrationBackend {
         retention = RetentionCollector(engine, log: log)
         let domain = try configuration.domain ?? engine.read { try $0.defaultDomain() }
         var options = configuration.gatewayOptions(storeDomain: domain)
+        ownCertificate = OwnCertificate(store: directory, hosts: [options.hostName] + [domain].compactMap { $0 })
+        do {
+            tls = try configuration.encryption.server(ownCertificate, log)
+        } catch {
+            engine.close()
+            throw error
+        }
+        options.tls = tls
         cache = Self.openCache(directory, configuration, log)
         if let cache { options.cache = cache }
         let projector = configuration.maildirOptions(store: directory).map { [engine] options in
@@ -86,10 +97,20 @@ package final class Node: AdministrationBackend {
 
     /// Takes what a running node can take of a new configuration, and says what it cannot.
     package func reload(_ sources: ConfigurationSources) {
-        let (new, _, mistakes) = sources.load()
+        var (new, _, mistakes) = sources.load()
         guard mistakes.isEmpty else {
             for mistake in mistakes { log.error("configuration not reloaded", metadata: ["mistake": "\(mistake)"]) }
             return
+        }
+        if let tls {
+            do {
+                try new.encryption.replace(in: tls, ownCertificate, log)
+            } catch {
+                new.encryption = configuration.encryption
+                log.error(
+                    "certificates not loaded anew, the old ones stay",
+                    metadata: ["reason": "\(AdministrationFailure(error).text)"])
+            }
         }
         let reload = ConfigurationReload(from: configuration, to: new)
         current.withLock { $0 = reload.configuration }
@@ -126,7 +147,7 @@ extension NodeConfiguration {
     }
 
     /// The system's name, or `localhost` where it has none that can stand in a greeting.
-    private static var systemHostName: String {
+    static var systemHostName: String {
         var bytes = [CChar](repeating: 0, count: 256)
         guard gethostname(&bytes, bytes.count - 1) == 0 else { return "localhost" }
         let name = String(decoding: bytes.prefix { $0 != 0 }.map(UInt8.init(bitPattern:)), as: UTF8.self)

@@ -14,7 +14,7 @@ struct CheckConfig: ParsableCommand {
     var prints = false
 
     func run() throws {
-        let (configuration, file, mistakes) = options.sources(listens: listens).load()
+        let (configuration, file, mistakes) = options.sources(listens: listens).check()
         let printer = Printer(options.output)
         defer { printer.finish() }
         for mistake in mistakes {

@@ -1,5 +1,6 @@
 // Metrics in Prometheus' text format, version 0.0.4: `# HELP`, `# TYPE`, then a sample per line.
 import MailEngine
+import TLS
 
 /// Builds a page of samples.
 private struct MetricsText {
@@ -22,9 +23,9 @@ private struct MetricsText {
 }
 
 extension GatewayMetrics {
-    /// What is there of each protocol that has a listener or had a connection.
+    /// What is there of each protocol.
     private var shown: [(name: String, metrics: ProtocolMetrics)] {
-        GatewayProtocol.allCases.filter { $0.missing == nil }.map { ($0.rawValue, self[$0]) }
+        GatewayProtocol.allCases.map { ($0.rawValue, self[$0]) }
     }
 
     var text: String {
@@ -48,6 +49,25 @@ extension GatewayMetrics {
             page.sample(
                 "letterlog_logins_total", [("protocol", label), ("result", "accepted")], metrics.loginsAccepted)
             page.sample("letterlog_logins_total", [("protocol", label), ("result", "denied")], metrics.loginsDenied)
+        }
+        page.family("letterlog_tls_handshakes_total", "counter", "TLS handshakes by result.")
+        for (label, metrics) in shown {
+            func sample(_ result: String, _ value: Int) {
+                page.sample("letterlog_tls_handshakes_total", [("protocol", label), ("result", result)], value)
+            }
+            sample("full", metrics.tls.sessions - metrics.tls.resumed)
+            sample("resumed", metrics.tls.resumed)
+        }
+        page.family("letterlog_tls_failures_total", "counter", "TLS handshakes and sessions that failed, by kind.")
+        for (label, metrics) in shown {
+            for kind in TLSFailure.Kind.allCases {
+                page.sample(
+                    "letterlog_tls_failures_total", [("protocol", label), ("kind", kind.rawValue)],
+                    metrics.tls.failures[kind] ?? 0)
+            }
+        }
+        add("letterlog_tls_truncated_total", "counter", "TLS sessions whose client went without saying so.") {
+            $0.tls.truncated
         }
         page.family("letterlog_rejects_total", "counter", "What was refused, by reason.")
         for (label, metrics) in shown {

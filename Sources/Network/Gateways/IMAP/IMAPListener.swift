@@ -9,6 +9,7 @@ extension Connection {
             hostName: options.hostName, allowsPlaintextLogin: isPlaintextAllowed,
             appendOctetsMax: UInt64(options.messageOctetsMax))
         configuration.capabilities.subtract(unfinished)
+        configuration.canStartTLS = offersTLS
         configuration.mechanisms = gateway.sasl.mechanisms(loginContext(.imap))
         return configuration
     }

@@ -83,8 +83,9 @@ final class IMAPSession: MailSession {
         return account == nil ? options.imapLoginSilenceMax : options.imapSilenceMax
     }
 
-    func start() { act { machine.start(into: &actions) } }
+    func start() { act { machine.start(isEncrypted: connection.isSecure, into: &actions) } }
     func refuse() { act { machine.refuseConnection(into: &actions) } }
+    func tlsStarted() { act { machine.tlsStarted(connection.imapConfiguration, into: &actions) } }
     func timedOut() { act { machine.timedOut(into: &actions) } }
     func shutDown() { act { machine.shuttingDown(into: &actions) } }
     func end(_ reason: SessionEnd) { endSession(reason.text) }
@@ -141,7 +142,7 @@ final class IMAPSession: MailSession {
         case .authenticate(let mechanism, let response): authenticate(mechanism, response)
         case .authenticationResponse(let response): authenticationContinues(response)
         case .authenticationCancelled: authenticationCancelled()
-        case .startTLS: startTLS()
+        case .startTLS: connection.startTLS()
         case .startCompression: compresses = true
         case .startIdle: startIdle()
         case .stopIdle: stopIdle()
@@ -272,7 +273,8 @@ final class IMAPSession: MailSession {
         guard !isRecorded, let account else { return }
         isRecorded = true
         let opened = SessionOpened(
-            session: connection.id, gateway: .imap, tls: false, clientAddress: connection.client.text ?? "",
+            session: connection.id, gateway: .imap, tls: connection.isSecure,
+            clientAddress: connection.client.text ?? "",
             client: clientName)
         let origin = Origin(actor: account, session: connection.id, gateway: .imap)
         engine.submit(Request([Request.Item(account, .openSession(opened))], origin: origin)) { _ in }

@@ -39,6 +39,11 @@ final class POP3Session: MailSession {
         act { machine.start(into: &actions) }
     }
     func refuse() { act { machine.refuseConnection(into: &actions) } }
+    func tlsStarted() {
+        refreshMechanisms()
+        act { machine.tlsStarted(into: &actions) }
+    }
+
     func timedOut() { act { machine.timedOut(into: &actions) } }
     func shutDown() { act { machine.shuttingDown(into: &actions) } }
     func end(_ reason: SessionEnd) { act { machine.ended(reason.text, into: &actions) } }
@@ -81,6 +86,7 @@ final class POP3Session: MailSession {
             reply.append(to: &scratch)
             connection.write(scratch)
             connection.counters.replies.add()
+        case .startTLS: connection.startTLS()
         case .login(let credentials): logIn(credentials)
         case .beginAuthentication(let mechanism, let response): beginAuthentication(mechanism, response)
         case .continueAuthentication(let response): continueAuthentication(response)
@@ -101,6 +107,15 @@ final class POP3Session: MailSession {
     func releaseMaildrop() {
         drop?.lease.release()
         drop = nil
+    }
+}
+
+extension Connection {
+    /// What holds for a session of POP3 that begins now.
+    var pop3Configuration: POP3ServerConfiguration {
+        POP3ServerConfiguration(
+            hostName: gateway.options.hostName, allowsPlaintextLogin: isPlaintextAllowed, offersTLS: offersTLS,
+            beginsSecure: isSecure)
     }
 }
 

@@ -10,3 +10,13 @@ extension GatewayOptions {
         return configuration
     }
 }
+
+extension Connection {
+    /// The same, as it stands for this client.
+    func smtpConfiguration(_ dialect: SMTPDialect) -> SMTPServerConfiguration {
+        var configuration = gateway.options.smtp(dialect)
+        configuration.offersTLS = offersTLS
+        configuration.beginsSecure = isSecure
+        return configuration
+    }
+}

@@ -49,6 +49,11 @@ final class SMTPSession: MailSession {
         act { machine.start(into: &actions) }
     }
     func refuse() { act { machine.refuseConnection(into: &actions) } }
+    func tlsStarted() {
+        refreshMechanisms()
+        act { machine.tlsStarted(into: &actions) }
+    }
+
     func timedOut() { act { machine.timedOut(into: &actions) } }
     func shutDown() { act { machine.shuttingDown(into: &actions) } }
     func end(_ reason: SessionEnd) { act { machine.ended(reason.text, into: &actions) } }
@@ -107,6 +112,7 @@ final class SMTPSession: MailSession {
             body = nil
             connection.counters.reject(.message)
         case .deliver: deliver()
+        case .startTLS: connection.startTLS()
         case .close(let reason):
             connection.log.debug("session over", metadata: ["reason": "\(reason)"])
             cancelAuthentication()

@@ -25,6 +25,8 @@ struct ClientAddress: Sendable {
     var text: String? { ip?.description }
     /// For log lines and events.
     var description: String { text ?? "unix" }
+    /// On this machine: nobody can listen on the way.
+    var isLocal: Bool { ip?.isLoopback ?? true }
     /// For the slow-down of failed logins.
     var source: LoginSource { LoginSource(ip) }
 }

@@ -7,11 +7,16 @@ import NIOCore
 extension Connection {
     /// What SASL is to know of this connection, as it stands now.
     func loginContext(_ scope: CredentialScopes) -> LoginContext {
-        LoginContext(scope: scope, source: client.source, isPlaintextAllowed: isPlaintextAllowed, channel: nil)
+        LoginContext(
+            scope: scope, source: client.source, isPlaintextAllowed: isPlaintextAllowed, channel: loginChannel)
     }
 
-    /// Passwords may be sent as they are. Listeners are on loopback and Unix sockets only until TLS is built.
-    var isPlaintextAllowed: Bool { true }
+    private var loginChannel: LoginChannel? {
+        guard isSecure else { return nil }
+        return LoginChannel(
+            exporter: channelBinding(.exporter), serverEndPoint: channelBinding(.serverEndPoint),
+            certificateAddresses: tlsInfo?.clientCertificate?.mailAddresses ?? [])
+    }
 
     /// A completion for SASL: hands `body` the answer on this connection's loop, once its delay is over.
     func answeringLogin(_ body: @escaping (SASLAnswer) -> Void) -> @Sendable (SASLAnswer) -> Void {

@@ -11,22 +11,33 @@
 //   replies written (RFC 9293 section 3.6, half-closed connections).
 // - The last reply reaches the client: our side is shut down first, and what still comes is read and dropped until the
 //   client closes too, for `lingerMax`. Closing with unread input would make TCP reset and destroy the reply.
+// - Where TLS begins, nothing is pending in either direction. What came in the clear before is never seen behind it.
+//
+// TLS is a handler below this one (see Connection+TLS.swift), from the start or from STARTTLS on.
 //
 // A synchronous handler and not an async channel: measured, a line costs a twentieth.
 import Logging
 import MailTypes
 import NIOCore
+import TLS
 
 final class Connection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
     typealias OutboundOut = ByteBuffer
 
-    private enum Phase { case opening, open, closing, closed }
+    enum Phase {
+        case opening
+        /// A handshake is under way.
+        case securing
+        case open, closing, closed
+    }
 
     let gateway: GatewayContext
     let name: GatewayProtocol
     let id: SessionID
     let client: ClientAddress
+    /// Whoever is at the other end, a proxy perhaps, is on this machine.
+    let isPeerLocal: Bool
     /// What others may see of this session.
     let card: SessionCard
     let counters: ProtocolCounters
@@ -34,18 +45,22 @@ final class Connection: ChannelInboundHandler {
     let eventLoop: any EventLoop
     private let hop: CompletionHop
     private let makeSession: (Connection) -> any MailSession
-    private var session: (any MailSession)?
-    private var context: ChannelHandlerContext?
+    var session: (any MailSession)?
+    var context: ChannelHandlerContext?
+    /// From the moment that TLS begins on.
+    var tls: TLSHandler?
+    /// The session has said that TLS begins.
+    var isTLSDue = false
 
-    private var phase = Phase.opening
-    private var input = ByteBuffer()
+    var phase = Phase.opening
+    var input = ByteBuffer()
     private var output = ByteBuffer()
     private var isProcessing = false
-    private var isReading = false
-    private var hasInputEnded = false
+    var isReading = false
+    var hasInputEnded = false
     private var isEntered = false
     private var isStopping = false
-    private var lastProgress = NIODeadline.now()
+    var lastProgress = NIODeadline.now()
     private var timer: NIOScheduledCallback?
 
     init(
@@ -57,6 +72,7 @@ final class Connection: ChannelInboundHandler {
         self.makeSession = makeSession
         id = gateway.engine.nextSession()
         self.client = client
+        isPeerLocal = ClientAddress(channel.remoteAddress).isLocal
         card = SessionCard(id, name, from: client, since: gateway.engine.clock(), channel: channel)
         counters = gateway.counters[name]
         eventLoop = channel.eventLoop
@@ -226,12 +242,13 @@ final class Connection: ChannelInboundHandler {
             isStuck = taken.readableBytes == before
             if isStuck { break }
         }
+        if isTLSDue { beginTLS() }
         if hasInputEnded, phase == .open, !session.isWaiting, isStuck || input.readableBytes == 0 {
             session.disconnected()
         }
     }
 
-    private func flush() {
+    func flush() {
         guard phase == .open, output.readableBytes > 0, let context else { return }
         // Taken out first: the write may come back here with news of writability, and more may be written then.
         var octets = output
@@ -243,10 +260,10 @@ final class Connection: ChannelInboundHandler {
         output = octets
     }
 
-    private func readOn() {
+    func readOn() {
         guard !isReading, !hasInputEnded, let context else { return }
         switch phase {
-        case .opening, .closed: return
+        case .opening, .securing, .closed: return
         case .closing: break
         case .open:
             guard let session, !session.isWaiting, session.hasRoomForInput, context.channel.isWritable else { return }
@@ -278,21 +295,24 @@ final class Connection: ChannelInboundHandler {
 
     private func open() {
         guard phase == .opening, context != nil else { return }
-        phase = .open
+        phase = tls == nil ? .open : .securing
         counters.connections.add()
         counters.connectionsTotal.add()
         log.debug("connected", metadata: ["client": "\(client.description)"])
+        let admission = gateway.registry.enter(card)
+        isEntered = admission == .accepted
+        if !isEntered { refuse(admission) }
+        if phase == .open { return begin() }
+        // Whoever is turned away hears nothing: a handshake would cost more than the session.
+        if !isEntered { abort() }
+    }
+
+    /// The session begins.
+    func begin() {
         let session = makeSession(self)
         self.session = session
         arm(session.silenceMax)
-        let admission = gateway.registry.enter(card)
-        if admission == .accepted {
-            isEntered = true
-            session.start()
-        } else {
-            refuse(admission)
-            session.refuse()
-        }
+        if isEntered { session.start() } else { session.refuse() }
         flush()
         readOn()
     }
@@ -336,13 +356,16 @@ final class Connection: ChannelInboundHandler {
         switch event {
         case ChannelEvent.inputClosed:
             hasInputEnded = true
-            if phase == .closing { return context.close(promise: nil) }
+            if phase == .closing || phase == .securing { return context.close(promise: nil) }
             resume()
+        case TLSEvent.established: secured()
         case GatewayEvent.shutDown:
             isStopping = true
+            if phase == .securing { return context.close(promise: nil) }
             if phase == .open { session?.shutDown() }
             resume()
         case GatewayEvent.end(let reason):
+            if phase == .securing { return context.close(promise: nil) }
             guard phase == .open else { return }
             counters.ended.add()
             log.info("ending the session", metadata: ["why": "\(reason)"])
@@ -353,6 +376,7 @@ final class Connection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if let failure = error as? TLSFailure { return failed(failure) }
         log.debug("connection failed", metadata: ["error": "\(error)"])
         context.close(promise: nil)
     }
@@ -363,6 +387,7 @@ final class Connection: ChannelInboundHandler {
         timer?.cancel()
         timer = nil
         session?.disconnected()
+        if tls?.isTruncated == true { counters.tls.truncated.add() }
         input = ByteBuffer()
         output = ByteBuffer()
         if isEntered { gateway.registry.leave(card) }
@@ -376,7 +401,12 @@ final class Connection: ChannelInboundHandler {
 // MARK: Silence
 
 extension Connection: NIOScheduledCallbackHandler {
-    private func arm(_ delay: TimeAmount) {
+    func disarm() {
+        timer?.cancel()
+        timer = nil
+    }
+
+    func arm(_ delay: TimeAmount) {
         timer?.cancel()
         timer = try? eventLoop.assumeIsolated().scheduleCallback(in: delay, handler: self)
     }

@@ -1,5 +1,6 @@
 // What the gateways count. Counters only grow, but for connections now; all are atomics that no session waits for.
 import Synchronization
+import TLS
 
 /// A number that many threads change.
 final class Counter: Sendable {
@@ -20,6 +21,8 @@ package enum RejectReason: String, CaseIterable, Sendable {
     case inUse
     /// A trusted proxy sent no good PROXY header.
     case proxy
+    /// Octets in the clear behind the command that begins TLS.
+    case plaintextBehindTLS
 
     /// As a label of the metrics page.
     var label: String {
@@ -33,8 +36,30 @@ package enum RejectReason: String, CaseIterable, Sendable {
         case .accountLimit: "account_limit"
         case .loginLimit: "login_limit"
         case .inUse: "in_use"
+        case .plaintextBehindTLS: "plaintext_behind_tls"
         case .relay, .sender, .disabled, .busy, .temporary, .message, .proxy: rawValue
         }
+    }
+}
+
+/// What is counted of TLS, for one protocol.
+final class TLSCounters: Sendable {
+    let sessions = Counter()
+    let resumed = Counter()
+    /// Sessions whose client went without close_notify.
+    let truncated = Counter()
+    private let failures: [TLSFailure.Kind: Counter]
+
+    init() {
+        failures = Dictionary(uniqueKeysWithValues: TLSFailure.Kind.allCases.map { ($0, Counter()) })
+    }
+
+    func failed(_ kind: TLSFailure.Kind) { failures[kind]?.add() }
+
+    var metrics: TLSMetrics {
+        TLSMetrics(
+            sessions: sessions.current, resumed: resumed.current, truncated: truncated.current,
+            failures: failures.mapValues(\.current))
     }
 }
 
@@ -51,6 +76,7 @@ final class ProtocolCounters: Sendable {
     let ended = Counter()
     let octetsIn = Counter()
     let octetsOut = Counter()
+    let tls = TLSCounters()
     private let rejects: [RejectReason: Counter]
 
     init() {
@@ -65,7 +91,7 @@ final class ProtocolCounters: Sendable {
             deliveries: deliveries.current, retrievals: retrievals.current, loginsAccepted: loginsAccepted.current,
             loginsDenied: loginsDenied.current, ended: ended.current, octetsIn: octetsIn.current,
             octetsOut: octetsOut.current,
-            rejects: rejects.mapValues(\.current))
+            tls: tls.metrics, rejects: rejects.mapValues(\.current))
     }
 }
 
@@ -85,6 +111,17 @@ final class GatewayCounters: Sendable {
     var metrics: GatewayMetrics { GatewayMetrics(protocols: counters.mapValues(\.metrics)) }
 }
 
+/// What had been counted of TLS at a moment.
+package struct TLSMetrics: Equatable, Sendable {
+    /// Handshakes that were done.
+    package var sessions = 0
+    /// Those of them that went on from an earlier session.
+    package var resumed = 0
+    /// Sessions whose client went without close_notify.
+    package var truncated = 0
+    package var failures: [TLSFailure.Kind: Int] = [:]
+}
+
 /// What one protocol had counted at a moment.
 package struct ProtocolMetrics: Equatable, Sendable {
     /// Open now.
@@ -101,6 +138,7 @@ package struct ProtocolMetrics: Equatable, Sendable {
     package var ended = 0
     package var octetsIn = 0
     package var octetsOut = 0
+    package var tls = TLSMetrics()
     package var rejects: [RejectReason: Int] = [:]
 }
 

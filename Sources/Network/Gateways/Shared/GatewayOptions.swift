@@ -3,6 +3,7 @@ import Digests
 import NIOCore
 import Projections
 import SMTP
+import TLS
 
 /// What the site says about its gateways. Every default is what a first run gets.
 package struct GatewayOptions: Sendable {
@@ -45,6 +46,11 @@ package struct GatewayOptions: Sendable {
     package var httpSilenceMax = TimeAmount.seconds(30)
     /// How long a client may take to read what is left when its session is over.
     package var closingMax = TimeAmount.seconds(30)
+
+    /// Certificates and what goes with them; nil offers no TLS, and then no listener is opened that other machines reach.
+    package var tls: TLSServer?
+    /// How long a client may take for its handshake.
+    package var tlsHandshakeMax = TimeAmount.seconds(TLSLimits.handshakeSecondsMax)
 
     /// The size limit of a message, in octets. The engine's own limit must not be below.
     package var messageOctetsMax = SMTPLimits.messageOctetsDefault

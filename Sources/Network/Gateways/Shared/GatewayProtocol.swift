@@ -2,11 +2,22 @@
 package enum GatewayProtocol: String, CaseIterable, Sendable {
     case smtp, submission, submissions, lmtp, pop3, pop3s, imap, imaps, http
 
-    /// What has to be built before it can be offered; nil when it is there.
-    var missing: String? {
+    /// TLS begins with the first octet (RFC 8314 section 3).
+    var isImplicitTLS: Bool {
         switch self {
-        case .smtp, .submission, .lmtp, .pop3, .imap, .http: nil
-        case .submissions, .pop3s, .imaps: "TLS is not built yet"
+        case .submissions, .pop3s, .imaps: true
+        case .smtp, .submission, .lmtp, .pop3, .imap, .http: false
+        }
+    }
+
+    /// As ALPN names it (RFC 7301). `smtp` and `lmtp` are not registered; clients of SMTP name none.
+    var applicationProtocol: String {
+        switch self {
+        case .smtp, .submission, .submissions: "smtp"
+        case .lmtp: "lmtp"
+        case .pop3, .pop3s: "pop3"
+        case .imap, .imaps: "imap"
+        case .http: "http/1.1"
         }
     }
 }

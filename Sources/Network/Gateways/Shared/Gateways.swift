@@ -74,7 +74,7 @@ package final class Gateways: Sendable {
             for (name, address) in listeners {
                 bound.append(
                     try await Listener.bind(
-                        name, address, group: group, unixSocketMode: context.options.unixSocketMode, initializer(name)))
+                        name, address, group: group, options: context.options, initializer(name)))
             }
         } catch {
             for listener in bound { await listener.close() }
@@ -124,16 +124,17 @@ package final class Gateways: Sendable {
         let context = context
         let connection = Connection(context, name, channel: channel, client: client) { connection in
             switch name {
-            case .lmtp: SMTPSession(connection, context.options.lmtp)
-            case .pop3:
-                POP3Session(
-                    connection,
-                    // Every listener is on loopback or a Unix socket.
-                    POP3ServerConfiguration(hostName: context.options.hostName, allowsPlaintextLogin: true))
-            case .submission, .submissions: SMTPSession(connection, context.options.smtp(.submission))
-            case .imap: IMAPSession(connection, connection.imapConfiguration)
-            default: SMTPSession(connection, context.options.smtp(.smtp))
+            case .lmtp: SMTPSession(connection, connection.smtpConfiguration(.lmtp))
+            case .pop3, .pop3s: POP3Session(connection, connection.pop3Configuration)
+            case .imap, .imaps: IMAPSession(connection, connection.imapConfiguration)
+            case .submission, .submissions: SMTPSession(connection, connection.smtpConfiguration(.submission))
+            default: SMTPSession(connection, connection.smtpConfiguration(.smtp))
             }
+        }
+        if name.isImplicitTLS, let server = context.options.tls {
+            let handler = context.tlsHandler(server, name)
+            connection.beginsWithTLS(handler)
+            try channel.pipeline.syncOperations.addHandler(handler)
         }
         try channel.pipeline.syncOperations.addHandler(connection)
     }

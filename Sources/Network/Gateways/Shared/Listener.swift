@@ -1,7 +1,7 @@
 // Binds one address and gives every accepted connection its handler.
 //
-// Until TLS is there, an address that other machines can reach is refused: passwords and mail would cross the network
-// in the clear. A Unix socket gets its permissions between bind and listen, so that nobody connects under others.
+// Without TLS, an address that other machines can reach is refused: passwords and mail would cross the network in the
+// clear. So it is for HTTP, which has none. A Unix socket gets its permissions between bind and listen, so that nobody connects under others.
 import Glibc
 import NIOCore
 import NIOPosix
@@ -22,13 +22,13 @@ struct Listener: Sendable {
 
     /// - Throws: `ListenError` with the reason for the operator.
     static func bind(
-        _ name: GatewayProtocol, _ address: ListenAddress, group: any EventLoopGroup, unixSocketMode: UInt32,
+        _ name: GatewayProtocol, _ address: ListenAddress, group: any EventLoopGroup, options: GatewayOptions,
         _ initialize: @escaping @Sendable (any Channel) throws -> Void
     ) async throws -> Listener {
         func failure(_ reason: String) -> ListenError {
             ListenError(listener: name, address: address.description, reason: reason)
         }
-        if let missing = name.missing { throw failure(missing) }
+        if name.isImplicitTLS, options.tls == nil { throw failure("TLS is off") }
         let bootstrap = bootstrap(name, group, initialize)
         switch address {
         case .tcp(let host, let port):
@@ -38,8 +38,9 @@ struct Listener: Sendable {
             } catch {
                 throw failure("the name does not resolve")
             }
-            guard resolved.isLoopback else {
-                throw failure("only loopback addresses and Unix sockets are allowed until TLS is built")
+            guard resolved.isLoopback || (name != .http && options.tls != nil) else {
+                let why = name == .http ? "for pages over HTTP" : "without TLS"
+                throw failure("only loopback addresses and Unix sockets are allowed \(why)")
             }
             do {
                 return Listener(name: name, channel: try await bootstrap.bind(to: resolved).get(), socketPath: nil)
@@ -47,7 +48,7 @@ struct Listener: Sendable {
                 throw failure(reason(error))
             }
         case .unix(let path):
-            let socket = try boundUnixSocket(path, mode: unixSocketMode, failure)
+            let socket = try boundUnixSocket(path, mode: options.unixSocketMode, failure)
             do {
                 return Listener(
                     name: name, channel: try await bootstrap.withBoundSocket(socket).get(), socketPath: path)
@@ -62,7 +63,8 @@ struct Listener: Sendable {
         _ name: GatewayProtocol, _ group: any EventLoopGroup,
         _ initialize: @escaping @Sendable (any Channel) throws -> Void
     ) -> ServerBootstrap {
-        let first = name == .pop3 || name == .imap ? GatewayLimits.commandReadOctets : GatewayLimits.messageReadOctets
+        let readsCommands = [.pop3, .pop3s, .imap, .imaps].contains(name)
+        let first = readsCommands ? GatewayLimits.commandReadOctets : GatewayLimits.messageReadOctets
         let water = ChannelOptions.Types.WriteBufferWaterMark(
             low: GatewayLimits.unsentOctetsLow, high: GatewayLimits.unsentOctetsHigh)
         let bootstrap = ServerBootstrap(group: group)

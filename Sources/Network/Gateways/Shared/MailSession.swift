@@ -18,6 +18,8 @@ protocol MailSession: AnyObject {
     func receive(_ input: inout ByteBuffer)
     /// Goes on with what it was sending.
     func outputDrained()
+    /// The handshake that `Connection.startTLS` began is done. What the client said before is forgotten.
+    func tlsStarted()
     func timedOut()
     func shutDown()
     /// The node ends the session: in the protocol's words as soon as they can be said, or without any.

@@ -142,7 +142,8 @@ extension IMAPServerMachine {
     }
 
     private mutating func startTLS(into actions: inout [IMAPAction]) {
-        guard configuration.canStartTLS, !isEncrypted else {
+        // Compression lies above TLS (RFC 4978 section 3): what it holds already must not count behind the handshake.
+        guard configuration.canStartTLS, !isEncrypted, !isCompressed else {
             return finish(.bad(isEncrypted ? "TLS is there already" : "TLS cannot begin here"), into: &actions)
         }
         phase = .awaitingTLS
@@ -164,7 +165,7 @@ extension IMAPServerMachine {
             }
         }
         if !isLoggedIn {
-            if configuration.canStartTLS, !isEncrypted { names.append("STARTTLS") }
+            if configuration.canStartTLS, !isEncrypted, !isCompressed { names.append("STARTTLS") }
             if !configuration.allowsPlaintextLogin { names.append("LOGINDISABLED") }
             names += configuration.mechanisms.map { "AUTH=" + $0 }
         }

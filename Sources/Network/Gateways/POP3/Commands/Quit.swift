@@ -10,7 +10,8 @@ extension POP3Session {
         guard let drop else { return machine.deletesFinished(succeeded: false, into: &actions) }
         isCommitting = true
         let session = SessionOpened(
-            session: connection.id, gateway: .pop3, tls: false, clientAddress: connection.client.text ?? "", client: "")
+            session: connection.id, gateway: .pop3, tls: connection.isSecure,
+            clientAddress: connection.client.text ?? "", client: "")
         let expunge = Expunge(mailbox: drop.mailbox, uids: uids, onlyDeleted: false, reason: .pop3)
         let request = Request(
             [Request.Item(drop.account, .openSession(session)), Request.Item(drop.account, .expunge(expunge))],

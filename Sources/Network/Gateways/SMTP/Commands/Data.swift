@@ -35,7 +35,8 @@ extension SMTPSession {
         SMTPTrace(
             returnPath: envelope.reversePath, clientName: machine.clientName, clientAddress: connection.client.text,
             hostName: machine.configuration.hostName,
-            transmissionType: machine.transmissionType(isAuthenticated: machine.isAuthenticated), id: messageName,
+            transmissionType: machine.transmissionType(
+                isEncrypted: machine.isSecure, isAuthenticated: machine.isAuthenticated), id: messageName,
             date: MailDate.text(InternalDate(time: connection.gateway.engine.clock())))
     }
 

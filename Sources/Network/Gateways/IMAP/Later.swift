@@ -1,5 +1,0 @@
-import IMAP
-
-extension IMAPSession {
-    func startTLS() {}
-}
