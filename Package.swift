@@ -87,8 +87,8 @@ let package = Package(
         room(
             "App", "Server",
             nio + [
-                "Gateways", "Projections", "Authentication", "MailEngine", "EventStore", "MailCore", "MIME",
-                "MailTypes", "TLS",
+                "Gateways", "Projections", "Authentication", "MailEngine", "EventStore", "EventFormat", "MailCore",
+                "MIME", "MailTypes", "TLS",
                 "Octets", "Digests", .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ]),

@@ -116,6 +116,13 @@ let mailboxRows: [Row] = [
             [.uidValidityBumped(archive, UIDValidity(1_787_400_000))],
             .mailbox(archive, UIDValidity(1_787_400_000)))),
     Row(
+        "a mailbox that has given no UID takes an import's UIDVALIDITY",
+        when: .adoptUIDValidity(archive, UIDValidity(5)),
+        then: .eventsAnswering([.uidValidityBumped(archive, UIDValidity(5))], .mailbox(archive, UIDValidity(5)))),
+    Row(
+        "but none that another has", given: [box(3, "A", validity: 1_900_000_000)],
+        when: .adoptUIDValidity(archive, UIDValidity(1_900_000_000)), then: .refused(.uidValidityNotAscending)),
+    Row(
         "UIDVALIDITY cannot be raised", given: [box(3, "A", validity: .max)], when: .bumpUIDValidity(archive),
         then: .refused(.uidValidityNotAscending)),
     Row(

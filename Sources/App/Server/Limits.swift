@@ -22,6 +22,8 @@ package enum ServerLimits {
     package static let importMessagesPerCommandMax = 100
     /// Octets of bodies of an import in one command.
     package static let importOctetsPerCommandMax = 8 << 20
+    /// Octets of one list beside the messages of a Maildir that is imported.
+    package static let importListOctetsMax = 256 << 20
     /// Errors an import lists one by one.
     package static let importErrorsListedMax = 100
     /// Messages dropped by one round of the retention collector.

@@ -22,6 +22,8 @@ package enum AccountCommand: Sendable {
     case setSubscription(MailboxName, Bool)
     case setSpecialUse(MailboxID, SpecialUse?)
     case bumpUIDValidity(MailboxID)
+    /// From an import, for a mailbox that has not given a UID yet.
+    case adoptUIDValidity(MailboxID, UIDValidity)
     case claimRecent(MailboxID, upTo: UID)
 
     case append(AppendMessages)

@@ -73,7 +73,8 @@ package enum AdministrationCommands {
         AccountPasswordAdd.self, AccountPasswordList.self, AccountPasswordRevoke.self,
         DomainAdd.self, DomainList.self, DomainRemove.self, Who.self, Kick.self,
         MailboxList.self, MailboxStatus.self, MailboxCreate.self, MailboxRename.self, MailboxDelete.self,
-        ImportMbox.self, LogShow.self, LogTail.self, LogWhy.self, StoreStats.self, StoreRebuild.self,
+        ImportMbox.self, ImportMaildir.self, ExportMbox.self, ExportMaildir.self, LogShow.self, LogTail.self,
+        LogWhy.self, StoreStats.self, StoreRebuild.self,
         StoreVerify.self,
     ]
 

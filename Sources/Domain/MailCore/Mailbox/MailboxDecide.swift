@@ -128,6 +128,8 @@ func decideMailbox(
         guard head.lastUIDValidity < .max else { throw Refusal.uidValidityNotAscending }
         let validity = UIDValidity(max(UInt32(clamping: context.now.seconds), head.lastUIDValidity + 1))
         return Decision([.uidValidityBumped(mailbox, validity)], .mailbox(mailbox, validity))
+    case .adoptUIDValidity(let mailbox, let validity):
+        return try decideAdoption(mailbox, validity, account, head, state)
     case .claimRecent(let mailbox, let uid):
         let row = try live(mailbox, account, state)
         guard uid.rawValue >= row.recentFloor, uid.rawValue < row.uidNext else { return Decision([]) }
@@ -135,6 +137,22 @@ func decideMailbox(
     default:
         throw StateFault.inconsistent("not a mailbox command")
     }
+}
+
+/// A mailbox that has not given a UID has told nobody anything by its UIDVALIDITY, so it may take another, also a lower
+/// one; but none that a mailbox of the account has or had (C19: a name and a UIDVALIDITY never come back together).
+private func decideAdoption(
+    _ mailbox: MailboxID, _ validity: UIDValidity, _ account: AccountID, _ head: AccountHead, _ state: any StateReader
+) throws -> Decision {
+    let row = try live(mailbox, account, state)
+    if row.uidValidity == validity { return Decision([], .mailbox(mailbox, validity)) }
+    guard row.uidNext == 1, validity.rawValue > 0 else { throw Refusal.uidValidityNotAscending }
+    for number in 1..<head.nextMailbox {
+        let other = MailboxID(number)
+        let there = try state.mailbox(account, other) ?? state.tombstone(account, other)?.row
+        guard there?.uidValidity != validity else { throw Refusal.uidValidityNotAscending }
+    }
+    return Decision([.uidValidityBumped(mailbox, validity)], .mailbox(mailbox, validity))
 }
 
 private func decideRename(

@@ -1,0 +1,254 @@
+// A Maildir tree of another program as an import reads it: Maildir++ folders, the lists that Dovecot and Courier keep beside
+// the messages, and the messages with what their names say. Nothing is changed in the tree, and what cannot be read is told.
+//
+// - Dovecot: `dovecot-uidlist` versions 1 and 3 (UIDs, UIDVALIDITY, POP3 UIDLs), `dovecot-keywords`, `subscriptions`.
+// - Courier: `courierimapuiddb`, `courierimapkeywords/:list`, `courierimapsubscribed`.
+import Foundation
+import Glibc
+import MailTypes
+import Octets
+
+/// A folder of the tree.
+struct MaildirFolder {
+    var name: MailboxName
+    var path: String
+}
+
+/// A message file.
+struct MaildirMessage {
+    var path: String
+    /// Its name without flags, by which lists know it.
+    var base: String
+    var flags: SystemFlags
+    var keywords: [Keyword]
+    var date: InternalDate
+    var uid: UID?
+    var uidl: String?
+}
+
+/// What a list of UIDs says.
+struct MaildirUIDs {
+    struct Entry {
+        var uid: UID
+        var uidl: String?
+    }
+
+    var uidValidity: UIDValidity?
+    var entries: [String: Entry] = [:]
+}
+
+struct MaildirSource {
+    let root: String
+    private(set) var folders: [MaildirFolder] = []
+    /// Directories that look like folders and have no name that a mailbox can have.
+    private(set) var unnamed: [String] = []
+
+    /// - Throws: when there is no Maildir.
+    init(_ path: String) throws(AdministrationFailure) {
+        root = path
+        guard Self.isMaildir(path) else {
+            throw AdministrationFailure("\(path) is no Maildir: it has no directory cur and new")
+        }
+        folders = [MaildirFolder(name: .inbox, path: path)]
+        let names = (try? FileManager.default.contentsOfDirectory(atPath: path)) ?? []
+        for name in names.sorted() where name.hasPrefix(".") && Self.isMaildir(path + "/" + name) {
+            guard let mailbox = Self.mailbox(name.dropFirst()), !mailbox.isInbox else {
+                unnamed.append(name)
+                continue
+            }
+            folders.append(MaildirFolder(name: mailbox, path: path + "/" + name))
+        }
+    }
+
+    private static func isMaildir(_ path: String) -> Bool {
+        ["cur", "new"].allSatisfy { name in
+            var isDirectory: ObjCBool = false
+            return FileManager.default.fileExists(atPath: path + "/" + name, isDirectory: &isDirectory)
+                && isDirectory.boolValue
+        }
+    }
+
+    /// `A.B` in modified UTF-7, with `\2e` for a dot within a component (Dovecot's listescape).
+    static func mailbox(_ name: some StringProtocol) -> MailboxName? {
+        var components: [String] = []
+        for part in name.split(separator: ".", omittingEmptySubsequences: false) {
+            guard let text = ModifiedUTF7.decode(String(part)) else { return nil }
+            components.append(unescaped(text))
+        }
+        return MailboxName(components: components)
+    }
+
+    private static func unescaped(_ text: String) -> String {
+        var octets: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let octet = rest.popFirst() {
+            if octet == 0x5C, rest.count >= 2,
+                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+            {
+                octets.append(value)
+                rest = rest.dropFirst(2)
+            } else {
+                octets.append(octet)
+            }
+        }
+        return String(decoding: octets, as: UTF8.self)
+    }
+
+    // MARK: Lists
+
+    /// The lines of a list beside the messages; none when it is missing.
+    private static func lines(_ path: String) throws -> [Substring] {
+        guard FileManager.default.fileExists(atPath: path) else { return [] }
+        let data = try InputFile.open(path).read(upToCount: ServerLimits.importListOctetsMax + 1) ?? Data()
+        guard data.count <= ServerLimits.importListOctetsMax else {
+            throw AdministrationFailure("\(path) is larger than \(ServerLimits.importListOctetsMax) octets")
+        }
+        return String(decoding: data, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+    }
+
+    static func uids(_ folder: MaildirFolder) throws -> MaildirUIDs {
+        let dovecot = try lines(folder.path + "/dovecot-uidlist")
+        if let header = dovecot.first, !header.isEmpty { return dovecotUIDs(header, dovecot.dropFirst()) }
+        var uids = MaildirUIDs()
+        let courier = try lines(folder.path + "/courierimapuiddb")
+        guard let words = courier.first?.split(separator: " "), words.count >= 3, words[0] == "1" else { return uids }
+        uids.uidValidity = validity(words[1])
+        for line in courier.dropFirst() { plain(line, &uids) }
+        return uids
+    }
+
+    private static func dovecotUIDs(_ header: Substring, _ lines: ArraySlice<Substring>) -> MaildirUIDs {
+        var uids = MaildirUIDs()
+        let words = header.split(separator: " ")
+        if words.first == "1", words.count >= 3 {
+            uids.uidValidity = validity(words[1])
+            for line in lines { plain(line, &uids) }
+            return uids
+        }
+        guard words.first == "3" else { return uids }
+        uids.uidValidity = words.first { $0.hasPrefix("V") }.flatMap { validity($0.dropFirst()) }
+        for line in lines {
+            guard let colon = line.range(of: " :") else { continue }
+            let fields = line[..<colon.lowerBound].split(separator: " ")
+            guard let uid = fields.first.flatMap({ UInt32($0) }), uid > 0 else { continue }
+            let uidl = fields.dropFirst().first { $0.hasPrefix("P") }.map { String($0.dropFirst()) }
+            uids.entries[base(line[colon.upperBound...])] = MaildirUIDs.Entry(uid: UID(uid), uidl: uidl)
+        }
+        return uids
+    }
+
+    private static func validity(_ text: Substring) -> UIDValidity? {
+        UInt32(text).flatMap { $0 > 0 ? UIDValidity($0) : nil }
+    }
+
+    /// `UID NAME`.
+    private static func plain(_ line: Substring, _ uids: inout MaildirUIDs) {
+        let words = line.split(separator: " ", maxSplits: 1)
+        guard words.count == 2, let uid = UInt32(words[0]), uid > 0 else { return }
+        uids.entries[base(words[1])] = MaildirUIDs.Entry(uid: UID(uid))
+    }
+
+    /// Names of mailboxes that are subscribed to.
+    func subscriptions() throws -> [MailboxName] {
+        var names: [MailboxName] = []
+        let dovecot = try Self.lines(root + "/subscriptions")
+        if dovecot.first == "V\t2" {
+            for line in dovecot.dropFirst() where !line.isEmpty {
+                let parts = line.split(separator: "\t").map { Self.unescaped(String($0)) }
+                if let name = MailboxName(components: parts) { names.append(name) }
+            }
+        } else {
+            names += dovecot.filter { !$0.isEmpty }.compactMap { Self.mailbox($0) }
+        }
+        for line in try Self.lines(root + "/courierimapsubscribed") where !line.isEmpty {
+            let name = line.hasPrefix("INBOX.") ? line.dropFirst(6) : line
+            if let name = Self.mailbox(name) { names.append(name) }
+        }
+        return names
+    }
+
+    // MARK: Messages
+
+    /// In the order in which they are to be appended: by UID, then those that no list knows by date and name.
+    static func messages(_ folder: MaildirFolder, _ uids: MaildirUIDs) throws -> [MaildirMessage] {
+        let letters = try dovecotKeywords(folder)
+        let named = try courierKeywords(folder)
+        var messages: [MaildirMessage] = []
+        for part in ["new", "cur"] {
+            let directory = folder.path + "/" + part
+            for name in try FileManager.default.contentsOfDirectory(atPath: directory) where !name.hasPrefix(".") {
+                let path = directory + "/" + name
+                var status = stat()
+                guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
+                let base = base(name)
+                let (flags, keywords) = marks(name, letters)
+                let entry = uids.entries[base]
+                messages.append(
+                    MaildirMessage(
+                        path: path, base: base, flags: flags, keywords: keywords + (named[base] ?? []),
+                        date: InternalDate(time: Timestamp(seconds: Int64(status.st_mtim.tv_sec))), uid: entry?.uid,
+                        uidl: entry?.uidl))
+            }
+        }
+        return messages.sorted { a, b in
+            switch (a.uid, b.uid) {
+            case (let a?, let b?): a < b
+            case (nil, nil): (a.date.time.rawValue, a.base) < (b.date.time.rawValue, b.base)
+            default: a.uid != nil
+            }
+        }
+    }
+
+    /// The name up to its flags: `:2,` or, on file systems that take no colon, `;2,`.
+    static func base(_ name: some StringProtocol) -> String {
+        for mark in [":2,", ";2,"] {
+            if let range = name.range(of: mark) { return String(name[..<range.lowerBound]) }
+        }
+        return String(name)
+    }
+
+    private static func marks(_ name: String, _ letters: [Character: Keyword]) -> (SystemFlags, [Keyword]) {
+        var flags: SystemFlags = []
+        var keywords: [Keyword] = []
+        guard let range = name.range(of: ":2,") ?? name.range(of: ";2,") else { return (flags, keywords) }
+        for letter in name[range.upperBound...].prefix(while: { $0 != "," }) {
+            switch letter {
+            case "D": flags.insert(.draft)
+            case "F": flags.insert(.flagged)
+            case "R": flags.insert(.answered)
+            case "S": flags.insert(.seen)
+            case "T": flags.insert(.deleted)
+            case "P": if let forwarded = Keyword("$Forwarded") { keywords.append(forwarded) }
+            default:
+                if let keyword = letters[letter], !keywords.contains(keyword) { keywords.append(keyword) }
+            }
+        }
+        return (flags, keywords)
+    }
+
+    /// Lines `NUMBER NAME`; number 0 is the letter `a`.
+    private static func dovecotKeywords(_ folder: MaildirFolder) throws -> [Character: Keyword] {
+        var letters: [Character: Keyword] = [:]
+        for line in try lines(folder.path + "/dovecot-keywords") {
+            let words = line.split(separator: " ", maxSplits: 1)
+            guard words.count == 2, let number = UInt8(words[0]), number < 26, let keyword = Keyword(String(words[1]))
+            else { continue }
+            letters[Character(UnicodeScalar(0x61 + number))] = keyword
+        }
+        return letters
+    }
+
+    /// Names of keywords, an empty line, then `FILE:NUMBER NUMBER`.
+    private static func courierKeywords(_ folder: MaildirFolder) throws -> [String: [Keyword]] {
+        let lines = try lines(folder.path + "/courierimapkeywords/:list")
+        guard let blank = lines.firstIndex(of: "") else { return [:] }
+        let names = lines[..<blank].map { Keyword(String($0)) }
+        var found: [String: [Keyword]] = [:]
+        for line in lines[(blank + 1)...] {
+            guard let colon = line.lastIndex(of: ":") else { continue }
+            let numbers = line[line.index(after: colon)...].split(separator: " ").compactMap { Int($0) }
+            found[base(line[..<colon])] = numbers.compactMap { names.indices.contains($0) ? names[$0] : nil }
+        }
+        return found
+    }
+}
