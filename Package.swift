@@ -129,7 +129,7 @@ let package = Package(
             name: "ConversationTests", dependencies: ["letterlog"], path: "Tests/ConversationTests",
             exclude: [
                 "README.md", "conversation.py", "conversations.py", "dovecot-differences.tsv", "imap", "imapwords.py",
-                "lmtp", "pop3", "servers.py", "smtp",
+                "letterlog-differences.tsv", "lmtp", "pop3", "servers.py", "smtp",
             ],
             swiftSettings: settings),
         tests("SMTPTests", ["SMTP", "MailTypes"]),

@@ -5,7 +5,8 @@ import Testing
 /// docstring what it promises; it prints the first promise that was not kept, with the end of the node's log, and ends
 /// with 1. A client program that is not installed fails its script, which names the Debian package.
 ///
-/// With `LETTERLOG_SOAK_SEED` the messages of corpus.py are others.
+/// With `LETTERLOG_SOAK_SEED` the messages of corpus.py and the changes of imap_soak.py are others; with
+/// `LETTERLOG_SOAK_SECONDS` the latter goes on for as long, but for ten minutes at most.
 @Suite("clients that are not ours, against a node", .serialized)
 struct ScriptTests {
     @Test(
@@ -14,18 +15,25 @@ struct ScriptTests {
             "corpus.py", "pasted.py", "dovecot_maildir.py", "mutt.py", "clients.py", "badinput.py", "listeners.py",
             "storm.py", "secrets.py",
             "tls_clients.py",
+            "imap_python.py", "imap_sync.py", "imap_fetch.py", "imap_screen.py", "imap_thunderbird.py",
+            "imap_badinput.py", "imap_soak.py",
         ])
     func script(name: String) throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent()
         var arguments = ["python3", "-B", folder.appending(path: name).path, try Self.letterlog()]
-        if name == "corpus.py", let seed = ProcessInfo.processInfo.environment["LETTERLOG_SOAK_SEED"] {
+        let environment = ProcessInfo.processInfo.environment
+        if name == "imap_soak.py", let seconds = environment["LETTERLOG_SOAK_SECONDS"].flatMap(Int.init) {
+            arguments.append("\(min(seconds, 600))")
+            environment["LETTERLOG_SOAK_SEED"].map { arguments.append($0) }
+        }
+        if name == "corpus.py", let seed = environment["LETTERLOG_SOAK_SEED"] {
             arguments.append(seed)
         }
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments = arguments
         // No variable of ours from outside: a node takes its configuration from them.
-        process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("LETTERLOG_") }
+        process.environment = environment.filter { !$0.key.hasPrefix("LETTERLOG_") }
         process.standardInput = FileHandle.nullDevice
         let output = Pipe()
         process.standardOutput = output

@@ -6,14 +6,14 @@ import Testing
 /// same ones with Debian's Dovecot.
 @Suite("conversations", .serialized)
 struct ConversationTests {
-    @Test("every answer is the one that the RFC asks for", arguments: ["pop3/", "lmtp/", "smtp/"])
+    @Test("every answer is the one that the RFC asks for", arguments: ["imap/", "pop3/", "lmtp/", "smtp/"])
     func conversations(folder: String) throws {
         let place = URL(filePath: #filePath).deletingLastPathComponent()
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments = [
             "python3", "-B", place.appending(path: "conversations.py").path, "--letterlog", try Self.letterlog(),
-            "--lines", folder,
+            "--lines", "--differences", place.appending(path: "letterlog-differences.tsv").path, folder,
         ]
         // No variable of ours from outside: a node takes its configuration from them.
         process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("LETTERLOG_") }

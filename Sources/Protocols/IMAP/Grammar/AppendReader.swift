@@ -67,6 +67,8 @@ struct AppendReader: Equatable {
         }
         messageCount += 1
         try reader.space()
+        // Python's imapclient has two spaces between messages.
+        if messageCount > 1 { _ = reader.skip(Ascii.space) }
         var options = AppendOptions()
         if reader.current == Ascii.open {
             options.flags = try reader.flags()
