@@ -65,7 +65,15 @@ let package = Package(
             name: "CSASL", path: "Sources/Network/CSASL", pkgConfig: "libsasl2", providers: [.apt(["libsasl2-dev"])]),
         .systemLibrary(
             name: "CZlib", path: "Sources/Network/CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
-        room("Network", "Authentication", nio + ["CSASL", "MailEngine", "MailCore", "Digests", "MailTypes", "Octets"]),
+        .systemLibrary(
+            name: "CCrypt", path: "Sources/Network/CCrypt", pkgConfig: "libcrypt", providers: [.apt(["libcrypt-dev"])]),
+        room(
+            "Network", "Authentication",
+            nio + [
+                .product(name: "NIOHTTP1", package: "swift-nio"), "CSASL", "CCrypt", "MailEngine", "MailCore",
+                "Digests",
+                "MailTypes", "Octets",
+            ]),
         room(
             "Network", "Gateways",
             nio + [
@@ -121,8 +129,8 @@ let package = Package(
                 "badinput.py", "clients.py", "corpus.py", "dovecot_maildir.py", "imap_badinput.py", "imap_fetch.py",
                 "imap_python.py",
                 "imap_screen.py", "imap_soak.py", "imap_sync.py", "imap_thunderbird.py", "imapserver.py",
-                "listeners.py", "mutt.py", "node.py", "pasted.py", "secrets.py", "serve_maildir.py", "storm.py",
-                "terminal.py", "tls_clients.py",
+                "listeners.py", "logins.py", "mutt.py", "node.py", "pasted.py", "secrets.py", "serve_maildir.py",
+                "storm.py", "terminal.py", "tls_clients.py",
             ],
             swiftSettings: settings),
         .testTarget(

@@ -35,6 +35,7 @@ func describe(_ event: Event) -> [String] {
             "verifier: \(quoted(row.verifier))",
         ]
     case .credentialRevoked(let id): ["credentialRevoked", "id: \(id)"]
+    case .credentialUsed(let id): ["credentialUsed", "id: \(id)"]
     case .addressAdded(let row):
         ["addressAdded", "id: \(row.id)", "kind: \(row.kind.rawValue)", "address: \(quoted(row.address))"]
     case .addressRemoved(let id): ["addressRemoved", "id: \(id)"]

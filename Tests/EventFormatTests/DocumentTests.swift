@@ -161,6 +161,10 @@ private struct FormatDocument {
             id: 9, scheme: .crypt, scopes: .smtp, expires: Timestamp(milliseconds: 5), label: "ab", verifier: "c")
         check("Credential row", StateValue.encode(credential), [1, 2, 4, 1, 5, 2, nil])
         #expect(StateValue.encode(credential).suffix(3) == Array("abc".utf8)[...].suffix(3))
+        var used = credential
+        used.lastUsed = Timestamp(milliseconds: 6)
+        let bytes = StateValue.encode(credential)
+        #expect(StateValue.encode(used) == bytes[..<3] + [3] + bytes[4..<12] + [6, 0, 0, 0, 0, 0, 0, 0] + bytes[12...])
         let address = AddressRow(id: 1, kind: .alias, address: "a")
         check("Address row", StateValue.encode(address), [1, 2, nil])
         let entry = QueueEntry(

@@ -85,7 +85,7 @@ extension SeededGenerator {
 
     /// - Parameter index: chooses the case, by its remainder.
     mutating func event(_ index: Int) -> Event {
-        switch index % 33 {
+        switch index % 34 {
         case 0:
             .accountCreated(
                 AccountCreated(
@@ -98,6 +98,7 @@ extension SeededGenerator {
                     scopes: CredentialScopes(rawValue: UInt8.random(in: 0...7, using: &self)),
                     expires: chance() ? time() : nil, label: text(0...20), verifier: text(0...200)))
         case 3: .credentialRevoked(id: number())
+        case 33: .credentialUsed(id: number())
         case 4:
             .addressAdded(
                 AddressRow(

@@ -96,6 +96,7 @@ private let accountSamples: [Sample] = [
         erased: .credentialSet(
             CredentialRow(id: 3, scheme: .external, scopes: .all, expires: nil, label: "erased-3", verifier: ""))),
     Sample("one", .credentialRevoked(id: 2)),
+    Sample("one", .credentialUsed(id: 300)),
     Sample(
         "alias", .addressAdded(AddressRow(id: 2, kind: .alias, address: "al@example.test")),
         erased: .addressAdded(AddressRow(id: 2, kind: .alias, address: "erased-16-2@erased.invalid"))),

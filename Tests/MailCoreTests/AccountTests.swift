@@ -3,6 +3,12 @@ import MailCore
 import MailTypes
 import Testing
 
+private let crypt: CredentialRow = {
+    var row = credential(7, "old")
+    row.scheme = .crypt
+    return row
+}()
+
 let accountRows: [Row] = [
     Row(
         "a new account gets its address, a credential and INBOX", account: AccountID(18),
@@ -53,6 +59,20 @@ let accountRows: [Row] = [
     Row(
         "another label is another credential", when: .setCredential(NewCredential(label: "phone", verifier: "w")),
         then: .events([.credentialSet(credential(2, "phone", verifier: "w"))])),
+    Row(
+        "a credential in another form stays the same one", given: [.credentialSet(crypt)],
+        when: .setCredential(NewCredential(label: "old", verifier: "w", converts: 7)),
+        then: .events([.credentialSet(credential(7, "old", verifier: "w"))])),
+    Row(
+        "only a hash takes another form",
+        when: .setCredential(NewCredential(verifier: "w", converts: 1)), then: .refused(.noSuchCredential)),
+    Row(
+        "a credential that was replaced meanwhile takes no other form", given: [.credentialRevoked(id: 1)],
+        when: .setCredential(NewCredential(verifier: "w", converts: 1)), then: .refused(.noSuchCredential)),
+    Row("a use is noted", when: .noteCredentialUse(id: 1), then: .events([.credentialUsed(id: 1)])),
+    Row(
+        "once a day", given: [.credentialUsed(id: 1)], when: .noteCredentialUse(id: 1), then: .events([])),
+    Row("of what is there", when: .noteCredentialUse(id: 9), then: .refused(.noSuchCredential)),
     Row(
         "a verifier has a limit",
         when: .setCredential(NewCredential(verifier: String(repeating: "v", count: 1025))), then: .refused(.limit(""))),

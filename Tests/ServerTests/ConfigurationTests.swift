@@ -120,7 +120,8 @@ struct ConfigurationTests {
     @Test func withoutListenersTheDemoPortsAreOpened() {
         let names = NodeConfiguration().listenerList.map { "\($0.0.rawValue)=\($0.1)" }
         let expected = [
-            "smtp=127.0.0.1:1025", "lmtp=127.0.0.1:1024", "pop3=127.0.0.1:1110", "imap=127.0.0.1:1143",
+            "smtp=127.0.0.1:1025", "submission=127.0.0.1:1587", "submissions=127.0.0.1:1465", "lmtp=127.0.0.1:1024",
+            "pop3=127.0.0.1:1110", "pop3s=127.0.0.1:1995", "imap=127.0.0.1:1143", "imaps=127.0.0.1:1993",
             "http=127.0.0.1:8080",
         ]
         #expect(names == expected)

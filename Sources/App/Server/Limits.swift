@@ -28,4 +28,6 @@ package enum ServerLimits {
     package static let importErrorsListedMax = 100
     /// Messages dropped by one round of the retention collector.
     package static let collectedPerRoundMax = 1000
+    /// The file of a token service's secret, in octets.
+    static let secretOctetsMax = 4_096
 }

@@ -1,4 +1,5 @@
 import Authentication
+import MailCore
 
 /// Makes of a password what the store keeps of it.
 ///
@@ -22,6 +23,34 @@ package enum PasswordVerifier {
             case .iterations: throw AdministrationFailure("no verifier could be made")
             }
         }
+    }
+
+    /// What `account import` reads in the place of a password: a password, or a hash of crypt(5) that begins with its
+    /// scheme, such as `{CRYPT}$y$...`, or `{SASL}`.
+    package static func makeImported(_ text: String) throws(AdministrationFailure) -> String {
+        if text.hasPrefix("{SASL}") { return external }
+        switch CryptHash.parse(text) {
+        case nil: return try make(Array(text.utf8))
+        case .success(let hash)?: return hashMark + hash
+        case .failure?:
+            throw AdministrationFailure(
+                "the hash is not taken: it is none of yescrypt, bcrypt, SHA-512 or SHA-256, or too dear", .usage)
+        }
+    }
+
+    /// In the place of a verifier: saslauthd keeps the password.
+    package static let external = "{SASL}"
+
+    /// Tells a hash of crypt(5) from verifiers on its way to the node.
+    private static let hashMark = "{CRYPT}"
+
+    /// The credential of a verifier text that was made here.
+    static func credential(_ verifier: String) throws(AdministrationFailure) -> NewCredential {
+        if verifier == external { return NewCredential(scheme: .external, verifier: "") }
+        guard verifier.hasPrefix(hashMark) else { return NewCredential(verifier: verifier) }
+        let hash = String(verifier.dropFirst(hashMark.count))
+        guard CryptHash.isTaken(hash) else { throw AdministrationFailure("the hash is not taken", .usage) }
+        return NewCredential(scheme: .crypt, verifier: hash)
     }
 
     private static let tooLong = AdministrationFailure(

@@ -9,6 +9,9 @@ extension Timestamp {
         return Timestamp(milliseconds: Int64(time.tv_sec) * 1000 + Int64(time.tv_nsec) / 1_000_000)
     }
 
+    /// The day in UTC, `2026-03-01`.
+    package var dayText: String { String(text.prefix(10)) }
+
     /// In UTC with milliseconds, `2026-03-01T12:00:00.123Z` (RFC 3339 section 5.6).
     package var text: String {
         var seconds = time_t(self.seconds)

@@ -8,6 +8,7 @@ package enum AccountCommand: Sendable {
     case removeAccount
     case setCredential(NewCredential)
     case revokeCredential(id: UInt32)
+    case noteCredentialUse(id: UInt32)
     case addAddress(Address, AddressKind)
     case removeAddress(Address)
     case setQuota(Quota)
@@ -69,10 +70,14 @@ package struct NewCredential: Sendable {
     package var scopes: CredentialScopes
     package var expires: Timestamp?
     package var verifier: String
+    /// The credential whose verifier this is another form of: it keeps its number, so that sessions that came in by it go
+    /// on. Refused when it is no longer there under that label; nil makes a new one.
+    package var converts: UInt32?
     package init(
         label: String = "password", scheme: CredentialScheme = .scram, scopes: CredentialScopes = .all,
-        expires: Timestamp? = nil, verifier: String
+        expires: Timestamp? = nil, verifier: String, converts: UInt32? = nil
     ) {
+        self.converts = converts
         self.label = label
         self.scheme = scheme
         self.scopes = scopes

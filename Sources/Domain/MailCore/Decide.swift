@@ -58,7 +58,8 @@ private func decision(
     if case .collect(let mailbox, let uids) = command { return try decideCollect(mailbox, uids, context, state) }
     guard head.status != .removed else { throw Refusal.accountRemoved }
     switch command {
-    case .setStatus, .removeAccount, .setCredential, .revokeCredential, .addAddress, .removeAddress, .setQuota,
+    case .setStatus, .removeAccount, .setCredential, .revokeCredential, .noteCredentialUse,
+        .addAddress, .removeAddress, .setQuota,
         .setRetention, .setSetting, .openSession:
         return try decideAccount(command, context, head, state)
     case .createMailbox, .deleteMailbox, .renameMailbox, .setSubscription, .setSpecialUse, .bumpUIDValidity,

@@ -8,6 +8,8 @@ package enum Event: Hashable, Sendable {
     case accountStatusSet(AccountStatus)
     case credentialSet(CredentialRow)
     case credentialRevoked(id: UInt32)
+    /// Somebody logged in by it, for the first time on that day (UTC).
+    case credentialUsed(id: UInt32)
     case addressAdded(AddressRow)
     case addressRemoved(id: UInt32)
     case quotaSet(Quota)

@@ -26,8 +26,8 @@ private func fold(
     _ event: Event, at context: EventContext, head: inout AccountHead, in state: any StateEditor
 ) throws(StateFault) {
     switch event {
-    case .accountCreated, .accountStatusSet, .credentialSet, .credentialRevoked, .addressAdded, .addressRemoved,
-        .quotaSet, .sessionOpened, .settingSet, .retentionPolicySet:
+    case .accountCreated, .accountStatusSet, .credentialSet, .credentialRevoked, .credentialUsed, .addressAdded,
+        .addressRemoved, .quotaSet, .sessionOpened, .settingSet, .retentionPolicySet:
         try foldAccount(event, at: context, head: &head, in: state)
     case .mailboxCreated, .mailboxRenamed, .mailboxDeleted, .subscriptionChanged, .specialUseSet, .uidValidityBumped,
         .recentClaimed, .keywordDefined:

@@ -36,3 +36,18 @@ package struct LoginContext: Sendable {
         self.channel = channel
     }
 }
+
+extension LoginChannel {
+    /// The data of the binding that a client names, or nil where it is none of ours.
+    func binding(named name: String) -> [UInt8]? {
+        switch name {
+        case "tls-exporter": exporter
+        case "tls-server-end-point": serverEndPoint
+        default: nil
+        }
+    }
+
+    /// Both bindings are there. A client picks the one it knows, so that offering -PLUS with one of them would lock out
+    /// the clients that pick the other.
+    var canBind: Bool { exporter?.isEmpty == false && serverEndPoint?.isEmpty == false }
+}

@@ -29,7 +29,8 @@ struct ConfigurationKey: Sendable {
         self.show = show
     }
 
-    static let all: [ConfigurationKey] = site + listeners + trust + tls + limits + storage + accounts + log
+    static let all: [ConfigurationKey] =
+        site + listeners + trust + tls + logins + limits + storage + accounts + log
 
     static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
 

@@ -22,6 +22,7 @@ package struct NodeConfiguration: Sendable {
     /// What becomes of the detail in `user+detail@domain`.
     package var detail = DetailDelivery.inbox
     package var encryption = Encryption()
+    package var logins = Logins()
     package var limits = Limits()
     package var storage = Storage()
     package var maildir = Maildir()

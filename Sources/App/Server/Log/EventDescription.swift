@@ -63,7 +63,7 @@ struct EventDescription {
         case .credentialSet(let row):
             add("label", .string(row.label))
             add("scheme", .string("\(row.scheme)"))
-        case .credentialRevoked(let id): add("credential", .count(id))
+        case .credentialRevoked(let id), .credentialUsed(let id): add("credential", .count(id))
         case .addressAdded(let row):
             add("address", .string(row.address))
             add("kind", .string("\(row.kind)"))

@@ -8,6 +8,7 @@ extension EventDescription {
         case .accountStatusSet: "AccountStatusSet"
         case .credentialSet: "CredentialSet"
         case .credentialRevoked: "CredentialRevoked"
+        case .credentialUsed: "CredentialUsed"
         case .addressAdded: "AddressAdded"
         case .addressRemoved: "AddressRemoved"
         case .quotaSet: "QuotaSet"

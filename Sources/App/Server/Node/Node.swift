@@ -3,6 +3,7 @@
 // Start: lock and open the store, engine, projections, administration socket, then the listeners, which are last
 // because what they accept must be served. Stop is the reverse: listeners drain, then administration ends, projections
 // keep their checkpoint, and the engine finishes what was queued.
+import Authentication
 import EventStore
 import Gateways
 import Glibc
@@ -53,6 +54,14 @@ package final class Node: AdministrationBackend {
         options.tls = tls
         cache = Self.openCache(directory, configuration, log)
         if let cache { options.cache = cache }
+        options.loginKey = try LoginKey.read(directory)
+        options.authentication.mechanisms = Set(configuration.logins.mechanisms)
+        options.tokens = try configuration.logins.tokens()
+        options.externalPasswords = configuration.logins.external()
+        if !configuration.logins.mechanisms.isEmpty, let problem = SASLServer.libraryProblem {
+            throw AdministrationFailure(
+                "logins by SASL are not possible: \(problem); `logins.mechanisms: none` goes on without")
+        }
         let projector = configuration.maildirOptions(store: directory).map { [engine] options in
             MaildirProjector(engine: engine, options: options) { log.warning("maildir", metadata: ["report": "\($0)"]) }
         }

@@ -16,17 +16,23 @@ extension Account {
         @Flag(help: "Make an account without a password, which nobody can log in to.")
         var noPassword = false
 
+        @Flag(help: "saslauthd keeps the password (`logins.saslauthd.socket`).")
+        var saslauthd = false
+
         @Option(help: "The owner's name.")
         var name = ""
 
         func validate() throws {
-            if passwordStdin, noPassword {
-                throw ValidationError("--password-stdin and --no-password exclude each other")
+            if [passwordStdin, noPassword, saslauthd].filter(\.self).count > 1 {
+                throw ValidationError("--password-stdin, --no-password and --saslauthd exclude each other")
             }
         }
 
         func run() throws {
-            let verifier = noPassword ? nil : try PasswordVerifier.make(PasswordInput.read(fromInput: passwordStdin))
+            let verifier: String? =
+                saslauthd
+                ? PasswordVerifier.external
+                : noPassword ? nil : try PasswordVerifier.make(PasswordInput.read(fromInput: passwordStdin))
             try options.run(
                 AccountAdd(entries: [AccountAdd.Entry(address: address, verifier: verifier, displayName: name)]))
         }

@@ -8,7 +8,8 @@ extension Account {
             commandName: "import", abstract: "Add the accounts of a CSV file: address,password on each line.",
             discussion: """
                 A field may stand in double quotes, a double quote in it is written twice (RFC 4180). A first line
-                `address,password` is passed over. What cannot be added is listed, the rest is added.
+                `address,password` is passed over. In the place of a password a hash of crypt(5) may stand with its
+                scheme in front: {CRYPT}$y$..., also {SHA512-CRYPT} and {BLF-CRYPT}; {SASL} leaves the password to saslauthd. What cannot be added is listed, the rest is added.
                 """)
 
         @OptionGroup var options: StoreOptions
@@ -33,7 +34,7 @@ extension Account {
                     seen += 1
                     try printer.print(AnswerLine(.progress, done: seen, total: records.count))
                     do {
-                        let verifier = try PasswordVerifier.make(Array(record.password.utf8))
+                        let verifier = try PasswordVerifier.makeImported(record.password)
                         entries.append(AccountAdd.Entry(address: record.address, verifier: verifier))
                     } catch {
                         try printer.print(

@@ -13,7 +13,8 @@ struct EventReader {
     mutating func event(_ type: EventType) throws(FormatError) -> Event {
         let event: Event
         switch type {
-        case .accountCreated, .accountStatusSet, .credentialSet, .credentialRevoked, .addressAdded, .addressRemoved,
+        case .accountCreated, .accountStatusSet, .credentialSet, .credentialRevoked, .credentialUsed,
+            .addressAdded, .addressRemoved,
             .quotaSet, .sessionOpened, .settingSet, .retentionPolicySet:
             event = try accountEvent(type)
         case .mailboxCreated, .mailboxRenamed, .mailboxDeleted, .subscriptionChanged, .specialUseSet,
@@ -51,6 +52,7 @@ struct EventReader {
         case .accountStatusSet: return .accountStatusSet(try open.choice(1))
         case .credentialSet: return .credentialSet(try credential())
         case .credentialRevoked: return .credentialRevoked(id: try open.number(1))
+        case .credentialUsed: return .credentialUsed(id: try open.number(1))
         case .addressAdded:
             let id: UInt32 = try open.number(1)
             let kind: AddressKind = try open.choice(2)

@@ -12,6 +12,7 @@ package enum EventType: UInt16, CaseIterable, Sendable {
     case sessionOpened = 0x010C
     case settingSet = 0x010D
     case retentionPolicySet = 0x010E
+    case credentialUsed = 0x0113
     case mailboxCreated = 0x0201
     case mailboxRenamed = 0x0202
     case mailboxDeleted = 0x0203
@@ -59,6 +60,7 @@ package enum EventType: UInt16, CaseIterable, Sendable {
             case .accountStatusSet: .accountStatusSet
             case .credentialSet: .credentialSet
             case .credentialRevoked: .credentialRevoked
+            case .credentialUsed: .credentialUsed
             case .addressAdded: .addressAdded
             case .addressRemoved: .addressRemoved
             case .quotaSet: .quotaSet

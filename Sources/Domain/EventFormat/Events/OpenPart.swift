@@ -16,7 +16,7 @@ extension ByteWriter {
             field(2, row.scheme.rawValue)
             field(3, row.scopes.rawValue)
             optionalField(4, try checked(row.expires))
-        case .credentialRevoked(let id), .addressRemoved(let id): field(1, id)
+        case .credentialRevoked(let id), .credentialUsed(let id), .addressRemoved(let id): field(1, id)
         case .addressAdded(let row):
             field(1, row.id)
             field(2, row.kind.rawValue)

@@ -32,7 +32,8 @@ extension ByteWriter {
             .queueBounced(let result):
             field(1, result.remoteHost)
             field(2, result.text)
-        case .accountStatusSet, .credentialRevoked, .addressRemoved, .quotaSet, .retentionPolicySet, .mailboxDeleted,
+        case .accountStatusSet, .credentialRevoked, .credentialUsed, .addressRemoved, .quotaSet, .retentionPolicySet,
+            .mailboxDeleted,
             .specialUseSet, .uidValidityBumped, .recentClaimed, .flagsChanged, .messagesExpunged, .messagesCopied,
             .messagesMoved, .messageRestored, .messagesCollected, .queueRemoved, .shardOpened, .clockStepped:
             break

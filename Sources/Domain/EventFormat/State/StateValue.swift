@@ -82,11 +82,12 @@ package enum StateValue {
     }
 
     package static func encode(_ row: CredentialRow) -> [UInt8] {
-        var out = start(14 + row.label.utf8.count + row.verifier.utf8.count)
+        var out = start(22 + row.label.utf8.count + row.verifier.utf8.count)
         out.u8(row.scheme.rawValue)
         out.u8(row.scopes.rawValue)
-        out.u8(row.expires == nil ? 0 : 1)
+        out.u8((row.expires == nil ? 0 : 1) | (row.lastUsed == nil ? 0 : 2))
         out.le(row.expires?.rawValue ?? 0)
+        if let used = row.lastUsed { out.le(used.rawValue) }
         out.le(UInt16(row.label.utf8.count))
         out.raw(row.label.utf8)
         out.raw(row.verifier.utf8)
@@ -100,15 +101,16 @@ package enum StateValue {
         var reader = try open(bytes)
         let scheme: CredentialScheme = try choice(try reader.u8(), "credential scheme")
         let scopes = CredentialScopes(rawValue: try reader.u8())
-        let expires = try reader.u8()
+        let flags = try reader.u8()
         let time = try reader.time()
-        guard scopes.isSubset(of: .all), expires <= 1, expires == 1 || time.rawValue == 0 else {
+        guard scopes.isSubset(of: .all), flags <= 3, flags & 1 == 1 || time.rawValue == 0 else {
             throw .invalid("credential row")
         }
+        let used = flags & 2 == 2 ? try reader.time() : nil
         let label = try reader.text(Int(try reader.le(UInt16.self)))
         return CredentialRow(
-            id: id, scheme: scheme, scopes: scopes, expires: expires == 1 ? time : nil, label: label,
-            verifier: try reader.rest())
+            id: id, scheme: scheme, scopes: scopes, expires: flags & 1 == 1 ? time : nil, label: label,
+            verifier: try reader.rest(), lastUsed: used)
     }
 
     package static func encode(_ row: AddressRow) -> [UInt8] {

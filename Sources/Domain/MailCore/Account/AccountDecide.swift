@@ -39,6 +39,12 @@ func decideAccount(
         return try decideRemoval(account, state)
     case .setCredential(let new):
         let existing = try state.credentials(account)
+        if let id = new.converts {
+            guard let old = existing.first(where: { $0.id == id }), old.label == new.label, old.scheme == .crypt else {
+                throw Refusal.noSuchCredential
+            }
+            return Decision([.credentialSet(try row(new, id: id))])
+        }
         let replaced = existing.first { $0.label == new.label }
         guard replaced != nil || existing.count < DomainLimits.credentialsPerAccountMax else {
             throw Refusal.limit("more than \(DomainLimits.credentialsPerAccountMax) credentials")
@@ -50,6 +56,12 @@ func decideAccount(
     case .revokeCredential(let id):
         guard try state.credentials(account).contains(where: { $0.id == id }) else { throw Refusal.noSuchCredential }
         return Decision([.credentialRevoked(id: id)])
+    case .noteCredentialUse(let id):
+        guard let row = try state.credentials(account).first(where: { $0.id == id }) else {
+            throw Refusal.noSuchCredential
+        }
+        if let last = row.lastUsed, last.days >= context.now.days { return Decision([]) }
+        return Decision([.credentialUsed(id: id)])
     case .addAddress(let address, let kind):
         return try decideAddAddress(address, kind, account, head, state)
     case .removeAddress(let address):

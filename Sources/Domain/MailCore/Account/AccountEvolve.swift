@@ -15,9 +15,17 @@ func foldAccount(
         head.status = status
     case .credentialSet(let row):
         head.nextCredential = max(head.nextCredential, row.id + 1)
+        // An event has no last use; another form of the same credential keeps what it had.
+        var row = row
+        row.lastUsed = try state.credentials(account).first { $0.id == row.id }?.lastUsed
         try state.setCredential(account, row)
     case .credentialRevoked(let id):
         try state.removeCredential(account, id: id)
+    case .credentialUsed(let id):
+        if var row = try state.credentials(account).first(where: { $0.id == id }) {
+            row.lastUsed = context.time
+            try state.setCredential(account, row)
+        }
     case .addressAdded(let row):
         head.nextAddress = max(head.nextAddress, row.id + 1)
         try state.setAddress(account, row)

@@ -186,11 +186,14 @@ package struct CredentialRow: Hashable, Sendable {
     package var label: String
     /// Never the password itself.
     package var verifier: String
+    /// The time of the last `credentialUsed`; nil before the first.
+    package var lastUsed: Timestamp?
     package init(
         id: UInt32, scheme: CredentialScheme, scopes: CredentialScopes, expires: Timestamp?, label: String,
-        verifier: String
+        verifier: String, lastUsed: Timestamp? = nil
     ) {
         self.id = id
+        self.lastUsed = lastUsed
         self.scheme = scheme
         self.scopes = scopes
         self.expires = expires

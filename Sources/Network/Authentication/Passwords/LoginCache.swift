@@ -33,10 +33,11 @@ struct LoginCache: Sendable {
     func accepts(
         _ account: AccountID, code: [UInt8], credentials: [CredentialRow], at now: NIODeadline
     ) -> CredentialRow? {
-        guard let entry = entries[account], entry.expires > now, credentials.contains(entry.credential),
+        guard let entry = entries[account], entry.expires > now,
+            let credential = credentials.first(where: { $0.isUnchanged(since: entry.credential) }),
             constantTimeEquals(entry.code, code)
         else { return nil }
-        return entry.credential
+        return credential
     }
 
     mutating func note(_ account: AccountID, code: [UInt8], credential: CredentialRow, at now: NIODeadline) {
@@ -45,5 +46,15 @@ struct LoginCache: Sendable {
             if entries.count >= AuthenticationLimits.cacheEntriesMax { entries = [:] }
         }
         entries[account] = Entry(code: code, credential: credential, expires: now + lifetime)
+    }
+}
+
+extension CredentialRow {
+    /// The same but for its last use.
+    func isUnchanged(since other: CredentialRow) -> Bool {
+        var (left, right) = (self, other)
+        left.lastUsed = nil
+        right.lastUsed = nil
+        return left == right
     }
 }

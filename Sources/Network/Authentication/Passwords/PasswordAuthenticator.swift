@@ -66,18 +66,23 @@ package final class PasswordAuthenticator: Sendable {
     private let queue: DerivationQueue
     private let ledger: Mutex<FailureLedger>
     private let cache: Mutex<LoginCache>
+    private let external: ExternalPasswords?
+    /// Notes of use and new verifiers that are on their way, by account and credential.
+    private let notes = Mutex<Set<UInt64>>([])
 
     /// - Parameters:
     ///   - defaultDomain: belongs to login names without `@`.
     ///   - key: 32 random octets that no one else knows. The same ones after a restart, or the salts of names that
     ///     nobody has would change with it and give them away.
+    ///   - external: keeps passwords of accounts too.
     package init(
         engine: MailEngine, defaultDomain: String, options: AuthenticationOptions = AuthenticationOptions(),
-        key: [UInt8] = randomBytes(count: 32)
+        key: [UInt8] = randomBytes(count: 32), external: ExternalPasswords? = nil
     ) {
         self.engine = engine
         self.defaultDomain = defaultDomain
         self.options = options
+        self.external = external
         decoys = DecoyVerifiers(key: key, iterations: AuthenticationLimits.iterationsDefault)
         ledger = Mutex(FailureLedger(options))
         cache = Mutex(LoginCache(key: randomBytes(count: 32), lifetime: options.cacheLifetime))
@@ -116,18 +121,36 @@ package final class PasswordAuthenticator: Sendable {
         let rank = ledger.withLock { $0.rank(ledgerName(name), from: source, at: begun) }
         let isTaken = queue.submit(rank) { [self] isActive in
             guard isActive else { return completion(LoginAnswer(verdict: .tryLater, delay: .zero)) }
-            guard let good = verify(attempt), let account = attempt.account, let code = attempt.code else {
+            if let good = verify(attempt), let account = attempt.account, let code = attempt.code {
+                cache.withLock { $0.note(account, code: code, credential: good, at: .now()) }
+                completion(success(of: name, from: source, account, good, delay: delay, attempted: begun))
+                if good.scheme == .crypt { convert(good, of: account, attempt.given) }
+                return
+            }
+            guard let external, attempt.isExternal else {
                 return completion(failure(of: name, from: source, attempted: begun))
             }
-            cache.withLock { $0.note(account, code: code, credential: good, at: .now()) }
-            completion(success(of: name, from: source, account, good, delay: delay, attempted: begun))
+            external.check(attempt.name, password: attempt.given, service: scope.serviceName) { [self] verdict in
+                switch verdict {
+                case .good:
+                    guard let account = attempt.account else { fallthrough }
+                    completion(
+                        success(of: name, from: source, account, attempt.external, delay: delay, attempted: begun))
+                case .bad: completion(failure(of: name, from: source, attempted: begun))
+                case .unavailable: completion(LoginAnswer(verdict: .tryLater, delay: delay, attempted: begun))
+                }
+            }
         }
         if !isTaken { completion(LoginAnswer(verdict: .tryLater, delay: delay, attempted: begun)) }
     }
 
+    /// Every account's password may be with somebody else.
+    var coversAll: Bool { external?.coverage == .all }
+
     /// Lets the threads end. Logins after it are told to try later.
     package func shutDown() {
         queue.shutDown()
+        external?.shutDown()
     }
 }
 
@@ -167,6 +190,7 @@ extension PasswordAuthenticator {
     ) -> LoginAnswer {
         let name = ledgerName(name)
         ledger.withLock { $0.note(successOf: name, from: source, at: .now()) }
+        if let credential { noteUse(of: credential, account) }
         return LoginAnswer(
             verdict: .accepted(account), delay: delay, credential: credential?.id, attempted: attempted)
     }
@@ -192,15 +216,23 @@ extension PasswordAuthenticator {
 
 /// One login on its way.
 private struct Attempt: Sendable {
+    let name: LoginName?
     /// Nil when nobody of that name may log in for that scope.
     let account: AccountID?
     /// Usable ones.
     let credentials: [CredentialRow]
+    /// As the client gave it.
+    let given: [UInt8]
     /// Prepared by SASLprep; nil when it cannot be anybody's.
     let password: [UInt8]?
     let code: [UInt8]?
+    /// Somebody else is asked when none of ours is good.
+    let isExternal: Bool
     /// Stands in where there is no credential.
     let decoy: ScramVerifier
+
+    /// The credential that says that somebody else keeps the password.
+    var external: CredentialRow? { credentials.first { $0.scheme == .external } }
 }
 
 extension PasswordAuthenticator {
@@ -208,18 +240,23 @@ extension PasswordAuthenticator {
         _ name: String, _ password: [UInt8], _ authorization: String, _ scope: CredentialScopes
     ) throws -> Attempt {
         let prepared = password.count <= AuthenticationLimits.passwordOctetsMax ? try? SASLprep.prepare(password) : nil
-        let subject = try subject(name, scope)
+        let login = LoginName(name, defaultDomain: defaultDomain)
+        let subject = try engine.loginSubject(login, scope)
+        let coversAll = external?.coverage == .all && login?.label == nil
         var account: AccountID?
-        if let owner = subject.account, subject.isActive, !subject.usable.isEmpty,
+        if let owner = subject.account, subject.isActive, coversAll || !subject.usable.isEmpty,
             try isSelf(authorization, owner)
         {
             account = owner
         }
         var code: [UInt8]?
         if let account, let prepared { code = cache.withLock { $0.code(account, prepared) } }
+        // Where everybody's password may be there, names that nobody has are asked about too: it takes as long.
+        let isExternal =
+            prepared != nil && (coversAll || account != nil && subject.usable.contains { $0.scheme == .external })
         return Attempt(
-            account: account, credentials: subject.usable, password: prepared, code: code,
-            decoy: decoys.verifier(.sha256, for: name))
+            name: login, account: account, credentials: subject.usable, given: password, password: prepared, code: code,
+            isExternal: isExternal, decoy: decoys.verifier(.sha256, for: name))
     }
 
     /// The credential that the password is good for. Derives at least once.
@@ -229,14 +266,55 @@ extension PasswordAuthenticator {
         var verified = 0
         for credential in attempt.credentials where verified < AuthenticationLimits.verifiersPerLoginMax && good == nil
         {
-            let verifiers = ScramCredential.verifiers(credential.verifier)
-            guard credential.scheme == .scram,
-                let verifier = verifiers.first(where: { $0.algorithm == .sha256 }) ?? verifiers.first
-            else { continue }
-            verified += 1
-            if verifier.verify(password: password) { good = credential }
+            switch credential.scheme {
+            case .scram:
+                let verifiers = ScramCredential.verifiers(credential.verifier)
+                guard let verifier = verifiers.first(where: { $0.algorithm == .sha256 }) ?? verifiers.first else {
+                    continue
+                }
+                verified += 1
+                if verifier.verify(password: password) { good = credential }
+            case .crypt:
+                verified += 1
+                // Other systems hash what the client sent.
+                if CryptHash.verify(credential.verifier, password: attempt.given) { good = credential }
+            case .external: continue
+            }
         }
         if verified == 0 { _ = attempt.decoy.verify(password: password) }
         return attempt.account == nil ? nil : good
+    }
+}
+
+// MARK: What a login leaves behind
+
+extension PasswordAuthenticator {
+    /// A hash of crypt(5) was good: the account gets verifiers of the same password, under which SCRAM works too. The
+    /// credential stays the same one. Nobody waits for it; when it fails, the next login tries again.
+    private func convert(_ row: CredentialRow, of account: AccountID, _ password: [UInt8]) {
+        guard let text = String(validating: password, as: UTF8.self),
+            let verifier = try? ScramCredential.make(text)
+        else { return }
+        submit(
+            .setCredential(
+                NewCredential(
+                    label: row.label, scheme: .scram, scopes: row.scopes, expires: row.expires, verifier: verifier,
+                    converts: row.id)),
+            account, row.id)
+    }
+
+    /// At most one event for a credential and day (MailCore decides); what was read says whether there is one today.
+    private func noteUse(of row: CredentialRow, _ account: AccountID) {
+        if let last = row.lastUsed, last.days >= engine.clock().days { return }
+        submit(.noteCredentialUse(id: row.id), account, row.id)
+    }
+
+    private func submit(_ command: AccountCommand, _ account: AccountID, _ credential: UInt32) {
+        var isUse = false
+        if case .noteCredentialUse = command { isUse = true }
+        let key = UInt64(account.rawValue) << 33 | UInt64(credential) << 1 | (isUse ? 1 : 0)
+        guard notes.withLock({ $0.count < AuthenticationLimits.notesMax && $0.insert(key).inserted }) else { return }
+        let request = Request([Request.Item(account, command)], origin: Origin(actor: account))
+        engine.submit(request) { [self] _ in _ = notes.withLock { $0.remove(key) } }
     }
 }

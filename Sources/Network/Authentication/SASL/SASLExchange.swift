@@ -208,9 +208,10 @@ package final class SASLExchange: Sendable {
             var credential: CredentialRow?
             if mechanism.isSCRAM {
                 let offered = found.withLock { $0.subject }
-                guard let row = offered.scramCandidate, offered.account == account, subject.usable.contains(row)
+                guard let row = offered.scramCandidate, offered.account == account,
+                    let now = subject.usable.first(where: { $0.isUnchanged(since: row) })
                 else { return deny(name, begun) }
-                credential = row
+                credential = now
             }
             return authenticator.success(
                 of: name, from: context.source, account, credential, delay: delay, attempted: begun)
@@ -302,7 +303,7 @@ extension PasswordAuthenticator {
 
 extension CredentialScopes {
     /// The service name that the protocol registered for SASL.
-    fileprivate var serviceName: String {
+    var serviceName: String {
         switch self {
         case .imap: "imap"
         case .pop3: "pop"

@@ -104,6 +104,8 @@ package final class SASLServer: Sendable {
     private func isOffered(_ mechanism: SASLMechanism, _ context: LoginContext) -> Bool {
         guard authenticator.options.mechanisms.contains(mechanism) else { return false }
         if mechanism.isPlaintext, !context.isPlaintextAllowed { return false }
+        // Whose password somebody else keeps, we have no verifiers of.
+        if mechanism.isSCRAM, authenticator.coversAll { return false }
         if mechanism.isPlus, context.channel?.canBind != true { return false }
         if mechanism == .external, context.channel?.certificateAddresses.isEmpty != false { return false }
         return mechanism.isToken ? tokens != nil : isLibraryUp

@@ -38,7 +38,7 @@ final class GatewayContext: Sendable {
         domains = LocalDomains(engine)
         authenticator = PasswordAuthenticator(
             engine: engine, defaultDomain: options.defaultDomain, options: options.authentication,
-            key: options.loginKey)
+            key: options.loginKey, external: options.externalPasswords)
         sasl = SASLServer(authenticator: authenticator, hostName: options.hostName, tokens: options.tokens)
         registry = ConnectionRegistry(
             ConnectionRegistry.Limits(

@@ -70,6 +70,8 @@ package struct GatewayOptions: Sendable {
     package var cache = MessageCache()
     /// 32 random octets that stay the same over restarts; see `PasswordAuthenticator`.
     package var loginKey = randomBytes(count: 32)
+    /// Keeps passwords of accounts beside their own credentials.
+    package var externalPasswords: ExternalPasswords?
     /// Judges access tokens; without it no mechanism with them is offered.
     package var tokens: (any TokenService)?
 

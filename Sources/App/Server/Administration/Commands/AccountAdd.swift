@@ -45,8 +45,8 @@ package struct AccountAdd: AdministrationCommand {
                 accepted.append((entry, address))
             }
         }
-        let items = accepted.map {
-            Request.Item(Request.newAccount, .createAccount(newAccount($0.entry, $0.address, session)))
+        let items = try accepted.map {
+            Request.Item(Request.newAccount, .createAccount(try newAccount($0.entry, $0.address, session)))
         }
         // One request, so that many accounts share a commit.
         let outcomes = items.isEmpty ? [] : session.engine.performAndWait(Request(items, origin: session.origin))
@@ -86,13 +86,13 @@ package struct AccountAdd: AdministrationCommand {
         return result
     }
 
-    private func newAccount(_ entry: Entry, _ address: Address, _ session: AdministrationSession) -> NewAccount {
+    private func newAccount(_ entry: Entry, _ address: Address, _ session: AdministrationSession) throws -> NewAccount {
         let settings = session.configuration.accounts
         return NewAccount(
             address: address, displayName: entry.displayName,
             quota: Quota(bytes: UInt64(settings.quotaOctets), messages: UInt64(settings.quotaMessages)),
             retention: Retention(undeleteDays: settings.undeleteDays),
-            credential: entry.verifier.map { NewCredential(verifier: $0) },
+            credential: try entry.verifier.map { try PasswordVerifier.credential($0) },
             mailboxes: settings.mailboxes.map {
                 NewMailbox(name: $0.name, specialUse: $0.specialUse, subscribed: true)
             })

@@ -128,6 +128,7 @@ extension CredentialRow {
     func line(at now: Timestamp) -> String {
         var text = "\(label)  \(scopes.text)"
         if let expires { text += "  \(isOver(at: now) ? "ended" : "until") \(expires.text)" }
+        if let lastUsed { text += "  last used \(lastUsed.dayText)" }
         return text
     }
 
@@ -135,7 +136,7 @@ extension CredentialRow {
         [
             "label": .string(label), "scheme": .string("\(scheme)"),
             "scopes": .array(scopes.words.map(JSONValue.string)), "expires": .text(expires?.text),
-            "expired": .bool(isOver(at: now)),
+            "expired": .bool(isOver(at: now)), "last_used": .text(lastUsed?.dayText),
         ]
     }
 }

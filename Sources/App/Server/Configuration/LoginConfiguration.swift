@@ -1,0 +1,119 @@
+// The keys `logins.*`: who checks passwords and tokens, and by which mechanisms.
+import Authentication
+import Foundation
+import MailTypes
+import NIOCore
+
+extension NodeConfiguration {
+    package struct Logins: Sendable {
+        package var mechanisms = SASLMechanism.allCases
+        /// Of saslauthd's socket; nil asks nobody.
+        package var saslauthd: String?
+        package var saslauthdAccounts = ExternalPasswords.Coverage.marked
+        /// Nil offers no mechanism with tokens.
+        package var tokenEndpoint: TokenEndpoint?
+        package var tokenEndpointText = ""
+        package var tokenClient: String?
+        package var tokenSecretFile: String?
+        package var tokenName = "username"
+        package var tokenScope: String?
+        package var tokenSecondsMax = 5
+        package init() {}
+    }
+}
+
+extension ConfigurationKey {
+    static let logins: [ConfigurationKey] = [
+        ConfigurationKey(
+            "logins.mechanisms", show: { $0.logins.mechanisms.map(\.rawValue).joined(separator: ", ") }
+        ) { configuration, value throws(ConfigurationRefusal) in
+            var mechanisms: [SASLMechanism] = []
+            for text in try value.strings() where text != "none" {
+                guard let mechanism = SASLMechanism(named: text) else {
+                    let all = SASLMechanism.allCases.map(\.rawValue).joined(separator: ", ")
+                    throw ConfigurationRefusal("takes mechanisms of \(all), or none; not `\(text)`")
+                }
+                mechanisms.append(mechanism)
+            }
+            configuration.logins.mechanisms = SASLMechanism.allCases.filter(mechanisms.contains)
+        },
+        ConfigurationKey("logins.saslauthd.socket", show: { $0.logins.saslauthd ?? "" }) {
+            configuration, value throws(ConfigurationRefusal) in
+            let path = try value.single()
+            guard !path.isEmpty else { return configuration.logins.saslauthd = nil }
+            guard path.hasPrefix("/"), path.utf8.count <= 107, !path.utf8.contains(0) else {
+                throw ConfigurationRefusal("takes the absolute path of a socket, at most 107 octets")
+            }
+            configuration.logins.saslauthd = path
+        },
+        ConfigurationKey("logins.saslauthd.accounts", show: { $0.logins.saslauthdAccounts.rawValue }) {
+            configuration, value throws(ConfigurationRefusal) in
+            configuration.logins.saslauthdAccounts = try value.word(ExternalPasswords.Coverage.self)
+        },
+        ConfigurationKey("logins.tokens.endpoint", show: { $0.logins.tokenEndpointText }) {
+            configuration, value throws(ConfigurationRefusal) in
+            let text = try value.single()
+            configuration.logins.tokenEndpointText = text
+            guard !text.isEmpty else { return configuration.logins.tokenEndpoint = nil }
+            guard let endpoint = TokenEndpoint(text) else {
+                throw ConfigurationRefusal(
+                    "takes an https address, or an http address of this machine, without name and password")
+            }
+            guard !endpoint.isEncrypted else {
+                throw ConfigurationRefusal("takes an http address of this machine; https is not built yet")
+            }
+            configuration.logins.tokenEndpoint = endpoint
+        },
+        text("logins.tokens.client-id", \.logins.tokenClient),
+        text("logins.tokens.client-secret-file", \.logins.tokenSecretFile),
+        text("logins.tokens.scope", \.logins.tokenScope),
+        ConfigurationKey("logins.tokens.name", show: { $0.logins.tokenName }) {
+            configuration, value throws(ConfigurationRefusal) in
+            let name = try value.single()
+            guard !name.isEmpty else { throw ConfigurationRefusal("takes the name of a member, such as username") }
+            configuration.logins.tokenName = name
+        },
+        ConfigurationKey("logins.tokens.timeout", show: { "\($0.logins.tokenSecondsMax)s" }) {
+            configuration, value throws(ConfigurationRefusal) in
+            configuration.logins.tokenSecondsMax = try value.seconds(1...60)
+        },
+    ]
+
+    private static func text(
+        _ name: String, _ field: any WritableKeyPath<NodeConfiguration, String?> & Sendable
+    ) -> ConfigurationKey {
+        ConfigurationKey(name, show: { $0[keyPath: field] ?? "" }) {
+            configuration, value throws(ConfigurationRefusal) in
+            let text = try value.single()
+            configuration[keyPath: field] = text.isEmpty ? nil : text
+        }
+    }
+}
+
+extension NodeConfiguration.Logins {
+    /// - Throws: a failure that names the file of the secret, and repeats nothing of it.
+    func tokens() throws -> TokenIntrospection? {
+        guard let tokenEndpoint else { return nil }
+        var options = TokenIntrospectionOptions(endpoint: tokenEndpoint)
+        options.nameMember = tokenName
+        options.scope = tokenScope
+        options.timeout = .seconds(Int64(tokenSecondsMax))
+        if let tokenClient {
+            var secret = ""
+            if let tokenSecretFile {
+                let data =
+                    try InputFile.open(tokenSecretFile).read(upToCount: ServerLimits.secretOctetsMax + 1) ?? Data()
+                guard data.count <= ServerLimits.secretOctetsMax, let text = String(data: data, encoding: .utf8) else {
+                    throw AdministrationFailure("\(tokenSecretFile) holds no secret: too long, or not UTF-8")
+                }
+                secret = text.trimmingCharacters(in: .newlines)
+            }
+            options.client = (tokenClient, secret)
+        }
+        return TokenIntrospection(options, clock: { Double(Timestamp.now.rawValue) / 1000 })
+    }
+
+    func external() -> ExternalPasswords? {
+        saslauthd.map { ExternalPasswords(SaslauthdClient(path: $0), coverage: saslauthdAccounts) }
+    }
+}

@@ -1,0 +1,46 @@
+import NIOPosix
+import Synchronization
+
+/// Passwords that somebody else keeps. Asking takes as long as that somebody likes, so it has threads of its own: those
+/// that derive keys do not wait for it.
+package final class ExternalPasswords: Sendable {
+    /// Whose passwords these are.
+    package enum Coverage: String, CaseIterable, Sendable {
+        /// Of accounts that have a credential that says so.
+        case marked
+        /// Of every account beside its own credentials.
+        case all
+    }
+
+    let coverage: Coverage
+    private let client: SaslauthdClient
+    private let threads: NIOThreadPool
+    private let pending = Atomic<Int>(0)
+
+    package init(_ client: SaslauthdClient, coverage: Coverage) {
+        self.client = client
+        self.coverage = coverage
+        threads = NIOThreadPool(numberOfThreads: AuthenticationLimits.externalThreads)
+        threads.start()
+    }
+
+    /// `completion` is called once, on a thread of this pool or on the caller's.
+    func check(
+        _ name: LoginName?, password: [UInt8], service: String,
+        completion: @escaping @Sendable (SaslauthdClient.Verdict) -> Void
+    ) {
+        guard pending.add(1, ordering: .relaxed).newValue <= AuthenticationLimits.externalPendingMax else {
+            pending.subtract(1, ordering: .relaxed)
+            return completion(.unavailable)
+        }
+        threads.submit { [self] state in
+            defer { pending.subtract(1, ordering: .relaxed) }
+            guard state == .active, let name else { return completion(name == nil ? .bad : .unavailable) }
+            completion(
+                client.check(
+                    login: name.address.localPart, password: password, service: service, realm: name.address.domain))
+        }
+    }
+
+    func shutDown() { threads.shutdownGracefully { _ in } }
+}
