@@ -179,8 +179,10 @@ class Client(threading.Thread):
         kind = found.kind()
         if kind == "OK" and found.code and picture is not None:
             name = found.code[0].octets.decode().upper()
-            if name == "CLOSED":
-                self.closed = True
+            if name == "CLOSED" and not self.selecting:
+                # Deleted by this session itself: nothing is selected any more (RFC 9051 section 7.1).
+                self.cache.pop(picture.mailbox, None)
+                self.picture = picture = None
             elif name == "UIDVALIDITY":
                 picture.validity = number(found.code[1])
             elif name == "HIGHESTMODSEQ":
@@ -249,7 +251,7 @@ class Client(threading.Thread):
                 if token:
                     self.shared.see(picture.mailbox, picture.validity, uid, token[1].decode())
 
-    selecting, closed, selected_modseq, exists = False, False, 0, 0
+    selecting, selected_modseq, exists = False, 0, 0
     resynced, told = {}, set()
 
     # Doing
@@ -475,9 +477,12 @@ class Client(threading.Thread):
 
     def scratch(self):
         name = self.random.choice(SCRATCH)
-        self.command(self.random.choice([
-            "CREATE %s" % name, "DELETE %s" % name, "RENAME %s %s" % (name, self.random.choice(SCRATCH)),
-            "SUBSCRIBE %s" % name, 'LIST "" *']))
+        verb = self.random.choice(["CREATE", "DELETE", "RENAME", "SUBSCRIBE", "LIST"])
+        found, _ = self.command({"RENAME": "RENAME %s %s" % (name, self.random.choice(SCRATCH)),
+                                 "LIST": 'LIST "" *'}.get(verb, "%s %s" % (verb, name)))
+        if verb == "DELETE" and found.kind() == "OK" and self.picture is not None and self.picture.mailbox == name:
+            self.picture = None
+            self.cache.pop(name, None)
 
     def status(self):
         self.command("STATUS %s (MESSAGES UIDNEXT UIDVALIDITY UNSEEN)" % self.random.choice(MAILBOXES + SCRATCH))
