@@ -164,7 +164,10 @@ private struct FormatDocument {
         var used = credential
         used.lastUsed = Timestamp(milliseconds: 6)
         let bytes = StateValue.encode(credential)
-        #expect(StateValue.encode(used) == bytes[..<3] + [3] + bytes[4..<12] + [6, 0, 0, 0, 0, 0, 0, 0] + bytes[12...])
+        var expected = [UInt8](bytes)
+        expected[3] = 3
+        expected.insert(contentsOf: [6, 0, 0, 0, 0, 0, 0, 0], at: 12)
+        #expect([UInt8](StateValue.encode(used)) == expected)
         let address = AddressRow(id: 1, kind: .alias, address: "a")
         check("Address row", StateValue.encode(address), [1, 2, nil])
         let entry = QueueEntry(
