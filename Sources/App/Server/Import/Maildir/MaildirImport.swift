@@ -36,6 +36,8 @@ final class MaildirImport {
     private var messages: [NewMessage] = []
     private var bodies: [any BodySource] = []
     private var pendingOctets = 0
+    /// UIDs from here on can be kept.
+    private var nextUID: UInt32 = 1
     private(set) var imported = 0
 
     init(_ session: AdministrationSession, account: AccountID) {
@@ -81,6 +83,7 @@ final class MaildirImport {
         guard let id, let row = try session.engine.read({ try $0.mailbox(account, id) }) else {
             throw Refusal.noSuchMailbox
         }
+        nextUID = row.uidNext
         guard let validity else { return id }
         if row.uidValidity != validity, row.uidNext == 1 {
             do {
@@ -145,12 +148,14 @@ final class MaildirImport {
     }
 
     private func add(_ file: MaildirMessage, _ source: any BodySource, to mailbox: MailboxID) throws {
-        let keeps = report.keepsUIDs && file.uid != nil
+        // A UID below those that are there, or behind a message without one, cannot be kept, nor any after it.
+        let uid = report.keepsUIDs ? file.uid.flatMap { $0.rawValue >= nextUID && $0.rawValue < .max ? $0 : nil } : nil
+        if let uid { nextUID = uid.rawValue + 1 } else { nextUID = .max }
         messages.append(
             NewMessage(
                 body: bodies.count, flags: file.flags,
                 keywords: Array(file.keywords.prefix(DomainLimits.keywordsPerMessageMax)), internalDate: file.date,
-                uid: keeps ? file.uid : nil,
+                uid: uid,
                 uidl: file.uidl.flatMap { $0.utf8.count <= DomainLimits.uidlOctetsMax ? $0 : nil }))
         bodies.append(source)
         pendingOctets += source.count
@@ -162,18 +167,8 @@ final class MaildirImport {
 
     private func flush(_ mailbox: MailboxID) throws {
         guard !messages.isEmpty else { return }
-        func append() throws {
-            let append = AppendMessages(mailbox: mailbox, messages: messages, origin: .import)
-            _ = try session.perform(account, .append(append), bodies: bodies)
-        }
-        do {
-            try append()
-        } catch Refusal.uidNotAscending {
-            // Mail came in between, or the list names a UID below one that is there: these get new ones.
-            report.keepsUIDs = false
-            for index in messages.indices { messages[index].uid = nil }
-            try append()
-        }
+        let append = AppendMessages(mailbox: mailbox, messages: messages, origin: .import)
+        _ = try session.perform(account, .append(append), bodies: bodies)
         imported += messages.count
         report.imported += messages.count
         report.octets += pendingOctets
