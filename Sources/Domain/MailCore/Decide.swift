@@ -63,6 +63,7 @@ private func decision(
         .setRetention, .setSetting, .openSession:
         return try decideAccount(command, context, head, state)
     case .createMailbox, .deleteMailbox, .renameMailbox, .setSubscription, .setSpecialUse, .bumpUIDValidity,
+        .adoptUIDValidity,
         .claimRecent:
         return try decideMailbox(command, context, head, state)
     default:
