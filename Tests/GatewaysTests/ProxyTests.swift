@@ -110,15 +110,16 @@ import Testing
         return try client.command("PASS \(password)")
     }
 
-    /// The slow-down of failures sees the real client: one attacker behind the proxy does not shut out another client.
+    /// The slow-down of failures sees the real client: one attacker behind the proxy does not shut out another client. Both
+    /// are of this machine, since others need TLS for a password.
     @Test func failuresCountAgainstTheRealClient() async throws {
         try await withNode(options: {
             $0.proxyFrom = Self.trusted
             $0.authentication.failuresMax = 2
         }) { node async throws in
-            for _ in 0..<2 { #expect(try answer(node, "192.0.2.1", "wrong").hasPrefix("-ERR [AUTH]")) }
-            #expect(try answer(node, "192.0.2.1", password).hasPrefix("-ERR [AUTH]"))
-            #expect(try answer(node, "198.51.100.7", password).hasPrefix("+OK"))
+            for _ in 0..<2 { #expect(try answer(node, "127.1.0.1", "wrong").hasPrefix("-ERR [AUTH]")) }
+            #expect(try answer(node, "127.1.0.1", password).hasPrefix("-ERR [AUTH]"))
+            #expect(try answer(node, "127.2.0.1", password).hasPrefix("+OK"))
         }
     }
 }
