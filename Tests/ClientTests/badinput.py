@@ -199,7 +199,7 @@ def smuggling(node):
 
 SMTP_COMMANDS = [
     ("FROB", r"500 5\.5\.1 Command not known here$"), ("", "500 5"), ("   ", "500 5"), ("NOOP2", r"500 5\.5\.1"),
-    ("MAILFROM:<a@b.test>", r"500 5\.5\.1"), ("STARTTLS", r"500 5\.5\.1|502 5\.5\.1"),
+    ("MAILFROM:<a@b.test>", r"500 5\.5\.1"), ("STARTTLS now", r"501 5\.5\.4 STARTTLS takes no argument$"),
     ("\u00e9", r"500 5"), ("RCPT TO:<ann@example.test>", r"503 5\.5\.1 MAIL comes first$"),
     ("DATA", r"503 5\.5\.1 MAIL comes first$"), ("VRFY", r"501 5\.5\.4 VRFY needs an address$"),
     ("VRFY ann", r"252 2\.5\.2"), ("EXPN list", "50[02] 5|252 2"), ("MAIL", r"501 5\.5\.4 MAIL FROM:<address>$"),

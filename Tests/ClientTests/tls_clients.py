@@ -245,13 +245,15 @@ def files(program):
             expect(session.recv(100).startswith(b"+OK"), "the session did not live on")
             open_pair = certificate(folder, "open.test")
             os.chmod(open_pair[1], 0o644)
-            code, out, err = node.run("check-config", "--set", "tls.certificate=" + open_pair[0], "--set",
-                                      "tls.key=" + open_pair[1])
+            others = [setting for setting in node.settings if not setting.startswith("tls.")]
+            node.settings = others + ["tls.certificate=" + open_pair[0], "tls.key=" + open_pair[1]]
+            code, out, err = node.run("check-config")
             expect(code == 1, "check-config finds nothing about a key for everybody")
             expect_match(r"`tls\.key` .*open\.test\.key.*others can use.*0644", out + err, "check-config")
             # Without a good file there is no start.
             node.stop()
-            code, out, err = node.run("serve", "--set", "tls.certificate=/nowhere.pem")
+            node.settings = others + ["tls.certificate=/nowhere.pem"]
+            code, out, err = node.run("serve")
             expect(code == 1, "serve without its certificate: exit %d" % code)
             expect_match(r"`tls\.certificate` /nowhere\.pem: No such file", out + err, "serve without its certificate")
 

@@ -144,6 +144,12 @@ struct ConfigurationTests {
         configuration.store = "/srv/mail"
         configuration.hostName = "mail.example.test"
         configuration.maildir.root = "/srv/maildir"
+        configuration.encryption.certificate = "/srv/mail.pem"
+        configuration.encryption.key = "/srv/mail.key"
+        configuration.encryption.certificates = ["a.test": "/srv/a.pem", "*.b.test": "/srv/b.pem"]
+        configuration.encryption.keys = ["*.b.test": "/srv/b.key"]
+        configuration.encryption.clientAuthority = "/srv/people.pem"
+        configuration.encryption.minimumVersion = .tls13
         configuration.storage.softFreeOctets = 5
         configuration.storage.hardFreeOctets = 4
         let settings = configuration.listing.map { "\($0.key)=\($0.value)" }
