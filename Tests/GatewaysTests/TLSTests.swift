@@ -154,7 +154,7 @@ private let shortLetter =
             try await onOwnThread {
                 let client = try node.client(name)
                 try client.send(before + command)
-                while !(try client.line().hasSuffix("TLS")) {}
+                while !(try client.line().hasSuffix(" TLS")) {}
                 try client.send(injected)
                 #expect(client.isClosed())
                 #expect(!client.unread.contains("250") && !client.unread.contains("+OK"))
