@@ -286,13 +286,15 @@ package final class TLSHandler: ChannelDuplexHandler {
     }
 
     package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-        if mode != .input, phase == .open, !hasEnded {
-            if !pending.isEmpty { seal(context) }
-            hasEnded = true
-            session?.end()
-            sendControl(context)
-        }
-        context.close(mode: mode, promise: promise)
+        guard mode != .input, phase == .open, !hasEnded else { return context.close(mode: mode, promise: promise) }
+        if !pending.isEmpty { seal(context) }
+        hasEnded = true
+        session?.end()
+        sendControl(context)
+        guard mode == .all else { return context.close(mode: mode, promise: promise) }
+        // Who closes on the completion of a write is called from within the channel's flush, which sends what was added
+        // only after it returns; a close from here would come first and drop it.
+        context.eventLoop.assumeIsolated().execute { context.close(mode: mode, promise: promise) }
     }
 }
 

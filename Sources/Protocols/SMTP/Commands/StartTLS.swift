@@ -1,6 +1,8 @@
 extension SMTPCommand {
     /// STARTTLS (RFC 3207; in LMTP too). It is an extension, so EHLO or LHLO comes first.
-    static let startTLS = SMTPCommand("STARTTLS", stages: .any, isOffered: \.configuration.offersTLS) {
+    static let startTLS = SMTPCommand(
+        "STARTTLS", stages: .any, isOffered: { $0.configuration.offersTLS || $0.isSecure }
+    ) {
         machine, line, actions in
         guard !machine.isSecure else {
             return machine.refuse(SMTPReply(503, .init(5, 5, 1), "TLS is on already"), into: &actions)
