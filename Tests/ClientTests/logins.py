@@ -269,7 +269,7 @@ def saslauthd(program):
                                  "saslauthd, unknown")
                     expect_match(IN[name], log_in(node, name, mechanism, ANN, PASSWORD), "a credential of ours")
             expect_match("^-ERR Mechanism not available", log_in(node, "pop3", "SCRAM-SHA-256", EVE, "x"), "SCRAM")
-            os.killpg(daemon.pid, signal.SIGTERM)
+            os.killpg(daemon.pid, signal.SIGKILL)
             daemon.wait(30)
             expect_match(r"^-ERR \[SYS/TEMP\]", log_in(node, "pop3", "PLAIN", EVE, SASLAUTHD_PASSWORD), "no saslauthd")
             expect_match(IN["pop3"], log_in(node, "pop3", "PLAIN", ANN, PASSWORD), "a credential of ours without it")
@@ -277,7 +277,7 @@ def saslauthd(program):
                 expect(SASLAUTHD_PASSWORD not in log.read(), "saslauthd's password can be read")
     finally:
         if daemon.poll() is None:
-            os.killpg(daemon.pid, signal.SIGTERM)
+            os.killpg(daemon.pid, signal.SIGKILL)
             daemon.wait(30)
         imap.shutdown()
         shutil.rmtree(folder, ignore_errors=True)

@@ -58,10 +58,14 @@ import Testing
                 "letterlog_deliveries_total{protocol=\"lmtp\"} 1", "letterlog_retrievals_total{protocol=\"pop3\"} 1",
                 "letterlog_rejects_total{protocol=\"lmtp\",reason=\"relay\"} 1",
                 "letterlog_logins_total{protocol=\"pop3\",result=\"accepted\"} 1", "letterlog_engine_stopped 0",
-                "letterlog_engine_batch_requests_bucket{le=\"+Inf\"} 5", "letterlog_engine_batch_requests_count 5",
                 "extra_metric 7",
             ] {
                 #expect(lines.contains { $0 == sample }, "\(sample)")
+            }
+            // Four accounts and a letter; the note of the credential's use may still be on its way.
+            for name in ["bucket{le=\"+Inf\"}", "count"] {
+                let sample = "letterlog_engine_batch_requests_\(name)"
+                #expect(lines.contains { $0 == "\(sample) 5" || $0 == "\(sample) 6" }, "\(sample)")
             }
             // Every sample stands under its family.
             var family = ""

@@ -93,7 +93,7 @@ func onThreads(_ count: Int, _ body: @escaping @Sendable (Int) -> Void) {
 
 /// What this process has open, by /proc/self/fd.
 func openFiles() -> [(descriptor: Int32, path: String)] {
-    (0..<1_024).compactMap { descriptor in
+    (0..<65_536).compactMap { descriptor in
         var target = [UInt8](repeating: 0, count: 4_096)
         let count = target.withUnsafeMutableBytes {
             guard let start = $0.bindMemory(to: CChar.self).baseAddress else { return 0 }
