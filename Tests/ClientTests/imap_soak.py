@@ -302,19 +302,27 @@ class Client(threading.Thread):
         picture.uids += [None] * (self.exists - len(picture.uids))
 
     def learn(self):
-        """UIDs and flags of what is only a number."""
+        """UIDs and flags of what is only a number. What arrives meanwhile waits for the next time: while others deliver,
+        there is always something newer."""
         picture = self.picture
         for _ in range(20):
-            unknown = [place for place, uid in enumerate(picture.uids) if uid is None or uid not in picture.flags]
+            unknown = self.unknown()
             if not unknown:
                 return
             self.command("FETCH %d:%d (UID FLAGS)" % (unknown[0] + 1, unknown[-1] + 1))
             if self.picture is not picture:
                 return
+            # Nothing goes during FETCH (RFC 9051 section 7.5.1), so the positions asked for stand.
+            if not any(place <= unknown[-1] for place in self.unknown()):
+                return
             # A message that went meanwhile has no answer; NOOP tells of it.
-            if any(uid is None or uid not in picture.flags for uid in picture.uids):
-                self.command("NOOP")
+            self.command("NOOP")
         raise Broken("%s: no UID for %s" % (picture.mailbox, unknown[:5]))
+
+    def unknown(self):
+        """The places, from 0, of messages without UID or flags."""
+        picture = self.picture
+        return [place for place, uid in enumerate(picture.uids) if uid is None or uid not in picture.flags]
 
     def sync(self):
         self.command("NOOP")
