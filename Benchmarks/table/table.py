@@ -20,6 +20,7 @@ sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "compare"))
 from compare import flush_ms, load, measured  # noqa: E402
 from servers import Letterlog, own_user  # noqa: E402
 
+ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 USERS = 100
 START_SECONDS_MAX = 60
 
@@ -159,7 +160,7 @@ def main():
     parser = argparse.ArgumentParser(prog="table")
     parser.add_argument("--load", type=pathlib.Path, required=True, help=argparse.SUPPRESS)
     parser.add_argument("--dir", default=None)
-    parser.add_argument("--binary", default=".build/release/letterlog")
+    parser.add_argument("--binary", default=ROOT / ".build/release/letterlog")
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--seconds", type=int, default=8)
     parser.add_argument("--small", action="store_true", help="a hundredth of the size, to try the script")
