@@ -61,12 +61,19 @@ class Server:
 
     def start(self):
         self.prepare()
-        log = open(self.folder / "output.log", "wb")
+        self.launch()
+
+    def ports(self):
+        """Where it has to answer before it counts as started."""
+        return self.lmtp_port, self.pop3_port
+
+    def launch(self):
+        log = open(self.folder / "output.log", "ab")
         self.process = subprocess.Popen(
             self.prefix + self.command(), stdin=subprocess.DEVNULL, stdout=log, stderr=log,
             start_new_session=True, cwd=self.folder)
         end = time.monotonic() + START_SECONDS_MAX
-        for port in (self.lmtp_port, self.pop3_port):
+        for port in self.ports():
             while True:
                 try:
                     with socket.create_connection(("127.0.0.1", port), timeout=1) as s:

@@ -65,6 +65,8 @@ static inline long number(const char *text, long low, long high, const char *nam
 struct target {
     const char *host, *unix_path;
     int port;
+    /* The last octet of the loopback address to come from; 0 leaves it to the system. */
+    long source;
 };
 
 /* A connected, non-blocking socket. Only loopback and Unix sockets: this is no tool to point at others. */
@@ -92,6 +94,13 @@ static inline int connect_target(const struct target *t) {
         } else fail("--host must be a loopback address");
     }
     int fd = socket(address.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0);
+    if (fd >= 0 && t->source) {
+        struct sockaddr_in own = {.sin_family = AF_INET, .sin_addr.s_addr = htonl(0x7F000000 + t->source)};
+        int late = 1;
+        /* A port is chosen when the other end is known, so that there are as many as for each pair of addresses. */
+        setsockopt(fd, IPPROTO_IP, IP_BIND_ADDRESS_NO_PORT, &late, sizeof late);
+        if (bind(fd, (void *)&own, sizeof own)) fail("cannot come from 127.0.0.%ld: %s", t->source, strerror(errno));
+    }
     if (fd < 0 || connect(fd, (void *)&address, length)) fail("cannot connect: %s", strerror(errno));
     int one = 1;
     if (!t->unix_path) setsockopt(fd, IPPROTO_TCP, TCP_NODELAY, &one, sizeof one);
