@@ -64,6 +64,7 @@ private func records(type: UInt8 = 1, announced: Int, octets: Int, pieces: [Int]
         let authority = try TestAuthority("People")
         let server = try server { $0.authority = try TLSAuthority(certificates: authority.pem) }
         let mail = (0..<1_500).map { "somebody-with-a-long-name-\($0)@example.test" }
+        #expect(mail.joined().utf8.count > TLSLimits.clientCertificatesOctetsMax)
         let large = try authority.issue("Alice", mail: mail)
         let session = try server.makeSession(applicationProtocol: "pop3")
         let client = MemoryClient { context in

@@ -109,6 +109,54 @@ final class MemoryClient {
     }
 }
 
+/// libssl's own server over memory, for what ours does not do.
+final class MemoryServer {
+    private let context: OpaquePointer
+    private let ssl: OpaquePointer
+    private let incoming: OpaquePointer
+    private let outgoing: OpaquePointer
+
+    init(_ issued: Issued, version: CInt) {
+        context = SSL_CTX_new(TLS_server_method())
+        _ = ll_ctx_set_versions(context, version, version)
+        SSL_CTX_use_certificate(context, issued.certificate)
+        SSL_CTX_use_PrivateKey(context, issued.key)
+        ssl = SSL_new(context)
+        incoming = BIO_new(BIO_s_mem())
+        outgoing = BIO_new(BIO_s_mem())
+        BIO_ctrl(incoming, BIO_C_SET_BUF_MEM_EOF_RETURN, -1, nil)
+        SSL_set_bio(ssl, incoming, outgoing)
+        SSL_set_accept_state(ssl)
+    }
+
+    deinit {
+        SSL_free(ssl)
+        SSL_CTX_free(context)
+    }
+
+    func answer(to octets: [UInt8]) -> [UInt8] {
+        BIO_write(incoming, octets, CInt(octets.count))
+        ERR_clear_error()
+        SSL_do_handshake(ssl)
+        var octets = [UInt8](repeating: 0, count: BIO_ctrl(outgoing, BIO_CTRL_PENDING, 0, nil))
+        if !octets.isEmpty { BIO_read(outgoing, &octets, CInt(octets.count)) }
+        return octets
+    }
+
+    /// The same in records of one octet each.
+    static func refragmented(_ wire: [UInt8]) -> [UInt8] {
+        var rest = wire[...]
+        var result: [UInt8] = []
+        while rest.count > 5 {
+            let head = Array(rest.prefix(5))
+            let count = Int(head[3]) << 8 | Int(head[4])
+            for octet in rest.dropFirst(5).prefix(count) { result += head[..<3] + [0, 1, octet] }
+            rest = rest.dropFirst(5 + count)
+        }
+        return result
+    }
+}
+
 /// What a session made of one piece of input.
 struct Reading: Equatable {
     var plain: [UInt8] = []

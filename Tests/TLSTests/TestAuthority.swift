@@ -1,5 +1,6 @@
-// An authority that vouches for clients.
+// An authority that vouches for clients and servers.
 import COpenSSL
+import Testing
 
 @testable import TLS
 
@@ -16,6 +17,20 @@ final class Issued {
         X509_free(certificate)
         EVP_PKEY_free(key)
     }
+
+    var pem: [UInt8] { text { PEM_write_bio_X509($0, certificate) } }
+    var keyPEM: [UInt8] { text { PEM_write_bio_PrivateKey($0, key, nil, nil, 0, nil, nil) } }
+
+    func credential() throws -> TLSCredential { try TLSCredential(certificates: pem, key: keyPEM) }
+
+    private func text(_ write: (OpaquePointer?) -> CInt) -> [UInt8] {
+        let writer = BIO_new(BIO_s_mem())
+        defer { BIO_free(writer) }
+        #expect(write(writer) == 1)
+        var text = [UInt8](repeating: 0, count: BIO_ctrl(writer, BIO_CTRL_PENDING, 0, nil))
+        let count = BIO_read(writer, &text, CInt(text.count))
+        return Array(text.prefix(Int(count)))
+    }
 }
 
 final class TestAuthority {
@@ -26,18 +41,22 @@ final class TestAuthority {
             name, [(NID_basic_constraints, "critical,CA:TRUE"), (NID_key_usage, "keyCertSign")], 30, nil)
     }
 
-    var pem: [UInt8] {
-        let writer = BIO_new(BIO_s_mem())
-        defer { BIO_free(writer) }
-        PEM_write_bio_X509(writer, own.certificate)
-        var text = [UInt8](repeating: 0, count: 8192)
-        let count = BIO_read(writer, &text, CInt(text.count))
-        return Array(text.prefix(Int(count)))
-    }
+    var pem: [UInt8] { own.pem }
 
     func issue(_ name: String, mail: [String], days: Int = 30, usage: String = "clientAuth") throws -> Issued {
         var parts = [(NID_ext_key_usage, usage)]
         if !mail.isEmpty { parts.append((NID_subject_alt_name, mail.map { "email:\($0)" }.joined(separator: ","))) }
+        return try Self.make(name, parts, days, own)
+    }
+
+    /// A server's.
+    ///
+    /// - Parameter names: as openssl.cnf writes them: `DNS:mail.example.test`, `IP:127.0.0.1`.
+    func issue(
+        server name: String, _ names: [String], days: Int = 30, usage: String = "serverAuth"
+    ) throws -> Issued {
+        var parts = [(NID_ext_key_usage, usage)]
+        if !names.isEmpty { parts.append((NID_subject_alt_name, names.joined(separator: ","))) }
         return try Self.make(name, parts, days, own)
     }
 

@@ -143,6 +143,9 @@ static inline int ll_ctx_add_chain(SSL_CTX *context, X509 *certificate) {
     return (int)SSL_CTX_add1_chain_cert(context, certificate);
 }
 
+/* SNI of a client (RFC 6066 section 3). */
+static inline int ll_ssl_set_name(SSL *ssl, const char *name) { return (int)SSL_set_tlsext_host_name(ssl, name); }
+
 typedef int (*ll_name_callback)(SSL *, int *, void *);
 
 static inline void ll_ctx_set_name_callback(SSL_CTX *context, ll_name_callback callback) {

@@ -7,6 +7,10 @@ package enum TLSLimits {
     package static let handshakeOctetsMax = 64 << 10
     /// Octets of the certificates that a client may present.
     package static let clientCertificatesOctetsMax = 32 << 10
+    /// Octets that a server may send until our handshake with it is done.
+    package static let serverHandshakeOctetsMax = 256 << 10
+    /// Octets of the certificates that a server may present.
+    package static let serverCertificatesOctetsMax = 128 << 10
     /// KeyUpdate messages of one session (RFC 8446 section 4.6.3). Each makes us derive keys and answer; a client has to
     /// send one for some hundred gigabytes.
     package static let keyUpdatesMax = 128
@@ -16,7 +20,7 @@ package enum TLSLimits {
     static let recordOverheadOctetsMax = 64
     /// Writes that wait for a flush are joined up to this many octets.
     static let gatheredOctetsMax = recordOctetsMax
-    /// Octets of a name that a client asks for (RFC 1035 section 2.3.4).
+    /// Octets of a name that is asked for (RFC 1035 section 2.3.4).
     static let serverNameOctetsMax = 255
     /// Sessions resume for that long after their ticket was given out, in seconds. Keys that seal tickets change as often.
     static let ticketSecondsMax = 2 * 3600

@@ -1,15 +1,17 @@
 internal import COpenSSL
 
-/// Why a session, or what it needs, could not be had. The text is for the log; a client gets an alert.
+/// Why a session, or what it needs, could not be had. The text is for the log; the other side gets an alert.
 package struct TLSFailure: Error, Equatable, Sendable, CustomStringConvertible {
     package enum Kind: String, Sendable, CaseIterable {
         /// What came is not TLS.
         case notTLS
-        /// The handshake failed: versions, ciphers, certificates, or what the client sent.
+        /// The handshake failed: versions, ciphers, or what the other side sent.
         case handshake
+        /// The other side's certificate is not good, or not for the name that was asked for.
+        case certificate
         /// It took too long.
         case timedOut
-        /// The client's messages are larger, or come more often, than they may.
+        /// The other side's messages are larger, or come more often, than they may.
         case limit
         /// A record after the handshake is not what it should be.
         case record
@@ -26,6 +28,9 @@ package struct TLSFailure: Error, Equatable, Sendable, CustomStringConvertible {
     }
 
     package var description: String { reason }
+
+    /// Whether the reason that libssl left is an alert of the other side's.
+    static var isAlertOfOthers: Bool { ERR_GET_REASON(ERR_peek_last_error()) >= SSL_AD_REASON_OFFSET }
 
     /// With the reason that libssl left on this thread's list of errors, which is emptied.
     static func library(_ kind: Kind, _ what: String) -> TLSFailure {

@@ -1,4 +1,5 @@
-// TLS between a socket and whoever speaks a protocol over it: the server's side, as a handler of NIO.
+// TLS between a socket and whoever speaks a protocol over it, as a handler of NIO: for a server (`init`), and for a client
+// (`TLSClient.makeHandler`).
 //
 // Invariants
 // - No octet is held back: what came in is handed on in the same call, what is written goes out at the next flush. So
@@ -9,9 +10,11 @@
 // - The peer's last words are the end of its side, whether said (close_notify) or not; `isTruncated` tells which. For a
 //   protocol whose commands end by themselves nothing is lost by going on.
 // - After a failure the alert is sent, input is dropped, and the reason goes up as an error. Whoever gets it closes.
-// - libssl's session is made when the first octets come: a connection that says nothing costs little.
+// - A server's session is made when the first octets come: a connection that says nothing costs little. A client's speaks
+//   first, as soon as the channel is active or the handler is added to one that is.
+// - A client learns of every end of the handshake but success by a `TLSFailure`, also when the server just closes.
 //
-// Written for channels that read on demand. Outbound sessions will be a second kind of `TLSSession`, not of handler.
+// Written for channels that read on demand; those that read by themselves may be used too.
 import NIOCore
 
 /// What a handler tells those above it.
@@ -28,7 +31,8 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     private enum Phase { case idle, handshake, open, failed, closed }
 
-    private let server: TLSServer
+    /// Nil where this is a client.
+    private let server: TLSServer?
     private let applicationProtocol: String
     private let handshakeMax: TimeAmount
     private var context: ChannelHandlerContext?
@@ -53,6 +57,14 @@ package final class TLSHandler: ChannelDuplexHandler {
         self.handshakeMax = handshakeMax
     }
 
+    /// A client's, with its session.
+    init(_ session: TLSSession, handshakeMax: TimeAmount) {
+        server = nil
+        applicationProtocol = ""
+        self.session = session
+        self.handshakeMax = handshakeMax
+    }
+
     package var isEstablished: Bool { session?.isEstablished == true }
 
     /// What the handshake settled; nil before.
@@ -67,7 +79,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         self.context = context
         if context.channel.isActive {
             begin(context)
-            context.read()
+            if phase == .handshake { context.read() }
         }
     }
 
@@ -82,9 +94,13 @@ package final class TLSHandler: ChannelDuplexHandler {
         guard phase == .idle else { return }
         phase = .handshake
         timer = try? context.eventLoop.assumeIsolated().scheduleCallback(in: handshakeMax, handler: self)
+        guard server == nil, let session else { return }
+        take(ByteBuffer(), session, context)
+        sendControl(context)
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
+        if server == nil, phase == .handshake { fail(Self.closedByServer, context) }
         release(ChannelError.ioOnClosedChannel)
         phase = .closed
         session = nil
@@ -115,6 +131,8 @@ package final class TLSHandler: ChannelDuplexHandler {
         context.fireErrorCaught(failure)
     }
 
+    private static let closedByServer = TLSFailure(.handshake, "the server closes the connection during the handshake")
+
     // MARK: Inbound
 
     package func read(context: ChannelHandlerContext) {
@@ -135,6 +153,7 @@ package final class TLSHandler: ChannelDuplexHandler {
 
     private func begun() throws(TLSFailure) -> TLSSession {
         if let session { return session }
+        guard let server else { throw TLSFailure(.library, "the session is over") }
         let new = try server.makeSession(applicationProtocol: applicationProtocol)
         session = new
         return new
@@ -221,6 +240,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         if hasPeerEnded { return }
         hasPeerEnded = true
         isTruncated = phase == .open && !hasEnded
+        if server == nil, phase == .handshake { fail(Self.closedByServer, context) }
         context.fireUserInboundEventTriggered(event)
     }
 
@@ -301,6 +321,7 @@ package final class TLSHandler: ChannelDuplexHandler {
 extension TLSHandler: NIOScheduledCallbackHandler {
     package func handleScheduledCallback(eventLoop: some EventLoop) {
         guard phase == .handshake, let context else { return }
-        fail(TLSFailure(.timedOut, "the client takes too long for its handshake"), context)
+        let other = server == nil ? "server" : "client"
+        fail(TLSFailure(.timedOut, "the \(other) takes too long for its handshake"), context)
     }
 }

@@ -56,8 +56,11 @@ package final class TLSCredential: @unchecked Sendable {
     }
 }
 
-/// Authorities whose certificates clients may present.
+/// Authorities whose certificates the other side may present.
 package final class TLSAuthority: Sendable {
+    /// Where Debian keeps the authorities that the system trusts (package ca-certificates).
+    package static let systemFile = "/etc/ssl/certs/ca-certificates.crt"
+
     let certificates: [Certificate]
     /// Differs when the certificates do: tickets of clients that others vouched for are not taken.
     let fingerprint: [UInt8]

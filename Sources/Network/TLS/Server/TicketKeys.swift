@@ -65,7 +65,7 @@ func ticketKey(
     _ ssl: OpaquePointer?, _ name: UnsafeMutablePointer<UInt8>?, _ vector: UnsafeMutablePointer<UInt8>?,
     _ cipher: OpaquePointer?, _ mac: OpaquePointer?, _ isSealing: CInt
 ) -> CInt {
-    guard let tickets = TLSSession.of(ssl)?.server.tickets, let name, let vector else { return 0 }
+    guard let tickets = TLSSession.of(ssl)?.server?.tickets, let name, let vector else { return 0 }
     if isSealing == 1 {
         guard let key = tickets.current(), RAND_bytes(vector, EVP_CIPHER_get_iv_length(EVP_aes_256_cbc())) == 1,
             EVP_EncryptInit_ex(cipher, EVP_aes_256_cbc(), nil, key.cipherKey, vector) == 1, set(mac, key.macKey)

@@ -1,4 +1,4 @@
-// One TLS session, the server's side, as octets in and octets out: no socket, no event loop, no clock.
+// One side of a TLS session, as octets in and octets out: no socket, no event loop, no clock.
 //
 // Invariants
 // - Octets are lent for the length of a call, in both directions. Between two calls nothing of the peer's input is held
@@ -20,26 +20,45 @@ package final class TLSSession {
         case established
         /// Nothing more without more input.
         case needsInput
-        /// The client sends no more (close_notify, RFC 8446 section 6.1). Comes again when asked again.
+        /// The other side sends no more (close_notify, RFC 8446 section 6.1). Comes again when asked again.
         case ended
         case failed(TLSFailure)
     }
 
-    /// What the listener speaks, as ALPN names it (RFC 7301).
-    let applicationProtocol: String
-    let server: TLSServer.Snapshot
+    /// What the listener speaks, as ALPN names it (RFC 7301); of a client, nil.
+    let applicationProtocol: String?
+    /// Nil of a client.
+    let server: TLSServer.Snapshot?
+    /// Whom a client speaks to.
+    private let host: TLSHost?
     private let ssl: OpaquePointer
     private let wire: UnsafeMutablePointer<ll_wire>
-    private var hello = HelloGuard()
+    private var hello: HelloGuard
     private var handshakeOctets = 0
     package private(set) var isEstablished = false
     private var failure: TLSFailure?
     private var isSendingEnded = false
 
-    init(_ server: TLSServer.Snapshot, applicationProtocol: String) throws(TLSFailure) {
+    convenience init(_ server: TLSServer.Snapshot, applicationProtocol: String) throws(TLSFailure) {
+        try self.init(server.main, server, applicationProtocol, nil)
+        SSL_set_accept_state(ssl)
+    }
+
+    /// A client's. The first call of `read`, without input, makes its first message.
+    convenience init(_ context: TLSContext, host: TLSHost, applicationProtocol: String?) throws(TLSFailure) {
+        try self.init(context, nil, nil, host)
+        SSL_set_connect_state(ssl)
+        try ask(for: host, applicationProtocol)
+    }
+
+    private init(
+        _ context: TLSContext, _ server: TLSServer.Snapshot?, _ applicationProtocol: String?, _ host: TLSHost?
+    ) throws(TLSFailure) {
         self.server = server
         self.applicationProtocol = applicationProtocol
-        guard let ssl = SSL_new(server.main.pointer) else { throw .library(.library, "no session can be made") }
+        self.host = host
+        hello = HelloGuard(isOfServer: server == nil)
+        guard let ssl = SSL_new(context.pointer) else { throw .library(.library, "no session can be made") }
         let wire = UnsafeMutablePointer<ll_wire>.allocate(capacity: 1)
         wire.initialize(to: ll_wire())
         guard ll_wire_attach(wire, LibraryIndexes.shared.wireMethod, ssl) == 1 else {
@@ -49,7 +68,6 @@ package final class TLSSession {
         }
         self.ssl = ssl
         self.wire = wire
-        SSL_set_accept_state(ssl)
         SSL_set_ex_data(ssl, LibraryIndexes.shared.session, Unmanaged.passUnretained(self).toOpaque())
     }
 
@@ -64,6 +82,25 @@ package final class TLSSession {
         guard let data = SSL_get_ex_data(ssl, LibraryIndexes.shared.session) else { return nil }
         return Unmanaged<TLSSession>.fromOpaque(data).takeUnretainedValue()
     }
+
+    /// RFC 9525 section 6: the name is looked for among the alternative names alone, a `*` stands for a whole label.
+    private func ask(for host: TLSHost, _ applicationProtocol: String?) throws(TLSFailure) {
+        SSL_set_hostflags(ssl, UInt32(X509_CHECK_FLAG_NEVER_CHECK_SUBJECT | X509_CHECK_FLAG_NO_PARTIAL_WILDCARDS))
+        // SNI is for names, not for addresses (RFC 6066 section 3).
+        let isSet =
+            host.isAddress
+            ? X509_VERIFY_PARAM_set1_ip_asc(SSL_get0_param(ssl), host.name) == 1
+            : SSL_set1_host(ssl, host.name) == 1 && ll_ssl_set_name(ssl, host.name) == 1
+        guard isSet else { throw .library(.library, "\(host.name) cannot be asked for") }
+        guard let name = applicationProtocol?.utf8, !name.isEmpty, name.count <= 255 else { return }
+        let list = [UInt8(name.count)] + name
+        // Zero says that it went well.
+        guard SSL_set_alpn_protos(ssl, list, UInt32(list.count)) == 0 else {
+            throw .library(.library, "the application protocol cannot be asked for")
+        }
+    }
+
+    private var other: String { server == nil ? "server" : "client" }
 
     // MARK: Reading
 
@@ -86,7 +123,7 @@ package final class TLSSession {
         if isEstablished {
             code = SSL_read_ex(ssl, room.baseAddress, room.count, &count)
         } else {
-            code = SSL_accept(ssl)
+            code = SSL_do_handshake(ssl)
         }
         let left = wire.pointee.in_count
         if !isEstablished { handshakeOctets += input.count - left }
@@ -104,19 +141,20 @@ package final class TLSSession {
     private func look(at input: UnsafeRawBufferPointer) -> TLSFailure? {
         hello.look(at: input)
         switch hello.verdict {
-        case .notTLS: return TLSFailure(.notTLS, "what the client sent is not TLS")
-        case .tooLarge: return TLSFailure(.limit, "the client's first message is too large")
+        case .notTLS: return TLSFailure(.notTLS, "what the \(other) sent is not TLS")
+        case .tooLarge: return TLSFailure(.limit, "the \(other)'s first message is too large")
         case .undecided, .good: break
         }
         // Behind the last message of the handshake more may follow at once.
-        guard handshakeOctets <= TLSLimits.handshakeOctetsMax else {
-            return TLSFailure(.limit, "the client's handshake is too large")
+        let octetsMax = server == nil ? TLSLimits.serverHandshakeOctetsMax : TLSLimits.handshakeOctetsMax
+        guard handshakeOctets <= octetsMax else {
+            return TLSFailure(.limit, "the \(other)'s handshake is too large")
         }
         return nil
     }
 
     private func overstepped() -> TLSFailure? {
-        if wire.pointee.renegotiations > 0 { return TLSFailure(.limit, "the client wants to renegotiate") }
+        if wire.pointee.renegotiations > 0 { return TLSFailure(.limit, "the \(other) wants to renegotiate") }
         if wire.pointee.key_updates > TLSLimits.keyUpdatesMax { return TLSFailure(.limit, "too many key updates") }
         return nil
     }
@@ -125,9 +163,28 @@ package final class TLSSession {
         switch SSL_get_error(ssl, code) {
         case SSL_ERROR_WANT_READ: return .needsInput
         case SSL_ERROR_ZERO_RETURN: return .ended
+        default: return fail(isEstablished ? reasonOfRecord : reasonOfHandshake)
+        }
+    }
+
+    private var reasonOfRecord: TLSFailure {
+        // Also where a server does not take a client's certificate: in TLS 1.3 the client is done before it learns that.
+        .library(.record, TLSFailure.isAlertOfOthers ? "the \(other) ends the session" : "the record is bad")
+    }
+
+    private var reasonOfHandshake: TLSFailure {
+        let result = SSL_get_verify_result(ssl)
+        // Without verification the result is noted, but nothing fails of it.
+        guard SSL_get_verify_mode(ssl) != SSL_VERIFY_NONE, result != Int(X509_V_OK), !TLSFailure.isAlertOfOthers else {
+            return .library(.handshake, TLSFailure.isAlertOfOthers ? "the \(other) refuses" : "the handshake failed")
+        }
+        ERR_clear_error()
+        switch CInt(result) {
+        case X509_V_ERR_HOSTNAME_MISMATCH, X509_V_ERR_IP_ADDRESS_MISMATCH:
+            return TLSFailure(.certificate, "the server's certificate is not for \(host?.name ?? "")")
         default:
-            let kind: TLSFailure.Kind = isEstablished ? .record : .handshake
-            return fail(.library(kind, isEstablished ? "the record is bad" : "the handshake failed"))
+            let text = X509_verify_cert_error_string(result).map { String(cString: $0) } ?? "error \(result)"
+            return TLSFailure(.certificate, "the \(other)'s certificate is not trusted: \(text)")
         }
     }
 
@@ -210,7 +267,7 @@ package final class TLSSession {
     }
 
     private var clientCertificate: ClientCertificate? {
-        guard server.asksForCertificate, SSL_get_verify_result(ssl) == Int(X509_V_OK),
+        guard let server, server.asksForCertificate, SSL_get_verify_result(ssl) == Int(X509_V_OK),
             let certificate = SSL_get0_peer_certificate(ssl)
         else { return nil }
         return ClientCertificate(certificate)
@@ -225,7 +282,8 @@ package final class TLSSession {
             guard SSL_version(ssl) >= TLS1_3_VERSION || ll_ssl_has_extended_master_secret(ssl) == 1 else { return nil }
             return exported(label: "EXPORTER-Channel-Binding", octets: 32)
         case .serverEndPoint:
-            guard let certificate = SSL_get_certificate(ssl) else { return nil }
+            let certificate = server == nil ? SSL_get0_peer_certificate(ssl) : SSL_get_certificate(ssl)
+            guard let certificate else { return nil }
             return endPointHash(certificate)
         }
     }

@@ -1,4 +1,5 @@
-// One certificate with everything that holds for its sessions: versions, ciphers, groups, tickets, clients' certificates.
+// Everything that holds for the sessions under one certificate, or of one kind of client: versions, ciphers, groups,
+// tickets, whom to trust.
 //
 // The choice is that of RFC 9325: TLS 1.2 with forward secrecy and authenticated encryption only, and TLS 1.3. What the
 // system's openssl.cnf adds (a security level, a higher floor) stays in force.
@@ -24,31 +25,80 @@ final class TLSContext: @unchecked Sendable {
     private static let groups = ["X25519", "P-256", "P-384"]
     /// Certificates between a client's and the authority.
     private static let clientChainMax: CInt = 5
+    /// Certificates between a server's and the authority.
+    private static let serverChainMax: CInt = 10
 
     let pointer: OpaquePointer
 
-    init(_ credential: TLSCredential, _ options: TLSServerOptions) throws(TLSFailure) {
+    private init(_ method: OpaquePointer?, _ minimumVersion: TLSVersion) throws(TLSFailure) {
         ERR_clear_error()
-        guard let pointer = SSL_CTX_new(TLS_server_method()) else { throw .library(.library, "libssl does not start") }
+        guard let pointer = SSL_CTX_new(method) else { throw .library(.library, "libssl does not start") }
         // Frees it also when one of the next steps throws.
         self.pointer = pointer
+        let isSet =
+            ll_ctx_set_versions(pointer, minimumVersion.number, TLS1_3_VERSION) == 1
+            && SSL_CTX_set_cipher_list(pointer, Self.ciphers.joined(separator: ":")) == 1
+            && SSL_CTX_set_ciphersuites(pointer, Self.suites.joined(separator: ":")) == 1
+            && ll_ctx_set_groups(pointer, Self.groups.joined(separator: ":")) == 1
+        guard isSet else { throw .library(.library, "libssl refuses versions or ciphers") }
+        ll_ctx_set_habits(pointer)
+    }
+
+    deinit { SSL_CTX_free(pointer) }
+
+    // MARK: Of a client
+
+    convenience init(_ options: TLSClientOptions) throws(TLSFailure) {
+        try self.init(TLS_client_method(), options.minimumVersion)
+        ll_ctx_set_certificate_octets_max(pointer, TLSLimits.serverCertificatesOctetsMax)
+        SSL_CTX_set_verify_depth(pointer, Self.serverChainMax)
+        switch options.trust {
+        case .anyone: SSL_CTX_set_verify(pointer, SSL_VERIFY_NONE, nil)
+        case .system: try trustSystem()
+        case .authority(let authority): try trust(authority)
+        }
+        if let credential = options.credential { try present(credential) }
+    }
+
+    private func trust(_ authority: TLSAuthority) throws(TLSFailure) {
+        let store = SSL_CTX_get_cert_store(pointer)
+        for certificate in authority.certificates where X509_STORE_add_cert(store, certificate.pointer) != 1 {
+            throw .library(.library, "an authority cannot be taken")
+        }
+        SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, nil)
+    }
+
+    /// The files are read now: a directory of authorities would be read in the middle of handshakes.
+    private func trustSystem() throws(TLSFailure) {
+        // What SSL_CERT_FILE names, or cert.pem in libssl's directory; neither need be there.
+        SSL_CTX_set_default_verify_file(pointer)
+        if X509_STORE_get0_objects(SSL_CTX_get_cert_store(pointer)).map({ ll_stack_count(UnsafeRawPointer($0)) }) == 0 {
+            SSL_CTX_load_verify_file(pointer, TLSAuthority.systemFile)
+        }
+        ERR_clear_error()
+        let count = X509_STORE_get0_objects(SSL_CTX_get_cert_store(pointer)).map {
+            ll_stack_count(UnsafeRawPointer($0))
+        }
+        guard let count, count > 0 else {
+            throw TLSFailure(.library, "this system has no authorities in \(TLSAuthority.systemFile)")
+        }
+        SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, nil)
+    }
+
+    // MARK: Of a server
+
+    convenience init(_ credential: TLSCredential, _ options: TLSServerOptions) throws(TLSFailure) {
+        try self.init(TLS_server_method(), options.minimumVersion)
         try set(options)
         try present(credential)
         if let authority = options.authority { try ask(authority) }
         setCallbacks()
     }
 
-    deinit { SSL_CTX_free(pointer) }
-
     private func set(_ options: TLSServerOptions) throws(TLSFailure) {
-        let isSet =
-            ll_ctx_set_versions(pointer, options.minimumVersion.number, TLS1_3_VERSION) == 1
-            && SSL_CTX_set_cipher_list(pointer, Self.ciphers.joined(separator: ":")) == 1
-            && SSL_CTX_set_ciphersuites(pointer, Self.suites.joined(separator: ":")) == 1
-            && ll_ctx_set_groups(pointer, Self.groups.joined(separator: ":")) == 1
-            && SSL_CTX_set_num_tickets(pointer, TLSLimits.ticketsPerSession) == 1
-        guard isSet else { throw .library(.library, "libssl refuses versions or ciphers") }
-        ll_ctx_set_habits(pointer)
+        guard SSL_CTX_set_num_tickets(pointer, TLSLimits.ticketsPerSession) == 1 else {
+            throw .library(.library, "libssl refuses tickets")
+        }
         ll_ctx_set_certificate_octets_max(pointer, TLSLimits.clientCertificatesOctetsMax)
         SSL_CTX_set_timeout(pointer, TLSLimits.ticketSecondsMax)
         // libssl compares this with a ticket's: one given out under another authority does not resume.
@@ -91,9 +141,9 @@ final class TLSContext: @unchecked Sendable {
 private func chooseCertificate(
     _ ssl: OpaquePointer?, _ alert: UnsafeMutablePointer<CInt>?, _ argument: UnsafeMutableRawPointer?
 ) -> CInt {
-    guard let session = TLSSession.of(ssl), let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name),
+    guard let server = TLSSession.of(ssl)?.server, let name = SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name),
         strlen(name) <= TLSLimits.serverNameOctetsMax,
-        let context = session.server.context(for: String(cString: name))
+        let context = server.context(for: String(cString: name))
     else { return SSL_TLSEXT_ERR_OK }
     SSL_set_SSL_CTX(ssl, context.pointer)
     return SSL_TLSEXT_ERR_OK
@@ -106,8 +156,9 @@ private func chooseProtocol(
     _ chosenCount: UnsafeMutablePointer<UInt8>?, _ offered: UnsafePointer<UInt8>?, _ offeredCount: UInt32,
     _ argument: UnsafeMutableRawPointer?
 ) -> CInt {
-    guard let session = TLSSession.of(ssl), let offered else { return SSL_TLSEXT_ERR_ALERT_FATAL }
-    let ours = session.applicationProtocol.utf8
+    guard let ours = TLSSession.of(ssl)?.applicationProtocol?.utf8, let offered else {
+        return SSL_TLSEXT_ERR_ALERT_FATAL
+    }
     let list = UnsafeBufferPointer(start: offered, count: Int(offeredCount))
     var position = 0
     while position < list.count {
