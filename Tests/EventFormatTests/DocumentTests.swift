@@ -145,15 +145,47 @@ private struct FormatDocument {
     @Test func messages() {
         let row = MessageRow(
             flags: .answered, keywordBits: 8, size: 4, modSeq: ModSeq(5), email: EmailID(6), blob: BlobNumber(9),
+            saved: Timestamp(milliseconds: 10),
             internalDate: InternalDate(time: Timestamp(milliseconds: 7), zoneMinutes: 3))
         let bytes = StateValue.encode(row)
-        check("Message row", bytes, [1, 2, 3, 4, 5, 6, 7, 8, 9])
+        check("Message row", bytes, [2, 2, 3, 4, 5, 6, 7, 8, 9, 10])
         let expunged = StateValue.encode(
             ExpungedRow(
                 row: row, expunged: ModSeq(2), time: Timestamp(milliseconds: 3), dueDay: 4, movedOut: true))
         check("Expunged message row", expunged, [nil, 2, 3, 4, 1])
-        #expect([UInt8](expunged[..<48]) == bytes)
-        #expect(expunged.count == 69)
+        #expect([UInt8](expunged[..<56]) == bytes)
+        #expect(expunged.count == 77)
+    }
+
+    /// Both versions of a live and an expunged message, octet by octet: what a store on a disk holds.
+    @Test func messageRowsOfBothVersions() throws {
+        let unsaved =
+            "0105C4FF" + "D2040000" + "0700000000000000" + "0300000000000000" + "00E1F50500000000" + "0500000000000000"
+            + "0900000000000000"
+        let saved = "02" + unsaved.dropFirst(2) + "E803000000000000"
+        let expunge = "0800000000000000" + "D007000000000000" + "0E000000" + "01"
+        var row = MessageRow(
+            flags: [.seen, .flagged], keywordBits: 5, size: 1234, modSeq: ModSeq(7), email: EmailID(3),
+            blob: BlobNumber(9),
+            internalDate: InternalDate(time: Timestamp(milliseconds: 100_000_000), zoneMinutes: -60))
+        for (text, time) in [(unsaved, nil), (saved, Timestamp(milliseconds: 1_000))] {
+            row.saved = time
+            let gone = ExpungedRow(
+                row: row, expunged: ModSeq(8), time: Timestamp(milliseconds: 2_000), dueDay: 14, movedOut: true)
+            #expect(Hex.encode(StateValue.encode(row)).uppercased() == text)
+            #expect(Hex.encode(StateValue.encode(gone)).uppercased() == text + expunge)
+            #expect(try Hex.decode(text)?.withUnsafeBytes { try StateValue.decodeMessage($0) } == row)
+            #expect(try Hex.decode(text + expunge)?.withUnsafeBytes { try StateValue.decodeExpunged($0) } == gone)
+        }
+        let (old, new) = (Hex.decode(unsaved + expunge) ?? [], Hex.decode(saved + expunge) ?? [])
+        #expect(StateValue.isUnsaved(old, of: new))
+        #expect(!StateValue.isUnsaved(new, of: new))
+        #expect(!StateValue.isUnsaved(new, of: old))
+        for index in old.indices {
+            var other = old
+            other[index] ^= 0x40
+            #expect(!StateValue.isUnsaved(other, of: new), "octet \(index)")
+        }
     }
 
     @Test func otherRows() {

@@ -161,7 +161,7 @@ private func decoded<R>(_ bytes: [UInt8], _ decode: (UnsafeRawBufferPointer) thr
             #expect(try decoded(StateValue.encode(tombstone), StateValue.decodeTombstone) == tombstone)
             let message = random.message()
             #expect(try decoded(StateValue.encode(message), StateValue.decodeMessage) == message)
-            #expect(StateValue.encode(message).count == 48)
+            #expect(StateValue.encode(message).count == (message.saved == nil ? 48 : 56))
             let expunged = ExpungedRow(
                 row: message, expunged: ModSeq(random.number()), time: random.time(), dueDay: random.number(),
                 movedOut: random.chance())
@@ -295,7 +295,7 @@ extension SeededGenerator {
     fileprivate mutating func message() -> MessageRow {
         MessageRow(
             flags: flags(), keywordBits: number(), size: number(), modSeq: ModSeq(number()), email: EmailID(number()),
-            blob: BlobNumber(number()),
+            blob: BlobNumber(number()), saved: chance() ? time() : nil,
             internalDate: InternalDate(time: time(), zoneMinutes: Int16.random(in: .min ... .max, using: &self)))
     }
 

@@ -147,7 +147,7 @@ struct CommandLineTests {
         let store = scratch.path + "/newer"
         try Program.run("init", "--store", store)
         let manifest = try String(contentsOfFile: store + "/STORE", encoding: .utf8)
-        try manifest.replacing("\"format\": 2", with: "\"format\": 99")
+        try manifest.replacing("\"format\": 3", with: "\"format\": 99")
             .write(toFile: store + "/STORE", atomically: true, encoding: .utf8)
         let newer = try Program.run("account", "list", "--store", store)
         #expect(newer.status == 1 && newer.error.contains("format 99"))

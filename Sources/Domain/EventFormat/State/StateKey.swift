@@ -28,6 +28,11 @@ package enum StateKey {
     private static let addressKind: UInt8 = 2
     private static let settingKind: UInt8 = 3
 
+    /// The key of a live or an expunged message.
+    package static func isMessage(_ key: [UInt8]) -> Bool {
+        key.count > 4 && (key[4] == messageType || key[4] == expungedType)
+    }
+
     // MARK: Account
 
     package static func head(_ account: AccountID) -> [UInt8] { start(account, headType, 0).bytes }

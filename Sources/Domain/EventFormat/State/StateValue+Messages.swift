@@ -6,60 +6,85 @@ import Octets
 extension StateValue {
     // MARK: Message
 
-    package static let messageOctets = 48
-    package static let expungedOctets = 69
+    /// Version 1 of a row of a message, without the moment it was saved; and version 2.
+    static let unsavedMessageOctets = 48
+    package static let messageOctets = 56
+    /// What an expunged row has behind the row of the message.
+    private static let expungeOctets = 21
+    private static let savedVersion: UInt8 = 2
 
-    package static func encode(_ row: MessageRow) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: messageOctets) { buffer, count in
-            encodeMessage(row, into: UnsafeMutableRawBufferPointer(buffer))
-            count = messageOctets
+    package static func encode(_ row: MessageRow) -> [UInt8] { messageBytes(row, extra: 0) { _ in } }
+
+    private static func messageBytes(
+        _ row: MessageRow, extra: Int, _ more: (UnsafeMutableRawBufferPointer) -> Void
+    ) -> [UInt8] {
+        let own = row.saved == nil ? unsavedMessageOctets : messageOctets
+        return [UInt8](unsafeUninitializedCapacity: own + extra) { buffer, count in
+            let bytes = UnsafeMutableRawBufferPointer(buffer)
+            bytes[0] = row.saved == nil ? version : savedVersion
+            bytes[1] = row.flags.rawValue
+            bytes.setLE(row.internalDate.zoneMinutes, at: 2)
+            bytes.setLE(row.size, at: 4)
+            bytes.setLE(row.modSeq.rawValue, at: 8)
+            bytes.setLE(row.email.rawValue, at: 16)
+            bytes.setLE(row.internalDate.time.rawValue, at: 24)
+            bytes.setLE(row.keywordBits, at: 32)
+            bytes.setLE(row.blob.rawValue, at: 40)
+            if let saved = row.saved { bytes.setLE(saved.rawValue, at: 48) }
+            more(UnsafeMutableRawBufferPointer(rebasing: bytes[own...]))
+            count = own + extra
         }
     }
 
-    /// - Parameter bytes: at least 48; the first 48 are written.
-    package static func encodeMessage(_ row: MessageRow, into bytes: UnsafeMutableRawBufferPointer) {
-        precondition(bytes.count >= messageOctets)
-        bytes[0] = version
-        bytes[1] = row.flags.rawValue
-        bytes.setLE(row.internalDate.zoneMinutes, at: 2)
-        bytes.setLE(row.size, at: 4)
-        bytes.setLE(row.modSeq.rawValue, at: 8)
-        bytes.setLE(row.email.rawValue, at: 16)
-        bytes.setLE(row.internalDate.time.rawValue, at: 24)
-        bytes.setLE(row.keywordBits, at: 32)
-        bytes.setLE(row.blob.rawValue, at: 40)
-    }
-
     package static func decodeMessage(_ bytes: UnsafeRawBufferPointer) throws(FormatError) -> MessageRow {
-        guard bytes.count == messageOctets else { throw .invalid("length of a message row") }
-        guard bytes[0] == version else { throw .invalid("version") }
+        guard let octets = messageOctets(of: bytes), bytes.count == octets else {
+            throw .invalid("version or length of a message row")
+        }
         let flags = SystemFlags(rawValue: bytes[1])
         guard flags.isSubset(of: .all) else { throw .invalid("system flags") }
         let date = InternalDate(time: try checkedTime(bytes.le(24)), zoneMinutes: bytes.le(2))
         return MessageRow(
             flags: flags, keywordBits: bytes.le(32), size: bytes.le(4), modSeq: ModSeq(bytes.le(8)),
-            email: EmailID(bytes.le(16)), blob: BlobNumber(bytes.le(40)), internalDate: date)
+            email: EmailID(bytes.le(16)), blob: BlobNumber(bytes.le(40)),
+            saved: octets == messageOctets ? try checkedTime(bytes.le(48)) : nil, internalDate: date)
+    }
+
+    /// By its version; nil for one that is not known.
+    private static func messageOctets(of bytes: UnsafeRawBufferPointer) -> Int? {
+        switch bytes.first {
+        case version: unsavedMessageOctets
+        case savedVersion: messageOctets
+        default: nil
+        }
     }
 
     package static func encode(_ expunged: ExpungedRow) -> [UInt8] {
-        [UInt8](unsafeUninitializedCapacity: expungedOctets) { buffer, count in
-            let bytes = UnsafeMutableRawBufferPointer(buffer)
-            encodeMessage(expunged.row, into: bytes)
-            bytes.setLE(expunged.expunged.rawValue, at: 48)
-            bytes.setLE(expunged.time.rawValue, at: 56)
-            bytes.setLE(expunged.dueDay, at: 64)
-            bytes[68] = expunged.movedOut ? 1 : 0
-            count = expungedOctets
+        messageBytes(expunged.row, extra: expungeOctets) { bytes in
+            bytes.setLE(expunged.expunged.rawValue, at: 0)
+            bytes.setLE(expunged.time.rawValue, at: 8)
+            bytes.setLE(expunged.dueDay, at: 16)
+            bytes[20] = expunged.movedOut ? 1 : 0
         }
     }
 
     package static func decodeExpunged(_ bytes: UnsafeRawBufferPointer) throws(FormatError) -> ExpungedRow {
-        guard bytes.count == expungedOctets else { throw .invalid("length of an expunged row") }
-        guard bytes[68] <= 1 else { throw .invalid("flags of an expunged row") }
+        guard let octets = messageOctets(of: bytes), bytes.count == octets + expungeOctets else {
+            throw .invalid("version or length of an expunged row")
+        }
+        let rest = UnsafeRawBufferPointer(rebasing: bytes[octets...])
+        guard rest[20] <= 1 else { throw .invalid("flags of an expunged row") }
         return ExpungedRow(
-            row: try decodeMessage(UnsafeRawBufferPointer(rebasing: bytes[..<messageOctets])),
-            expunged: ModSeq(bytes.le(48)), time: try checkedTime(bytes.le(56)), dueDay: bytes.le(64),
-            movedOut: bytes[68] == 1)
+            row: try decodeMessage(UnsafeRawBufferPointer(rebasing: bytes[..<octets])),
+            expunged: ModSeq(rest.le(0)), time: try checkedTime(rest.le(8)), dueDay: rest.le(16),
+            movedOut: rest[20] == 1)
+    }
+
+    /// Whether `older` is what `row` was before version 2: the same without the moment it was saved.
+    ///
+    /// - Parameter row: a row of a live or an expunged message, in either version.
+    package static func isUnsaved(_ older: [UInt8], of row: [UInt8]) -> Bool {
+        guard row.first == savedVersion, row.count >= messageOctets, older.first == version else { return false }
+        return older.dropFirst().elementsEqual(row[1..<unsavedMessageOctets] + row[messageOctets...])
     }
 
     /// - Parameter ids: strictly ascending.

@@ -14,7 +14,7 @@ func foldAppended(
     }
     var row = MessageRow(
         flags: event.flags, size: event.size, modSeq: context.aseq, email: event.email, blob: event.blob,
-        internalDate: event.internalDate)
+        saved: context.time, internalDate: event.internalDate)
     try setKeywords(event.keywords, on: &row, account, event.mailbox, event.uid, in: state)
     try state.setMessage(account, event.mailbox, event.uid, row, isNew: true)
     try state.adjustReferences(event.blob, by: 1)
@@ -128,6 +128,7 @@ private func foldArrivals(
     for (sourceUID, sourceRow) in rows {
         var row = sourceRow
         row.modSeq = context.aseq
+        row.saved = context.time
         if row.keywordBits & MessageRow.spillBit != 0 {
             let ids = try state.spilledKeywords(account, event.source, sourceUID)
             try state.setSpilledKeywords(account, event.destination, uid, ids)
@@ -154,6 +155,7 @@ func foldRestored(
         throw .inconsistent("UID \(event.uid.rawValue) is below UIDNEXT \(box.uidNext)")
     }
     row.modSeq = context.aseq
+    row.saved = context.time
     row.flags.remove(.deleted)
     if row.keywordBits & MessageRow.spillBit != 0 {
         let ids = try state.spilledKeywords(account, event.fromMailbox, event.fromUID)

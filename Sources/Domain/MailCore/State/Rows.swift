@@ -98,7 +98,7 @@ package struct MailboxTombstone: Hashable, Sendable {
     }
 }
 
-/// One message in one mailbox; 48 bytes on disk.
+/// One message in one mailbox; 56 bytes on disk.
 package struct MessageRow: Hashable, Sendable {
     package var flags: SystemFlags
     /// Bit n is keyword n, for n in 0...62; bit 63 says that a spill row lists the rest.
@@ -108,14 +108,23 @@ package struct MessageRow: Hashable, Sendable {
     package var modSeq: ModSeq
     package var email: EmailID
     package var blob: BlobNumber
+    /// When it came into its mailbox (RFC 8514), which is the time of the event that put it there. Nil in rows that were
+    /// folded before version 2.
+    package var saved: Timestamp? {
+        get { savedOrNone == Self.noTime ? nil : savedOrNone }
+        set { savedOrNone = newValue ?? Self.noTime }
+    }
+    // No optional: a replay holds a whole store's rows in memory.
+    private var savedOrNone: Timestamp
     package var internalDate: InternalDate
 
+    private static let noTime = Timestamp(rawValue: .min)
     package static let spillBit: UInt64 = 1 << 63
     package static let inlineKeywordsMax: UInt16 = 63
 
     package init(
         flags: SystemFlags, keywordBits: UInt64 = 0, size: UInt32, modSeq: ModSeq, email: EmailID, blob: BlobNumber,
-        internalDate: InternalDate
+        saved: Timestamp? = nil, internalDate: InternalDate
     ) {
         self.flags = flags
         self.keywordBits = keywordBits
@@ -123,6 +132,7 @@ package struct MessageRow: Hashable, Sendable {
         self.modSeq = modSeq
         self.email = email
         self.blob = blob
+        savedOrNone = saved ?? Self.noTime
         self.internalDate = internalDate
     }
 }

@@ -232,7 +232,7 @@ final class FetchWork: SlicedWork {
         case .modSeq: out.modSeq(row.modSeq.rawValue)
         case .emailID: out.emailID(ObjectName.email(account, row.email))
         case .threadID: out.threadID(nil)
-        case .saveDate: out.saveDate(nil)
+        case .saveDate: out.saveDate(row.saved.map { InternalDate(time: $0, zoneMinutes: 0) })
         case .envelope, .bodyStructure, .body, .binary, .binarySize, .preview:
             preconditionFailure("a message stream writes these")
         }

@@ -8,14 +8,8 @@ extension Connection {
         var configuration = IMAPServerConfiguration(
             hostName: options.hostName, allowsPlaintextLogin: isPlaintextAllowed,
             appendOctetsMax: UInt64(options.messageOctetsMax))
-        configuration.capabilities.subtract(unfinished)
         configuration.canStartTLS = offersTLS
         configuration.mechanisms = gateway.sasl.mechanisms(loginContext(.imap))
         return configuration
     }
 }
-
-/// Offered only when all of it works.
-private let unfinished: IMAPCapabilities = [
-    .saveDate
-]

@@ -154,7 +154,7 @@ final class SearchWork: SlicedWork {
         case .savedBefore(let day): return message.savedDay < day
         case .savedOn(let day): return message.savedDay == day
         case .savedSince(let day): return message.savedDay >= day
-        case .saveDateSupported: return true
+        case .saveDateSupported: return row.saved != nil
         case .emailID(let name): return ObjectName.email(name, in: account) == row.email
         default: return false
         }
@@ -217,7 +217,8 @@ final class SearchedMessage {
         }
     }
 
-    var savedDay: CalendarDay { row.internalDate.day }
+    /// RFC 8514 section 4.3: the internal date stands in for a save date that is not known.
+    var savedDay: CalendarDay { (row.saved.map { InternalDate(time: $0, zoneMinutes: 0) } ?? row.internalDate).day }
 }
 
 /// A key with what the view answers resolved to sets.

@@ -178,16 +178,18 @@ package final class LMDBStore: ShardStore {
         counters = Mutex(
             Counters(
                 synced: Self.tail(of: bodies), failure: options.ignoresRows ? "it was opened to be rebuilt" : nil))
-        if !manifest.hasFoldMark { try raiseFormat() }
+        if manifest.format < StoreManifest.formatNewest { try raiseFormat() }
     }
 
-    /// An older program would take the rows of a store with unfolded ones for its state, so it has to refuse it. The mark
-    /// comes first: a store of the new format has one. A mark in a store of the old format means nothing.
+    /// An older program would take the rows of a store with unfolded ones for its state, or not know their version, so it
+    /// has to refuse it. The mark comes first: a store of format 2 has one. A mark in a store of format 1 means nothing.
     private func raiseFormat() throws(StoreError) {
-        do {
-            try FoldMark(lsn: logEnd.lsn).write(environment, tables)
-        } catch {
-            throw .failed("mark of the folded rows: \(error)")
+        if !manifest.hasFoldMark {
+            do {
+                try FoldMark(lsn: logEnd.lsn).write(environment, tables)
+            } catch {
+                throw .failed("mark of the folded rows: \(error)")
+            }
         }
         var raised = manifest
         raised.format = StoreManifest.formatNewest

@@ -80,7 +80,7 @@ final class AccountRows {
 }
 
 final class MailboxRows {
-    /// A message, or the place of one that is gone; 64 bytes.
+    /// A message, or the place of one that is gone; 72 bytes.
     struct Slot {
         var row: MessageRow
         var isLive: Bool

@@ -25,6 +25,8 @@ package struct ReplayReport: Equatable, Sendable {
     package var events = 0
     package var accounts = 0
     package var rows = 0
+    /// Of them, rows of messages that do not tell when they were saved; a rebuild makes them anew.
+    package var unsaved = 0
 }
 
 /// Folds records in log order and knows each account's chain.
@@ -107,8 +109,9 @@ final class StateReplay {
         return StoredHead(head: head, lastLSN: log.lastLSN, chain: log.chain)
     }
 
-    func count(rows: Int, accounts: Int = 0) {
+    func count(rows: Int, accounts: Int = 0, unsaved: Int = 0) {
         report.rows += rows
+        report.unsaved += unsaved
         report.accounts += accounts
     }
 }

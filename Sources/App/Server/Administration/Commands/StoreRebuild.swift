@@ -45,11 +45,13 @@ package struct StoreRebuild: AdministrationCommand {
             throw AdministrationFailure("the state differs from the log: \(difference)")
         }
         let words = check ? "state equals a replay of the log" : "state rebuilt"
+        let unsaved = report.unsaved == 0 ? "" : ", \(report.unsaved) of them without a save date"
         try session.item(
-            "\(words): \(report.events) events, \(report.accounts) accounts, \(report.rows) rows",
+            "\(words): \(report.events) events, \(report.accounts) accounts, \(report.rows) rows\(unsaved)",
             [
                 "projection": "state", "check": .bool(check), "events": .count(report.events),
                 "accounts": .count(report.accounts), "rows": .count(report.rows),
+                "unsaved": .count(report.unsaved),
             ])
     }
 
