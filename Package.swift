@@ -170,6 +170,7 @@ let package = Package(
                 "Gateways", "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Octets", "SMTP",
                 "POP3", "TLS", "COpenSSL",
                 .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
+                .product(name: "NIOEmbedded", package: "swift-nio"),
             ]),
         tests(
             "DeliveryTests",

@@ -212,6 +212,13 @@ private struct Session {
         questions += 1
         let outcomes: [IMAPOutcome] = [.ok("Done"), .no("No", code: .cannot), .ok("\r\n[x]"), .no("")]
         let outcome = outcomes[Int(steer & 3)]
+        // Deleted from outside meanwhile.
+        if steer & 32 != 0 {
+            switch asked {
+            case .perform, .stopIdle, .finishAppend: tell { $0.mailboxClosed("Gone", into: &$1) }
+            default: break
+            }
+        }
         switch asked {
         case .perform(.select(let request)) where steer & 1 == 0:
             tell { $0.mailboxSelected(isReadOnly: request.isReadOnly, into: &$1) }

@@ -112,6 +112,12 @@ final class TestClient {
     /// Ends our side; the other may still speak.
     func endSending() { shutdown(descriptor, Int32(SHUT_WR)) }
 
+    /// The connection is reset when this object goes, as by a client that crashes with octets unread.
+    func resetAtEnd() {
+        var none = linger(l_onoff: 1, l_linger: 0)
+        setsockopt(descriptor, SOL_SOCKET, SO_LINGER, &none, socklen_t(MemoryLayout<linger>.size))
+    }
+
     /// Sends as much as goes without blocking; returns how many octets went.
     func sendWhatGoes(_ octets: [UInt8]) -> Int {
         octets.withUnsafeBytes {

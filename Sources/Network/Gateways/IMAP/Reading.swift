@@ -16,18 +16,20 @@ import NIOCore
 /// What a slice may use.
 struct SliceContext {
     let engine: MailEngine
-    let deadline: NIODeadline
+    private let clock: @Sendable () -> NIODeadline
+    private let deadline: NIODeadline
     var output: IMAPWriter
 
-    init(_ engine: MailEngine, usesUTF8: Bool) {
+    init(_ engine: MailEngine, usesUTF8: Bool, clock: @escaping @Sendable () -> NIODeadline) {
         self.engine = engine
+        self.clock = clock
         output = IMAPWriter(usesUTF8: usesUTF8)
-        deadline = .now() + GatewayLimits.imapSliceMax
+        deadline = clock() + GatewayLimits.imapSliceMax
     }
 
     var isFull: Bool { output.bytes.count >= GatewayLimits.imapSliceOctets }
     /// Looks at the clock: not for every row.
-    var isOver: Bool { isFull || NIODeadline.now() >= deadline }
+    var isOver: Bool { isFull || clock() >= deadline }
 }
 
 /// Something that reads in slices.
@@ -48,11 +50,14 @@ final class Reading {
     fileprivate let lent: LentWork
     fileprivate let then: ((any Error)?) -> Void
     fileprivate var isRunning = false
-    fileprivate var lastTold = NIODeadline.now()
+    fileprivate var lastTold: NIODeadline
     fileprivate var tellsProgress: Bool
 
-    fileprivate init(_ work: any SlicedWork, tellsProgress: Bool, _ then: @escaping ((any Error)?) -> Void) {
+    fileprivate init(
+        _ work: any SlicedWork, tellsProgress: Bool, now: NIODeadline, _ then: @escaping ((any Error)?) -> Void
+    ) {
         lent = LentWork(work)
+        lastTold = now
         self.tellsProgress = tellsProgress
         self.then = then
     }
@@ -64,8 +69,8 @@ private final class LentWork: @unchecked Sendable {
     let work: any SlicedWork
     init(_ work: any SlicedWork) { self.work = work }
 
-    func run(_ engine: MailEngine, usesUTF8: Bool) -> SliceResult {
-        var context = SliceContext(engine, usesUTF8: usesUTF8)
+    func run(_ engine: MailEngine, usesUTF8: Bool, clock: @escaping @Sendable () -> NIODeadline) -> SliceResult {
+        var context = SliceContext(engine, usesUTF8: usesUTF8, clock: clock)
         do {
             let more = try work.slice(&context)
             return SliceResult(output: context.output.bytes, more: more, error: nil)
@@ -89,10 +94,11 @@ extension IMAPSession {
         _ work: any SlicedWork, isSmall: Bool, tellsProgress: Bool = false,
         _ then: @escaping ((any Error)?) -> Void
     ) {
-        let reading = Reading(work, tellsProgress: tellsProgress, then)
+        let clock = connection.gateway.options.readingClock
+        let reading = Reading(work, tellsProgress: tellsProgress, now: clock(), then)
         self.reading = reading
         guard isSmall else { return readOn() }
-        take(reading.lent.run(engine, usesUTF8: machine.enabled.usesUTF8))
+        take(reading.lent.run(engine, usesUTF8: machine.enabled.usesUTF8, clock: clock))
     }
 
     /// Goes on when the client has taken what was made.
@@ -105,12 +111,15 @@ extension IMAPSession {
             return
         }
         let (lent, engine, usesUTF8) = (reading.lent, engine, machine.enabled.usesUTF8)
+        let clock = connection.gateway.options.readingClock
         let answer = connection.answering { [self] (result: SliceResult) in
             guard !isOver, self.reading === reading else { return }
             reading.isRunning = false
             take(result)
         }
-        connection.gateway.readThreads.submit { _ in answer(lent.run(engine, usesUTF8: usesUTF8)) }
+        connection.gateway.readThreads.submit { _ in
+            answer(lent.run(engine, usesUTF8: usesUTF8, clock: clock))
+        }
     }
 
     private func take(_ result: SliceResult) {
@@ -126,10 +135,10 @@ extension IMAPSession {
 
     /// RFC 9585: now and then, so that the client and what stands between do not give up.
     private func tellProgress(_ reading: Reading) {
-        guard reading.tellsProgress, NIODeadline.now() - reading.lastTold >= GatewayLimits.imapProgressEvery else {
-            return
-        }
-        reading.lastTold = .now()
+        guard reading.tellsProgress else { return }
+        let now = connection.gateway.options.readingClock()
+        guard now - reading.lastTold >= GatewayLimits.imapProgressEvery else { return }
+        reading.lastTold = now
         let progress = reading.lent.work.progress
         write(
             .untagged(

@@ -1,7 +1,7 @@
 // SORT and THREAD as work in slices: a search, then what the answer is ordered by, gathered message by message; the
 // ordering itself is one step at the end.
 //
-// What is gathered grows with what was found, so it has a limit (`imapSortOctetsMax`): a search that finds more is
+// What is gathered grows with what was found, so it has a limit (`GatewayLimits.imapSortOctetsMax`): a search that finds more is
 // refused, not half sorted.
 import EventStore
 import IMAP
@@ -24,12 +24,14 @@ class GatherWork: SlicedWork {
     private var rest = UIDSet()
     private var done = 0
     private var octets = 0
+    private let octetsMax: Int
 
     init(_ session: IMAPSession, _ mailbox: SelectedMailbox, _ search: SearchWork) {
         self.search = search
         account = mailbox.view.account
         self.mailbox = mailbox.view.mailbox
         cache = session.cache
+        octetsMax = session.connection.gateway.options.imapSortOctetsMax
     }
 
     var progress: (done: Int, goal: Int)? {
@@ -56,7 +58,7 @@ class GatherWork: SlicedWork {
                 octets += try gather(SearchedMessage(account, uid, row, [], context.engine, cache, known: known))
                 done += 1
             }
-            guard octets <= GatewayLimits.imapSortOctetsMax else { throw SortTooLarge() }
+            guard octets <= octetsMax else { throw SortTooLarge() }
             rest = rest.after(last)
             if context.isOver, !rest.isEmpty { return true }
         }

@@ -61,7 +61,7 @@ extension IMAPSession {
             stored = nil
             return then()
         }
-        if let end = synced.report.end { return mailboxEnded(end) }
+        if let end = synced.report.end { return mailboxEnded(end, then) }
         selected?.view = synced.view
         tell(synced.report)
         let silent = stored.flatMap { $0.isSilent ? $0.uids : nil } ?? UIDSet()
@@ -134,13 +134,22 @@ extension IMAPSession {
         }
     }
 
-    /// The mailbox or the account is gone under the session: it cannot go on with its numbers.
-    private func mailboxEnded(_ end: SyncReport.End) {
+    /// The mailbox or the account is gone under the session: it cannot go on with its numbers. IMAP4rev2 has a word for a
+    /// mailbox that is closed without being asked (RFC 9051 section 3, transition 6); to others RFC 2180 section 3.3
+    /// leaves BYE, after which they connect anew.
+    private func mailboxEnded(_ end: SyncReport.End, _ then: () -> Void) {
+        let text: String
         switch end {
-        case .mailboxDeleted: endSession("The mailbox was deleted")
-        case .uidValidityChanged: endSession("The mailbox was numbered anew")
-        case .accountClosed: endSession("The account is closed")
+        case .mailboxDeleted: text = "The mailbox was deleted"
+        case .uidValidityChanged: text = "The mailbox was numbered anew"
+        case .accountClosed: return endSession("The account is closed")
         }
+        guard machine.enabled.contains(.rev2) else { return endSession(text) }
+        stored = nil
+        toldFlags = [:]
+        leaveMailbox()
+        act { machine.mailboxClosed(text, into: &actions) }
+        then()
     }
 
     /// Reads the keywords that the account has got since.

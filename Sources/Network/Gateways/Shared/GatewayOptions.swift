@@ -66,6 +66,12 @@ package struct GatewayOptions: Sendable {
     /// Permissions of a Unix socket.
     package var unixSocketMode: UInt32 = 0o660
     package var authentication = AuthenticationOptions()
+    /// How often an idle client of IMAP hears something.
+    package var imapKeepAliveEvery = GatewayLimits.imapKeepAliveEvery
+    /// What one SORT or THREAD may hold.
+    package var imapSortOctetsMax = GatewayLimits.imapSortOctetsMax
+    /// By which long reading is cut into slices and tells how far it is. Any thread asks it.
+    package var readingClock: @Sendable () -> NIODeadline = { .now() }
     /// What is known of messages that were parsed before.
     package var cache = MessageCache()
     /// 32 random octets that stay the same over restarts; see `PasswordAuthenticator`.

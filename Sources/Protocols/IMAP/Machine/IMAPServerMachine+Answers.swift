@@ -41,6 +41,14 @@ extension IMAPServerMachine {
         finish(.ok("Selected", code: isReadOnly ? .readOnly : .readWrite), into: &actions)
     }
 
+    /// The mailbox that is open exists no more, or not as the client knows it: none is open from here on (RFC 9051
+    /// section 3, transition 6). Between commands, in IDLE, or while a command is performed, whose answer still comes.
+    package mutating func mailboxClosed(_ text: String, into actions: inout [IMAPAction]) {
+        guard !isClosed, isSelected else { return }
+        state = .authenticated
+        actions.append(.reply(.untagged(.ok(text, code: .closed))))
+    }
+
     // MARK: Ends
 
     /// The handler ends the session: the account was disabled, the mailbox is gone, the store has failed. Nothing more is

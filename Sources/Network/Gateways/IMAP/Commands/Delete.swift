@@ -10,7 +10,7 @@ extension IMAPSession {
         change(.deleteMailbox(id)) { [self] outcome in
             if case .done = outcome, selected?.view.mailbox == id {
                 leaveMailbox()
-                write(.untagged(.ok("The mailbox is no more", code: .closed)))
+                act { machine.mailboxClosed("The mailbox is no more", into: &actions) }
             }
             finish(refusal(outcome))
         }

@@ -57,7 +57,7 @@ extension IMAPSession {
     /// Some routers forget a connection that is silent for two minutes.
     private func keepAlive(_ idle: Idle) {
         idle.keepAlive(
-            connection.scheduled(GatewayLimits.imapKeepAliveEvery) { [self] in
+            connection.scheduled(connection.gateway.options.imapKeepAliveEvery) { [self] in
                 guard self.idle === idle, !isOver else { return }
                 if !idle.isTelling { write(.untagged(.ok("Still here"))) }
                 keepAlive(idle)
