@@ -86,10 +86,41 @@ struct IMAPLimitTests {
         }
     }
 
+    @Test("one FETCH reads no more of a header than the limit, however many items it has")
+    func headerItems() async throws {
+        let header =
+            "Subject: near\r\n" + String(repeating: "X-Filler: \(String(repeating: "f", count: 900))\r\n", count: 1_100)
+        let item: @Sendable (Int) -> String = { "BODY.PEEK[HEADER.FIELDS (Subject X-\($0))]" }
+        let octets = header.utf8.count + 2
+        let fitting = GatewayLimits.imapHeaderItemsOctetsMax / octets
+        #expect(octets < GatewayLimits.imapHeaderOctetsMax && fitting > 1)
+        try await withNode { node in
+            try await onOwnThread {
+                try node.deposit("alice@example.test", Array("\(header)\r\nbody\r\n".utf8))
+                try node.deposit("alice@example.test", Array(letter.utf8))
+                let client = try node.imap("alice")
+                try client.run("SELECT INBOX")
+                let fits = try client.run("FETCH 1:2 (\((1...fitting).map(item).joined(separator: " ")))")
+                #expect(fits.isOK && fits.all("FETCH").count == 2)
+                let over = try client.run("FETCH 1:2 (\((0...fitting).map(item).joined(separator: " ")))")
+                #expect(over.tagged.hasPrefix("NO [LIMIT]"), "\(over.tagged)")
+                // The one with a short header is served, and the connection is in step.
+                #expect(over.all("FETCH").map { $0.prefix(9) } == ["* 2 FETCH"])
+                // The same item twice is one.
+                let same = [String](repeating: item(1), count: fitting + 1).joined(separator: " ")
+                let once = try client.run("FETCH 1 (\(same) ENVELOPE ENVELOPE)")
+                #expect(once.isOK)
+                let line = try #require(once.first("FETCH"))
+                #expect(
+                    line.split(separator: "HEADER.FIELDS").count == 2 && line.split(separator: "ENVELOPE").count == 2)
+            }
+        }
+    }
+
     /// A thousand octets of deflate can be a million: they come a piece at a time, each when it is asked for.
     @Test("COMPRESS inflates no more than one piece for each read")
     func inflatedOctets() throws {
-        let plain = 16 << 20
+        let plain = 2 << 20
         let packer = try #require(DeflateHandler())
         let sender = EmbeddedChannel(handler: packer)
         try sender.connect(to: SocketAddress(unixDomainSocketPath: "/sender")).wait()

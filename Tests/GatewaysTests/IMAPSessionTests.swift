@@ -1,3 +1,4 @@
+// Sessions of IMAP over a socket, against a real engine: what each command comes to, and what others see of it.
 import EventStore
 import MailCore
 import MailEngine
@@ -94,6 +95,19 @@ struct IMAPSessionTests {
                 let over = try client.run(both)
                 #expect(over.isNO && over.tagged.contains("[OVERQUOTA]"))
                 #expect(try client.run("STATUS INBOX (MESSAGES)").untagged == ["* STATUS INBOX (MESSAGES 2)"])
+            }
+        }
+    }
+
+    /// As an empty literal is (RFC 3502 section 6.3.11).
+    @Test("a message of empty parts is refused")
+    func emptyParts() async throws {
+        try await withNode { node in
+            try await onOwnThread {
+                let client = try node.imap("alice")
+                #expect(try client.run("APPEND INBOX CATENATE (TEXT {0+}\r\n TEXT {0+}\r\n)").isNO)
+                #expect(try client.run("APPEND INBOX {0+}\r\n").isNO)
+                #expect(try client.run("STATUS INBOX (MESSAGES)").untagged == ["* STATUS INBOX (MESSAGES 0)"])
             }
         }
     }

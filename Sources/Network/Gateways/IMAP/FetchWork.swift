@@ -57,6 +57,8 @@ final class FetchWork: SlicedWork {
     private let known: [UID: ModSeq]
     /// BINARY was asked of a part whose transfer encoding is not known (RFC 3516 section 4.3).
     private(set) var hasUnknownEncoding = false
+    /// More of a header was asked for than is read at once.
+    private(set) var isOverLimit = false
 
     /// - Parameter known: messages whose flags are told only if they are not of that position.
     init(
@@ -203,6 +205,9 @@ final class FetchWork: SlicedWork {
             }
         } catch is BodyGone {
             lost.insert(message.uid)
+            return
+        } catch is HeaderTooLarge {
+            isOverLimit = true
             return
         }
         guard !stream.unknownEncoding else {

@@ -14,6 +14,9 @@ import Projections
 /// The body of a message has been erased.
 struct BodyGone: Error {}
 
+/// One FETCH asks for too much of a header (`GatewayLimits.imapHeaderItemsOctetsMax`).
+struct HeaderTooLarge: Error {}
+
 extension MailEngine {
     /// - Throws: `BodyGone` when it has been erased.
     func openKnownBody(_ blob: BlobNumber) throws -> any BodyHandle {
@@ -48,6 +51,8 @@ final class MessageStream {
     /// Within the stored range that is being copied.
     private var offset = 0
     private var decoding: DecodedReader?
+    /// Read for HEADER.FIELDS, which stand in memory.
+    private var headerOctets = 0
     /// BINARY was asked of a part whose transfer encoding is not known.
     private(set) var unknownEncoding = false
 
@@ -176,6 +181,8 @@ final class MessageStream {
         var filter = HeaderFilter(names.map { Array($0.utf8) }, excluding: isNot)
         var out: [UInt8] = []
         let read = OctetRange(offset: range.offset, count: min(range.count, GatewayLimits.imapHeaderOctetsMax))
+        headerOctets += read.count
+        guard headerOctets <= GatewayLimits.imapHeaderItemsOctetsMax else { throw HeaderTooLarge() }
         try handle.pieces(of: read) { piece in
             filter.take(piece, into: &out)
             return true

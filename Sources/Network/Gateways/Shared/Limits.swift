@@ -62,6 +62,8 @@ enum GatewayLimits {
     static let imapSortOctetsMax = 256 << 20
     /// Octets of a header from which HEADER.FIELDS takes.
     static let imapHeaderOctetsMax = 1 << 20
+    /// Octets of headers that are read for the HEADER.FIELDS of one message in one FETCH.
+    static let imapHeaderItemsOctetsMax = 8 << 20
     /// Octets of one APPEND up to which its next message begins in memory; later ones are files at once...
     static let imapAppendMemoryOctetsMax = 4 << 20
     /// ...and from there on it may have no more messages than this.

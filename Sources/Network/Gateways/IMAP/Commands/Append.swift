@@ -198,6 +198,8 @@ extension IMAPSession {
                 guard bodies.allSatisfy({ $0.count <= octetsMax }) else {
                     return finish(.no("The message is too big", code: .tooBig))
                 }
+                // Parts of CATENATE can be empty one by one.
+                guard bodies.allSatisfy({ $0.count > 0 }) else { return finish(.no("A message cannot be empty")) }
                 store(append, bodies, account, replacing: replaced)
             }
         }

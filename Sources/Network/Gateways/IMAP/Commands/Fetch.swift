@@ -55,7 +55,8 @@ extension IMAPSession {
 
     private func fetch(_ request: FetchRequest, _ uids: UIDSet) {
         guard !uids.isEmpty, let mailbox = selected else { return finish(.ok("Done")) }
-        var attributes = request.attributes
+        // Once is enough: an item can be long.
+        var attributes = request.attributes.reduce(into: [FetchAttribute]()) { if !$0.contains($1) { $0.append($1) } }
         if machine.enabled.contains(.qresync), !attributes.contains(.uid) { attributes.insert(.uid, at: 0) }
         let work = FetchWork(
             self, mailbox, uids: uids, attributes: attributes, changedSince: request.changedSince.map { ModSeq($0) },
@@ -66,6 +67,9 @@ extension IMAPSession {
             if let error { return fail(error, "a message cannot be read") }
             guard work.lost.isEmpty else {
                 return finish(.no("Some messages are gone", code: .expungeIssued))
+            }
+            guard !work.isOverLimit else {
+                return finish(.no("Too much of a header is asked for at once", code: .limit))
             }
             guard !work.hasUnknownEncoding else {
                 return finish(.no("A transfer encoding is not known", code: .unknownCTE))
