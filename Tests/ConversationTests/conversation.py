@@ -105,6 +105,8 @@ class Connection:
     def send(self, octets):
         if self.deflate:
             octets = self.deflate.compress(octets) + self.deflate.flush(zlib.Z_SYNC_FLUSH)
+        # Reading leaves a time-out that may be all but over.
+        self.socket.settimeout(REPLY_SECONDS_MAX)
         try:
             self.socket.sendall(octets)
         except (BrokenPipeError, ConnectionResetError):
