@@ -117,6 +117,28 @@ struct IMAPLimitTests {
         }
     }
 
+    @Test("of what a client says it is, no more is kept than the limit")
+    func clientName() async throws {
+        try await withNode { node in
+            try await onOwnThread {
+                let client = try node.imap("alice")
+                let name = String(repeating: "n", count: 1_000)
+                #expect(try client.run("ID (\"name\" \"\(name)\" \"version\" \"\(name)\")").isOK)
+                #expect(try client.run("CREATE Box").isOK)
+                var names: [String] = []
+                let account = try node.account("alice@example.test")
+                try node.engine.read { state in
+                    try state.history(account) { event in
+                        if case .sessionOpened(let opened) = event.event { names.append(opened.client) }
+                        return true
+                    }
+                }
+                #expect(names.map(\.count) == [GatewayLimits.imapClientNameMax])
+                #expect(names.allSatisfy { $0.contains("nnn") })
+            }
+        }
+    }
+
     /// A thousand octets of deflate can be a million: they come a piece at a time, each when it is asked for.
     @Test("COMPRESS inflates no more than one piece for each read")
     func inflatedOctets() throws {

@@ -32,6 +32,7 @@ struct IMAPLongWorkTests {
     /// RFC 9585 section 4: after ten seconds, with the tag, what is done and what there is to do, growing.
     @Test("a search of more than ten seconds says how far it is")
     func inProgress() async throws {
+        #expect(GatewayLimits.imapProgressEvery == .seconds(10))
         let clock = SlowClock()
         try await withNode(options: { $0.readingClock = { clock.now() } }) { node in
             try await onOwnThread {

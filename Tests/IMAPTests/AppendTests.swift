@@ -174,10 +174,14 @@ private func check(
         var configuration = Session.configuration
         configuration.usesLiteralMinus = true
         var session = Session.loggedIn(configuration)
-        let body = String(repeating: "x", count: 4_097)
-        session.send("a APPEND saved {4097+}\r\n\(body)\r\nb APPEND saved {4097}\r\n\(body)\r\nc NOOP\r\n")
+        let most = IMAPLimits.literalMinusOctetsMax
+        #expect(most == 4_096)
+        let body = String(repeating: "x", count: most)
+        session.send("a APPEND saved {\(most + 1)+}\r\n\(body)x\r\nb APPEND saved {\(most + 1)}\r\n\(body)x\r\n")
         #expect(session.sent[0].hasPrefix("a BAD [TOOBIG] "))
-        #expect(session.sent.suffix(3) == ["+ OK", "b OK Done", "c OK Done"])
+        #expect(session.sent.suffix(2) == ["+ OK", "b OK Done"])
+        session.send("c APPEND saved {\(most)+}\r\n\(body)\r\nd NOOP\r\n")
+        #expect(session.sent.suffix(2) == ["c OK Done", "d OK Done"])
     }
 
     /// RFC 7889: known before it is sent.
@@ -192,12 +196,32 @@ private func check(
 
     /// What nobody can pass over ends the session (RFC 7888 section 4).
     @Test func tooLargeToPassOver() {
-        for octets in ["9223372036854775807", "99999999999999999999", "268435457"] {
+        let most = IMAPLimits.droppedOctetsMax
+        for octets in ["9223372036854775807", "99999999999999999999", "\(most + 1)"] {
             var session = Session.loggedIn()
             session.send("a APPEND saved {\(octets)+}\r\nx")
             #expect(session.sent.last?.hasPrefix("* BYE [TOOBIG] ") == true)
             #expect(session.actions == [.close(.literalTooBig)])
         }
+        // All literals of a command count together; what is at the limit is passed over, and kept nowhere.
+        var session = Session.loggedIn()
+        session.send("a DELETE {\(most - 5)+}\r\n")
+        let piece = [UInt8](repeating: 0x78, count: 1 << 20)
+        var left = most - 5
+        while left > 0 {
+            var actions: [IMAPAction] = []
+            let count = min(left, piece.count)
+            let consumed = piece.withUnsafeBytes {
+                session.machine.receive(UnsafeRawBufferPointer(rebasing: $0[..<count]), into: &actions)
+            }
+            #expect(consumed == count && actions.isEmpty)
+            left -= count
+        }
+        session.send(" {5+}\r\nxxxxx\r\nb NOOP\r\n")
+        #expect(session.sent == ["a NO [TOOBIG] A literal is too large", "b OK Done"])
+        var over = Session.loggedIn()
+        over.send("a DELETE {70000+}\r\n" + String(repeating: "x", count: 70_000) + " {\(most - 70_000 + 1)+}\r\n")
+        #expect(over.sent.last?.hasPrefix("* BYE [TOOBIG] ") == true)
     }
 
     /// No text is ever held: the machine consumes whatever it is given.

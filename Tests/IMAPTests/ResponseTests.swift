@@ -42,7 +42,7 @@ private func uids(_ runs: ClosedRange<UInt32>...) -> UIDSet { UIDSet(validating:
         #expect(lines.count > 10)
         var found: [UInt32] = []
         for line in lines {
-            #expect(line.hasPrefix("* VANISHED (EARLIER) ") && line.utf8.count < 4_096)
+            #expect(line.hasPrefix("* VANISHED (EARLIER) ") && line.utf8.count <= IMAPLimits.setLineOctetsMax)
             found += line.dropFirst("* VANISHED (EARLIER) ".count).split(separator: ",").map { UInt32($0)! }
         }
         #expect(found == set.map(\.rawValue))

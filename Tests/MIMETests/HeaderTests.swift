@@ -65,6 +65,14 @@ struct HeaderTests {
         #expect(joined.map(\.1) == row.1.map(\.1), "\(row.0)")
     }
 
+    @Test("a parameter in endless parts has the first of them")
+    func continuations() {
+        let most = min(MIMELimits.continuationsMax, MIMELimits.parametersMax)
+        let parts = (0..<(MIMELimits.continuationsMax + 5)).map { "a*\($0)=x" }.joined(separator: "; ")
+        let part = summary(crlf("Content-Type: x/y; \(parts)\n\n")).structure.parts[0]
+        #expect(Parameter.joined(part.parameters).map { $0.value.count } == [most])
+    }
+
     @Test("file names, whatever their encoding")
     func names() {
         for (parameters, name) in [

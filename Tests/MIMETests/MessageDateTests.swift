@@ -29,6 +29,19 @@ struct MessageDateTests {
         if let date { #expect(date.zoneMinutes == row.zone) }
     }
 
+    @Test("a date of endless text or comments is none")
+    func limits() {
+        let date = "1 Jul 2003 10:52:37 +0200"
+        let blanks = String(repeating: " ", count: MIMELimits.dateOctetsMax - date.utf8.count)
+        #expect(MessageDate.parse(date + blanks) != nil)
+        #expect(MessageDate.parse(date + blanks + " ") == nil)
+        let comment = { (depth: Int) in
+            " " + String(repeating: "(", count: depth) + String(repeating: ")", count: depth)
+        }
+        #expect(MessageDate.parse(date + comment(MIMELimits.commentDepthMax)) != nil)
+        #expect(MessageDate.parse(date + comment(MIMELimits.commentDepthMax + 1)) == nil)
+    }
+
     @Test(
         "lines that begin a message",
         arguments: [

@@ -18,6 +18,15 @@ private func decode(_ encoding: TransferEncoding, _ text: [UInt8], endsLines: Bo
 
 @Suite("Text")
 struct TextTests {
+    @Test("a charset with an endless name is none")
+    func charsetName() {
+        let most = MIMELimits.charsetNameOctetsMax
+        #expect(Charset.isKnown(Array("utf-8".utf8)))
+        #expect(!Charset.isKnown(Array(String(repeating: "u", count: most).utf8)))
+        #expect(!Charset.isKnown(Array(String(repeating: "u", count: most + 1).utf8)))
+        #expect(!Charset.isKnown([]))
+    }
+
     @Test(
         "base64",
         arguments: [

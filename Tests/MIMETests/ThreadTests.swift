@@ -44,6 +44,35 @@ struct ThreadTests {
         #expect(MessageIDs.first(in: Array(row.0.utf8)).map { text($0) } == row.1.first)
     }
 
+    @Test("an identifier without end is none, and what follows it is found")
+    func longIdentifier() {
+        let most = MIMELimits.messageIDOctetsMax
+        let fits = String(repeating: "i", count: most - 2) + "@x"
+        #expect(MessageIDs.all(in: Array("<\(fits)>".utf8)).map { text($0) } == [fits])
+        #expect(MessageIDs.all(in: Array("<\(fits)xx> <a@b>".utf8)).map { text($0) } == ["a@b"])
+    }
+
+    @Test("a thread deeper than the limit is divided, and no message is lost")
+    func depth() {
+        for (count, threads) in [(MIMELimits.threadDepthMax, 1), (MIMELimits.threadDepthMax + 2, 2)] {
+            var mails = (0..<count).map { number in
+                Mail(id: "\(number)@x", subject: "s\(number)", references: number == 0 ? [] : ["\(number - 1)@x"])
+            }
+            // An answer before what it answers: when that comes, the way up is walked, as it might end in a loop.
+            mails.append(Mail(id: "last@x", subject: "last", references: ["joint@x"]))
+            mails.append(Mail(id: "joint@x", subject: "joint", references: ["\(count - 1)@x"]))
+            let forest = ThreadForest.byReferences(messages(mails))
+            #expect(forest.roots.count == threads)
+            var numbers: [UInt32] = []
+            var rest = forest.roots
+            while let node = rest.popLast() {
+                if let number = forest.nodes[node].number { numbers.append(number) }
+                rest += forest.nodes[node].children
+            }
+            #expect(numbers.sorted() == (1...UInt32(count + 2)).map { $0 })
+        }
+    }
+
     @Test("references are those of References, or else the first of In-Reply-To")
     func references() {
         func found(_ references: String?, _ reply: String?) -> [String] {

@@ -69,7 +69,7 @@ package struct AnswerLine: Codable, Equatable, Sendable {
 package enum AdministrationCommands {
     package static let all: [any AdministrationCommand.Type] = [
         AccountAdd.self, AccountList.self, AccountShow.self, AccountSetPassword.self, AccountAlias.self,
-        AccountSetQuota.self, AccountSetStatus.self, AccountRemove.self,
+        AccountSetQuota.self, AccountSetCapabilities.self, AccountSetStatus.self, AccountRemove.self,
         AccountPasswordAdd.self, AccountPasswordList.self, AccountPasswordRevoke.self,
         DomainAdd.self, DomainList.self, DomainRemove.self, Who.self, Kick.self,
         MailboxList.self, MailboxStatus.self, MailboxCreate.self, MailboxRename.self, MailboxDelete.self,

@@ -55,8 +55,8 @@ final class IMAPSession: MailSession {
     var held: IMAPCommand?
     /// COMPRESS has been answered; what comes next is deflated.
     private var compresses = false
-    /// Whether the log knows of this session.
-    private var isRecorded = false
+    /// Whether the log of this account knows of this session.
+    var isRecorded = false
     /// What the client says it is.
     var clientName = ""
     /// The client is gone, or will be: nothing more is done for it.

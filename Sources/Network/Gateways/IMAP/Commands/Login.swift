@@ -6,10 +6,6 @@ import MailEngine
 import MailTypes
 import NIOCore
 
-/// The setting of an account that names capabilities which it is not offered, separated by spaces: for clients that
-/// cannot cope with one.
-let disabledCapabilitiesSetting = "imap.disable"
-
 extension IMAPSession {
     func logIn(_ credentials: IMAPCredentials) {
         let answer = connection.answering { [self] (answer: LoginAnswer) in
@@ -44,17 +40,14 @@ extension IMAPSession {
     func accepted(_ account: AccountID) {
         let setting: String?
         do {
-            setting = try engine.read { try $0.setting(account, disabledCapabilitiesSetting) }
+            setting = try engine.read { try $0.setting(account, DisabledCapabilities.settingKey) }
         } catch {
             connection.log.error("the account's settings cannot be read", metadata: ["error": "\(error)"])
             connection.logOut()
             return act { machine.loginFinished(.temporary, into: &actions) }
         }
         self.account = account
-        var hidden: IMAPCapabilities = []
-        for name in (setting ?? "").split(whereSeparator: { $0 == " " || $0 == "," }) {
-            if let capability = IMAPCapabilities.named(String(name)) { hidden.insert(capability) }
-        }
+        let hidden = DisabledCapabilities.capabilities(setting)
         act { machine.loginFinished(.success(hidden: hidden), into: &actions) }
     }
 
@@ -71,6 +64,7 @@ extension IMAPSession {
         account = nil
         keywords = []
         clientName = ""
+        isRecorded = false
         finish(.ok("Log in again"))
     }
 }
