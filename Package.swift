@@ -160,8 +160,8 @@ let package = Package(
         tests(
             "AuthenticationTests",
             [
-                "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Digests", "Octets",
-                .product(name: "NIOCore", package: "swift-nio"),
+                "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Digests", "Octets", "TLS",
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         tests("MailCoreTests", ["MailCore", "EventStore", "MailTypes"]),
         tests(

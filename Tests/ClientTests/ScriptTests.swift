@@ -13,7 +13,7 @@ struct ScriptTests {
         "every promise of the script holds",
         arguments: [
             "corpus.py", "pasted.py", "dovecot_maildir.py", "mutt.py", "clients.py", "badinput.py", "listeners.py",
-            "logins.py", "storm.py", "secrets.py",
+            "logins.py", "mechanisms.py", "storm.py", "secrets.py",
             "tls_clients.py",
             "imap_python.py", "imap_sync.py", "imap_fetch.py", "imap_screen.py", "imap_thunderbird.py",
             "imap_badinput.py", "imap_soak.py",

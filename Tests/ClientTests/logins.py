@@ -1,141 +1,51 @@
 #!/usr/bin/env python3
-"""Logins by clients that share nothing with us: Python's own SCRAM, curl, swaks, msmtp, mpop, fetchmail.
+"""Logins by clients that share nothing with us: curl, swaks, msmtp, mpop, fetchmail, Python's libraries.
 
-Promised: each mechanism lets in who has the password and nobody else, on POP3 and submission; a wrong password, an
-unknown name and a disabled account get the same words; tokens are judged by a token service; saslauthd is asked where
-it keeps passwords; an imported hash is good and becomes verifiers of SCRAM; a credential shows its last use; and no
-secret is in the node's log, in `log show` or in `account show`.
+Promised: the programs log in with a good password and not with another, over POP3, submission and IMAP; tokens are judged
+by a token service over https, which hears nothing when nobody vouches for it; saslauthd is asked where it keeps passwords,
+and one that hangs holds up nobody else; an imported hash is good and becomes verifiers of SCRAM; a credential shows its
+last use; and no secret is in the node's log, in `log show` or in `account show`. Mechanism by mechanism: mechanisms.py.
 
 Usage: logins.py LETTERLOG
 """
-import base64
-import hashlib
-import hmac
-import http.server
-import json
+import imaplib
+import itertools
 import os
 import poplib
 import re
 import shutil
 import signal
 import smtplib
+import socket
 import socketserver
 import subprocess
 import tempfile
 import threading
+import time
 import urllib.parse
 
-from node import (DOMAIN, PASSWORD, Node, Wire, die_with_parent, expect, expect_match, letter, main, need, run, run_well,
-                  wait_until)
+from node import (DOMAIN, PASSWORD, Broken, Node, die_with_parent, expect, expect_match, letter, main, need, run,
+                  run_well, wait_until)
+from sasl import PROTOCOLS, VERDICTS, Client, b64, steps_for
+from tokens import CLIENT_SECRET, GOOD as TOKEN, TokenService
 
 ANN = "ann@" + DOMAIN
 EVE = "eve@" + DOMAIN
 SASLAUTHD_PASSWORD = "kept-elsewhere"
 CRYPT_PASSWORD = "from the old server"
-TOKEN = "good.token-of~ann/42=="
-CLIENT_SECRET = "secret of the mail server"
-LISTENERS = ("submission=127.0.0.1:0", "pop3=127.0.0.1:0", "smtp=127.0.0.1:0")
+LISTENERS = ("submission=127.0.0.1:0", "pop3=127.0.0.1:0", "smtp=127.0.0.1:0", "imap=127.0.0.1:0")
 
 
-def b64(octets):
-    return base64.b64encode(octets).decode()
-
-
-# SCRAM (RFC 5802, RFC 7677), written from the texts
-
-def scram_first(name, nonce):
-    return "n=%s,r=%s" % (name.replace("=", "=3D").replace(",", "=2C"), nonce)
-
-
-def scram_last(digest, password, bare, challenge, header=b"n,,"):
-    fields = dict(part.split("=", 1) for part in challenge.split(","))
-    salted = hashlib.pbkdf2_hmac(digest, password.encode(), base64.b64decode(fields["s"]), int(fields["i"]))
-    client_key = hmac.digest(salted, b"Client Key", digest)
-    server_key = hmac.digest(salted, b"Server Key", digest)
-    without = "c=%s,r=%s" % (b64(header), fields["r"])
-    message = ("%s,%s,%s" % (bare, challenge, without)).encode()
-    signature = hmac.digest(hashlib.new(digest, client_key).digest(), message, digest)
-    proof = bytes(a ^ b for a, b in zip(client_key, signature))
-    return "%s,p=%s" % (without, b64(proof)), "v=" + b64(hmac.digest(server_key, message, digest))
-
-
-def converse(wire, name, mechanism, steps):
-    """AUTH with `steps`: functions from a challenge to the response. The last reply of the server."""
-    prefix = "+ " if name == "pop3" else "334 "
-    wire.send(b"AUTH %s\r\n" % mechanism.encode())
-    reply = wire.line()
-    for step in steps:
-        if not reply.startswith(prefix):
-            return reply
-        wire.send(base64.b64encode(step(base64.b64decode(reply[len(prefix):]))) + b"\r\n")
-        reply = wire.line()
-    return reply
-
-
-def scram(wire, name, mechanism, user, password):
-    digest = "sha256" if "256" in mechanism else "sha1"
-    bare = scram_first(user, "rOprNGfwEbeRWgbNEkqO")
-    last = {}
-
-    def second(challenge):
-        message, last["verdict"] = scram_last(digest, password, bare, challenge.decode())
-        return message.encode()
-
-    def third(verdict):
-        expect(verdict.decode() == last["verdict"], "%s: the server did not prove itself" % mechanism)
-        return b""
-
-    return converse(wire, name, mechanism, [lambda _: ("n,," + bare).encode(), second, third])
-
-
-def log_in(node, name, mechanism, user, password, authorization=""):
+def log_in(node, name, mechanism, user, password):
     """Each from an address of its own, since failures slow down those who come from the same."""
-    log_in.count += 1
-    source = "127.1.%d.%d" % (log_in.count // 250, log_in.count % 250 + 1)
-    with Wire(node.addresses[name][0], source=source) as wire:
-        wire.reply() if name == "submission" else wire.line()
-        if name == "submission":
-            wire.send(b"EHLO client.test\r\n")
-            wire.reply()
-        if mechanism.startswith("SCRAM"):
-            return scram(wire, name, mechanism, user, password)
-        steps = {
-            "PLAIN": [lambda _: ("%s\0%s\0%s" % (authorization, user, password)).encode()],
-            "LOGIN": [lambda _: user.encode(), lambda _: password.encode()],
-            "OAUTHBEARER": [lambda _: ("n,a=%s,\1host=mail\1port=1\1auth=Bearer %s\1\1" % (user, password)).encode(),
-                            lambda challenge: check_refusal(challenge)],
-            "XOAUTH2": [lambda _: ("user=%s\1auth=Bearer %s\1\1" % (user, password)).encode(),
-                        lambda challenge: check_refusal(challenge)],
-        }
-        return converse(wire, name, mechanism, steps[mechanism])
+    number = next(numbers)
+    with Client(node, name, source="127.1.%d.%d" % (number // 250, number % 250 + 1)) as client:
+        return client.authenticate(mechanism, steps_for(mechanism, user, password))
 
 
-log_in.count = 0
-
-
-def check_refusal(challenge):
-    expect("status" in json.loads(challenge), "a token is refused with %r" % challenge)
-    return b"\1"
-
-
-IN = {"pop3": r"^\+OK", "submission": "^235 2.7.0"}
-OUT = {"pop3": r"^-ERR \[AUTH\] Wrong name or password$", "submission": "^535 5.7.8 Authentication credentials invalid$"}
-
-
-def every_mechanism(node):
-    for name in IN:
-        for mechanism in ("SCRAM-SHA-256", "SCRAM-SHA-1", "PLAIN", "LOGIN"):
-            expect_match(IN[name], log_in(node, name, mechanism, ANN, PASSWORD), "%s %s" % (name, mechanism))
-            expect_match(OUT[name], log_in(node, name, mechanism, ANN, "wrong"), "%s %s, wrong" % (name, mechanism))
-            expect_match(OUT[name], log_in(node, name, mechanism, "nobody@" + DOMAIN, PASSWORD),
-                         "%s %s, unknown" % (name, mechanism))
-        expect_match(IN[name], log_in(node, name, "PLAIN", ANN, PASSWORD, ANN), "authorisation of itself")
-        expect_match(OUT[name], log_in(node, name, "PLAIN", ANN, PASSWORD, "bob@" + DOMAIN), "authorisation of another")
-    node.do("account", "disable", ANN)
-    for name in IN:
-        for mechanism in ("SCRAM-SHA-256", "PLAIN"):
-            expect_match(OUT[name], log_in(node, name, mechanism, ANN, PASSWORD), "disabled, %s" % mechanism)
-    node.do("account", "enable", ANN)
+numbers = itertools.count(1)
+IN, OUT, LATER = ({name: VERDICTS[verdict][number] for number, name in enumerate(PROTOCOLS)}
+                  for verdict in ("in", "denied", "later"))
 
 
 def programs(node):
@@ -162,7 +72,9 @@ def programs(node):
         command = [need("msmtp", "msmtp"), "--host=127.0.0.1", "--port=%d" % port, "--auth=" + method,
                    "--user=" + ANN, "--passwordeval=echo " + PASSWORD, "--tls=off", "--from=" + ANN, ANN]
         run_well(command, input=mail)
-        code, said = run([*command[:5], "--passwordeval=echo wrong", *command[6:]], input=mail)
+        # Failures of one name slow its logins: the others are of names that nobody has.
+        user = ANN if method == "scram-sha-256" else "nobody." + method
+        code, said = run([*command[:4], "--user=" + user, "--passwordeval=echo wrong", *command[6:]], input=mail)
         expect(code != 0 and b"535" in said, "msmtp %s with a wrong password: %d %r" % (method, code, said))
     for method in ("user", "plain", "scram-sha-1", "scram-sha-256"):
         target = os.path.join(folder, "mpop-" + method)
@@ -186,47 +98,100 @@ def programs(node):
     client.close()
 
 
+def programs_imap(node):
+    """The same over IMAP: curl, fetchmail, Python's imaplib and gsasl, with a good and a wrong password."""
+    port = node.port("imap")
+    for mechanism in ("PLAIN", "LOGIN"):
+        command = [need("curl", "curl"), "-sS", "imap://127.0.0.1:%d/" % port, "--login-options", "AUTH=" + mechanism,
+                   "-X", "STATUS INBOX (MESSAGES)"]
+        expect_match(r"MESSAGES [1-9]", run_well([*command, "--user", "%s:%s" % (ANN, PASSWORD)]), "curl over IMAP")
+        code, said = run([*command, "--user", "nobody.%s:%s" % (mechanism, PASSWORD)])
+        expect(code == 67, "curl as nobody over IMAP: exit %d: %s" % (code, said))
+    with imaplib.IMAP4("127.0.0.1", port, timeout=30) as client:
+        try:
+            client.login("nobody.imaplib", PASSWORD)
+            raise Broken("imaplib as nobody is in")
+        except imaplib.IMAP4.error as why:
+            expect_match("AUTHENTICATIONFAILED", str(why), "imaplib as nobody")
+        client.login(ANN, PASSWORD)
+    with imaplib.IMAP4("127.0.0.1", port, timeout=30) as client:
+        client.authenticate("PLAIN", lambda _: ("\0%s\0%s" % (ANN, PASSWORD)).encode())
+        expect(client.select()[0] == "OK", "imaplib selects nothing")
+    folder = node.directory
+    control = os.path.join(folder, "fetchmailrc-imap")
+    with open(control, "w") as file:
+        file.write('poll 127.0.0.1 service %d protocol imap auth password username "%s" password "%s" keep sslproto ""\n'
+                   '  mda "cat >> %s/fetched-imap"\n' % (port, ANN, PASSWORD, folder))
+    os.chmod(control, 0o600)
+    run_well([need("fetchmail", "fetchmail"), "-f", control, "--all", "--pidfile", folder + "/fetchmail-imap.pid"],
+             env={**os.environ, "FETCHMAILHOME": folder})
+    expect(b"by many programs" in open(folder + "/fetched-imap", "rb").read(), "fetchmail over IMAP brought nothing")
+
+
 def curl_has_scram():
     return b"GSASL" in run_well([need("curl", "curl"), "--version"]).upper()
 
 
-class TokenService(http.server.BaseHTTPRequestHandler):
-    """RFC 7662, for one good token."""
-    asked = []
-
-    def do_POST(self):
-        form = urllib.parse.parse_qs(self.rfile.read(int(self.headers["Content-Length"])).decode())
-        TokenService.asked.append((self.headers["Authorization"], form))
-        token = form["token"][0]
-        answer = {"active": token in (TOKEN, "narrow"), "username": ANN, "scope": "mail" if token == TOKEN else "other"}
-        if token == "broken":
-            answer = {"error": "x"}
-        body = json.dumps(answer).encode()
-        self.send_response(500 if token == "fails" else 200)
-        self.send_header("Content-Type", "application/json")
-        self.send_header("Content-Length", str(len(body)))
-        self.end_headers()
-        self.wfile.write(body)
-
-    def log_message(self, *_):
-        pass
-
-
-def tokens(node):
-    for name in IN:
+def tokens(node, service):
+    """Beside mechanisms.py: a good token is asked about once, and by whom."""
+    for name in PROTOCOLS:
         for mechanism in ("OAUTHBEARER", "XOAUTH2"):
-            what = "%s %s" % (name, mechanism)
-            expect_match(IN[name], log_in(node, name, mechanism, ANN, TOKEN), what)
-            for token in ("unknown", "narrow"):
-                expect_match(OUT[name], log_in(node, name, mechanism, ANN, token), what + ", " + token)
-            expect_match(OUT[name], log_in(node, name, mechanism, "bob@" + DOMAIN, TOKEN), what + ", another's")
-            later = r"^-ERR \[SYS/TEMP\]" if name == "pop3" else "^454 4.7.0"
-            for token in ("broken", "fails"):
-                expect_match(later, log_in(node, name, mechanism, ANN, token), what + ", " + token)
+            expect_match(IN[name], log_in(node, name, mechanism, ANN, TOKEN), "%s %s" % (name, mechanism))
+            expect_match(OUT[name], log_in(node, name, mechanism, ANN, "unknown"), "%s %s" % (name, mechanism))
     expected = "Basic " + b64(("mail%20server:" + urllib.parse.quote(CLIENT_SECRET, safe="")).encode())
-    expect(all(head == expected for head, _ in TokenService.asked), "asked as %s" % TokenService.asked[0][0])
-    good = [form for _, form in TokenService.asked if form["token"] == [TOKEN]]
+    expect(all(head == expected for head, _ in service.asked), "asked as %s" % service.asked[0][0])
+    good = [form for _, form in service.asked if form["token"] == [TOKEN]]
     expect(len(good) == 1, "a good token was asked about %d times" % len(good))
+
+
+def untrusted(program):
+    """A service whose certificate nobody vouches for is told nothing, and the log says so."""
+    with TokenService(ANN) as service:
+        settings = [each for each in service.settings if "ca-file" not in each]
+        with Node(program, [ANN], settings, LISTENERS) as node:
+            expect_match(LATER["pop3"], log_in(node, "pop3", "OAUTHBEARER", ANN, TOKEN), "an untrusted token service")
+            with open(node.log_path) as log:
+                expect_match("token service cannot be asked.*|.*not trusted", log.read(), "the log")
+        expect(not service.asked, "an untrusted token service was asked")
+        code, out, err = node_check(program, [*settings, "logins.tokens.ca-file=/nowhere.pem"])
+        expect(code == 1, "check-config takes a file that is not there: %s%s" % (out, err))
+        expect_match(r"`logins\.tokens\.ca-file` /nowhere\.pem: No such file", out + err, "check-config")
+
+
+def node_check(program, settings):
+    sets = [word for setting in settings for word in ("--set", setting)]
+    done = subprocess.run([program, "check-config", *sets], text=True, capture_output=True, timeout=60)
+    return done.returncode, done.stdout, done.stderr
+
+
+def hanging(program):
+    """A saslauthd that takes questions and never answers: its accounts hear "try later", the others notice nothing."""
+    folder = tempfile.mkdtemp(prefix="letterlog-hanging-")
+    path = os.path.join(folder, "mux")
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(path)
+        listener.listen(128)
+        settings = ["limits.login-failures=1000", "logins.saslauthd.accounts=marked", "logins.saslauthd.timeout=3s",
+                    "logins.saslauthd.socket=" + path]
+        try:
+            with Node(program, [ANN], settings, LISTENERS) as node:
+                node.do("account", "add", EVE, "--saslauthd")
+                waiting = [threading.Thread(target=lambda name=name: answers.append(
+                    (name, log_in(node, name, "PLAIN", EVE, "x")))) for name in PROTOCOLS * 20]
+                answers = []
+                for thread in waiting:
+                    thread.start()
+                for name in PROTOCOLS:
+                    for mechanism in ("PLAIN", "SCRAM-SHA-256"):
+                        expect_match(IN[name], log_in(node, name, mechanism, ANN, PASSWORD), "beside a hanging saslauthd")
+                expect(len(answers) < len(waiting), "nobody waits for saslauthd")
+                for thread in waiting:
+                    thread.join(60)
+                expect(len(answers) == len(waiting), "%d of %d answers" % (len(answers), len(waiting)))
+                for name, reply in answers:
+                    expect_match(LATER[name], reply, "a hanging saslauthd over " + name)
+        finally:
+            shutil.rmtree(folder, ignore_errors=True)
 
 
 class ImapServer(socketserver.StreamRequestHandler):
@@ -261,7 +226,7 @@ def saslauthd(program):
                     "logins.saslauthd.socket=" + socket_path]
         with Node(program, [ANN], settings, LISTENERS) as node:
             node.do("account", "add", EVE, "--no-password")
-            for name in IN:
+            for name in PROTOCOLS:
                 for mechanism in ("PLAIN", "LOGIN"):
                     expect_match(IN[name], log_in(node, name, mechanism, EVE, SASLAUTHD_PASSWORD), "saslauthd, " + name)
                     expect_match(OUT[name], log_in(node, name, mechanism, EVE, "wrong"), "saslauthd, wrong")
@@ -271,8 +236,9 @@ def saslauthd(program):
             expect_match("^-ERR Mechanism not available", log_in(node, "pop3", "SCRAM-SHA-256", EVE, "x"), "SCRAM")
             os.killpg(daemon.pid, signal.SIGKILL)
             daemon.wait(30)
-            expect_match(r"^-ERR \[SYS/TEMP\]", log_in(node, "pop3", "PLAIN", EVE, SASLAUTHD_PASSWORD), "no saslauthd")
-            expect_match(IN["pop3"], log_in(node, "pop3", "PLAIN", ANN, PASSWORD), "a credential of ours without it")
+            for name in PROTOCOLS:
+                expect_match(LATER[name], log_in(node, name, "PLAIN", EVE, SASLAUTHD_PASSWORD), "no saslauthd")
+                expect_match(IN[name], log_in(node, name, "PLAIN", ANN, PASSWORD), "a credential of ours without it")
             with open(node.log_path, errors="replace") as log:
                 expect(SASLAUTHD_PASSWORD not in log.read(), "saslauthd's password can be read")
     finally:
@@ -331,26 +297,25 @@ def nothing_secret(node, hashes):
 
 
 def body(program):
-    service = http.server.ThreadingHTTPServer(("127.0.0.1", 0), TokenService)
-    threading.Thread(target=service.serve_forever, daemon=True).start()
-    settings = ["log.level=debug", "limits.login-failures=1000", "logins.tokens.scope=mail",
-                "logins.tokens.endpoint=http://127.0.0.1:%d/introspect" % service.server_port,
-                "logins.tokens.client-id=mail server"]
-    with Node(program, [ANN, "bob@" + DOMAIN], settings, LISTENERS) as node:
-        node.stop()
-        secret = os.path.join(node.directory, "client-secret")
-        with open(secret, "w") as file:
-            file.write(CLIENT_SECRET + "\n")
-        node.settings.append("logins.tokens.client-secret-file=" + secret)
-        node.start()
-        every_mechanism(node)
-        programs(node)
-        tokens(node)
-        hashes = imported(node)
-        last_use(node)
-        nothing_secret(node, hashes)
-    service.shutdown()
-    saslauthd(program)
+    with TokenService(ANN) as service:
+        settings = ["log.level=debug", "limits.login-failures=1000", *service.settings]
+        with Node(program, [ANN, "bob@" + DOMAIN], settings, LISTENERS) as node:
+            timed(programs, node)
+            timed(programs_imap, node)
+            timed(tokens, node, service)
+            hashes = timed(imported, node)
+            timed(last_use, node)
+            timed(nothing_secret, node, hashes)
+    timed(untrusted, program)
+    timed(saslauthd, program)
+    timed(hanging, program)
+
+
+def timed(part, *arguments):
+    began = time.monotonic()
+    result = part(*arguments)
+    print("%s held in %.1f s" % (part.__name__, time.monotonic() - began), flush=True)
+    return result
 
 
 main(body)

@@ -73,15 +73,17 @@ private func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
         var configuration = Session.configuration
         configuration.allowsPlaintextLogin = false
         configuration.mechanisms = ["SCRAM-SHA-256"]
+        configuration.mechanismsUnderTLS = ["PLAIN"]
         configuration.usesLiteralMinus = true
         var session = Session(configuration)
         #expect(session.machine.capabilityNames.contains("LOGINDISABLED"))
         #expect(session.machine.capabilityNames.contains("LITERAL-"))
-        session.send("a LOGIN u p\r\nb AUTHENTICATE PLAIN AHUAcA==\r\n")
+        session.send("a LOGIN u p\r\nb AUTHENTICATE PLAIN AHUAcA==\r\nc AUTHENTICATE LOGIN\r\n")
         #expect(
             session.sent == [
                 "a NO [PRIVACYREQUIRED] Passwords are not taken over an unencrypted connection",
                 "b NO [PRIVACYREQUIRED] Passwords are not taken over an unencrypted connection",
+                "c NO [CANNOT] There is no such mechanism",
             ])
         #expect(session.actions.isEmpty)
     }

@@ -26,6 +26,8 @@ package enum AuthenticationLimits {
     static let messagesMax = 8
     /// A string that goes to saslauthd or comes from it, in octets.
     static let saslauthdPartOctetsMax = 1_024
+    /// How long saslauthd has for one answer when nobody says otherwise, in seconds.
+    package static let saslauthdSecondsMax = 10
     /// Threads that wait for saslauthd, and logins that wait for them.
     static let externalThreads = 4
     static let externalPendingMax = 64
@@ -35,6 +37,8 @@ package enum AuthenticationLimits {
     static let notesMax = 1_024
     /// The body of a token service's answer, in octets.
     static let tokenAnswerOctetsMax = 64 << 10
+    /// Everything that a token service may send for one question: interim answers, headers, the body, in octets.
+    static let tokenResponseOctetsMax = 128 << 10
     /// Questions to a token service that are not answered yet.
     static let tokenQuestionsMax = 64
     /// Good tokens that are remembered for a while.

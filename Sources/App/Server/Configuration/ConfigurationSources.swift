@@ -55,7 +55,10 @@ package struct ConfigurationSources: Sendable {
     package func check() -> (configuration: NodeConfiguration, file: String?, mistakes: [ConfigurationMistake]) {
         let (loading, path) = loaded()
         var mistakes = loading.mistakes
-        for (key, text) in CertificateFiles(loading.configuration.encryption).objections(at: systemSeconds()) {
+        let objections =
+            CertificateFiles(loading.configuration.encryption).objections(at: systemSeconds())
+            + loading.configuration.logins.objections()
+        for (key, text) in objections {
             let place = loading.places[key]
             mistakes.append(
                 ConfigurationMistake(

@@ -3,6 +3,7 @@ import Authentication
 import Foundation
 import MailTypes
 import NIOCore
+import TLS
 
 extension NodeConfiguration {
     package struct Logins: Sendable {
@@ -10,6 +11,7 @@ extension NodeConfiguration {
         /// Of saslauthd's socket; nil asks nobody.
         package var saslauthd: String?
         package var saslauthdAccounts = ExternalPasswords.Coverage.marked
+        package var saslauthdSecondsMax = AuthenticationLimits.saslauthdSecondsMax
         /// Nil offers no mechanism with tokens.
         package var tokenEndpoint: TokenEndpoint?
         package var tokenEndpointText = ""
@@ -18,6 +20,8 @@ extension NodeConfiguration {
         package var tokenName = "username"
         package var tokenScope: String?
         package var tokenSecondsMax = 5
+        /// The file of the authorities that vouch for an endpoint with https; nil takes the system's.
+        package var tokenAuthority: String?
         package init() {}
     }
 }
@@ -50,6 +54,10 @@ extension ConfigurationKey {
             configuration, value throws(ConfigurationRefusal) in
             configuration.logins.saslauthdAccounts = try value.word(ExternalPasswords.Coverage.self)
         },
+        ConfigurationKey("logins.saslauthd.timeout", show: { "\($0.logins.saslauthdSecondsMax)s" }) {
+            configuration, value throws(ConfigurationRefusal) in
+            configuration.logins.saslauthdSecondsMax = try value.seconds(1...60)
+        },
         ConfigurationKey("logins.tokens.endpoint", show: { $0.logins.tokenEndpointText }) {
             configuration, value throws(ConfigurationRefusal) in
             let text = try value.single()
@@ -59,11 +67,9 @@ extension ConfigurationKey {
                 throw ConfigurationRefusal(
                     "takes an https address, or an http address of this machine, without name and password")
             }
-            guard !endpoint.isEncrypted else {
-                throw ConfigurationRefusal("takes an http address of this machine; https is not built yet")
-            }
             configuration.logins.tokenEndpoint = endpoint
         },
+        text("logins.tokens.ca-file", \.logins.tokenAuthority),
         text("logins.tokens.client-id", \.logins.tokenClient),
         text("logins.tokens.client-secret-file", \.logins.tokenSecretFile),
         text("logins.tokens.scope", \.logins.tokenScope),
@@ -91,29 +97,66 @@ extension ConfigurationKey {
 }
 
 extension NodeConfiguration.Logins {
-    /// - Throws: a failure that names the file of the secret, and repeats nothing of it.
-    func tokens() throws -> TokenIntrospection? {
+    /// - Parameter report: gets why the service could not be asked.
+    /// - Throws: a failure that names the file that cannot be used, and repeats nothing of it.
+    func tokens(report: @escaping @Sendable (String) -> Void) throws -> TokenIntrospection? {
         guard let tokenEndpoint else { return nil }
         var options = TokenIntrospectionOptions(endpoint: tokenEndpoint)
         options.nameMember = tokenName
         options.scope = tokenScope
         options.timeout = .seconds(Int64(tokenSecondsMax))
-        if let tokenClient {
-            var secret = ""
-            if let tokenSecretFile {
-                let data =
-                    try InputFile.open(tokenSecretFile).read(upToCount: ServerLimits.secretOctetsMax + 1) ?? Data()
-                guard data.count <= ServerLimits.secretOctetsMax, let text = String(data: data, encoding: .utf8) else {
-                    throw AdministrationFailure("\(tokenSecretFile) holds no secret: too long, or not UTF-8")
-                }
-                secret = text.trimmingCharacters(in: .newlines)
-            }
-            options.client = (tokenClient, secret)
+        if let tokenClient { options.client = (tokenClient, try tokenSecret()) }
+        return TokenIntrospection(
+            options, encryption: tokenEndpoint.isEncrypted ? try tokenEncryption(options.timeout) : nil, report: report,
+            clock: { Double(Timestamp.now.rawValue) / 1000 })
+    }
+
+    private func tokenSecret() throws -> String {
+        guard let tokenSecretFile else { return "" }
+        let data = try InputFile.open(tokenSecretFile).read(upToCount: ServerLimits.secretOctetsMax + 1) ?? Data()
+        guard data.count <= ServerLimits.secretOctetsMax, let text = String(data: data, encoding: .utf8) else {
+            throw AdministrationFailure("\(tokenSecretFile) holds no secret: too long, or not UTF-8")
         }
-        return TokenIntrospection(options, clock: { Double(Timestamp.now.rawValue) / 1000 })
+        return text.trimmingCharacters(in: .newlines)
+    }
+
+    /// TLS to the token service, under the name of its address.
+    private func tokenEncryption(_ timeout: TimeAmount) throws -> TokenIntrospection.Encryption {
+        let client: TLSClient
+        do {
+            var trust = TLSTrust.system
+            if let tokenAuthority {
+                let file = try InputFile.open(tokenAuthority)
+                let data = try file.read(upToCount: TLSLimits.certificateFileOctetsMax) ?? Data()
+                trust = .authority(try TLSAuthority(certificates: Array(data)))
+            }
+            client = try TLSClient(TLSClientOptions(trust: trust))
+        } catch let failure as TLSFailure {
+            throw AdministrationFailure("\(tokenAuthority ?? "the system"): \(failure.reason)")
+        }
+        return { host in try client.makeHandler(host: host, applicationProtocol: "http/1.1", handshakeMax: timeout) }
+    }
+
+    /// What is wrong with the files, for `check-config`.
+    func objections() -> [(key: String, text: String)] {
+        guard let tokenEndpoint else { return [] }
+        var found: [(key: String, text: String)] = []
+        do {
+            if tokenClient != nil { _ = try tokenSecret() }
+        } catch {
+            found.append(("logins.tokens.client-secret-file", AdministrationFailure(error).text))
+        }
+        do {
+            if tokenEndpoint.isEncrypted { _ = try tokenEncryption(.zero) }
+        } catch {
+            found.append(("logins.tokens.ca-file", AdministrationFailure(error).text))
+        }
+        return found
     }
 
     func external() -> ExternalPasswords? {
-        saslauthd.map { ExternalPasswords(SaslauthdClient(path: $0), coverage: saslauthdAccounts) }
+        saslauthd.map {
+            ExternalPasswords(SaslauthdClient(path: $0, secondsMax: saslauthdSecondsMax), coverage: saslauthdAccounts)
+        }
     }
 }

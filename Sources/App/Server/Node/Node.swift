@@ -56,7 +56,9 @@ package final class Node: AdministrationBackend {
         if let cache { options.cache = cache }
         options.loginKey = try LoginKey.read(directory)
         options.authentication.mechanisms = Set(configuration.logins.mechanisms)
-        options.tokens = try configuration.logins.tokens()
+        options.tokens = try configuration.logins.tokens { reason in
+            log.warning("the token service cannot be asked", metadata: ["reason": "\(reason)"])
+        }
         options.externalPasswords = configuration.logins.external()
         if !configuration.logins.mechanisms.isEmpty, let problem = SASLServer.libraryProblem {
             throw AdministrationFailure(

@@ -1,3 +1,4 @@
+import NIOCore
 import NIOPosix
 import Synchronization
 
@@ -33,8 +34,11 @@ package final class ExternalPasswords: Sendable {
             pending.subtract(1, ordering: .relaxed)
             return completion(.unavailable)
         }
+        let end = NIODeadline.now() + .seconds(Int64(client.secondsMax))
         threads.submit { [self] state in
             defer { pending.subtract(1, ordering: .relaxed) }
+            // All threads hang: who has waited for one as long as for an answer does not wait for both.
+            guard NIODeadline.now() < end else { return completion(.unavailable) }
             guard state == .active, let name else { return completion(name == nil ? .bad : .unavailable) }
             completion(
                 client.check(

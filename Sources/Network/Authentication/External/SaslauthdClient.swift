@@ -5,6 +5,7 @@
 //
 // Written here and not left to libsasl2's own client: that one waits without an end for a daemon that hangs.
 import Glibc
+import NIOCore
 
 package struct SaslauthdClient: Sendable {
     package enum Verdict: Equatable, Sendable {
@@ -18,12 +19,12 @@ package struct SaslauthdClient: Sendable {
     let path: String
     let secondsMax: Int
 
-    package init(path: String, secondsMax: Int = 10) {
+    package init(path: String, secondsMax: Int = AuthenticationLimits.saslauthdSecondsMax) {
         self.path = path
         self.secondsMax = secondsMax
     }
 
-    /// Waits for the answer, `secondsMax` at most for each part: not for an event loop.
+    /// Waits for the answer, `secondsMax` at most: not for an event loop.
     package func check(login: String, password: [UInt8], service: String, realm: String) -> Verdict {
         var request: [UInt8] = []
         for part in [Array(login.utf8), password, Array(service.utf8), Array(realm.utf8)] {
@@ -39,16 +40,22 @@ package struct SaslauthdClient: Sendable {
         let descriptor = socket(AF_UNIX, Int32(SOCK_STREAM.rawValue) | Int32(SOCK_CLOEXEC.rawValue), 0)
         guard descriptor >= 0 else { return nil }
         defer { close(descriptor) }
-        // connect(2) waits no longer than this either.
-        var time = timeval(tv_sec: secondsMax, tv_usec: 0)
-        let size = socklen_t(MemoryLayout<timeval>.size)
-        guard setsockopt(descriptor, SOL_SOCKET, SO_RCVTIMEO, &time, size) == 0,
-            setsockopt(descriptor, SOL_SOCKET, SO_SNDTIMEO, &time, size) == 0, connect(descriptor),
-            send(descriptor, request), let head = receive(descriptor, 2)
+        let end = NIODeadline.now() + .seconds(Int64(secondsMax))
+        // connect(2) waits no longer than for a send.
+        guard limit(descriptor, SO_SNDTIMEO, until: end), connect(descriptor), send(descriptor, request, until: end),
+            let head = receive(descriptor, 2, until: end)
         else { return nil }
         let count = Int(head[0]) << 8 | Int(head[1])
         guard (2...AuthenticationLimits.saslauthdPartOctetsMax).contains(count) else { return nil }
-        return receive(descriptor, count)
+        return receive(descriptor, count, until: end)
+    }
+
+    /// False when no time is left.
+    private func limit(_ descriptor: CInt, _ direction: CInt, until end: NIODeadline) -> Bool {
+        let left = (end - .now()).nanoseconds / 1_000
+        guard left > 0 else { return false }
+        var time = timeval(tv_sec: Int(left / 1_000_000), tv_usec: suseconds_t(left % 1_000_000))
+        return setsockopt(descriptor, SOL_SOCKET, direction, &time, socklen_t(MemoryLayout<timeval>.size)) == 0
     }
 
     private func connect(_ descriptor: CInt) -> Bool {
@@ -68,12 +75,14 @@ package struct SaslauthdClient: Sendable {
         } == 0
     }
 
-    private func send(_ descriptor: CInt, _ octets: [UInt8]) -> Bool {
+    private func send(_ descriptor: CInt, _ octets: [UInt8], until end: NIODeadline) -> Bool {
         octets.withUnsafeBytes { bytes in
             var sent = 0
             while sent < bytes.count {
+                guard limit(descriptor, SO_SNDTIMEO, until: end) else { return false }
                 let count = Glibc.send(
                     descriptor, bytes.baseAddress! + sent, bytes.count - sent, Int32(MSG_NOSIGNAL))
+                if count < 0, errno == EINTR { continue }
                 guard count > 0 else { return false }
                 sent += count
             }
@@ -82,13 +91,15 @@ package struct SaslauthdClient: Sendable {
     }
 
     /// Nil when it ends or falls silent before.
-    private func receive(_ descriptor: CInt, _ wanted: Int) -> [UInt8]? {
+    private func receive(_ descriptor: CInt, _ wanted: Int, until end: NIODeadline) -> [UInt8]? {
         var octets = [UInt8](repeating: 0, count: wanted)
         var received = 0
         while received < wanted {
+            guard limit(descriptor, SO_RCVTIMEO, until: end) else { return nil }
             let count = octets.withUnsafeMutableBytes {
                 recv(descriptor, $0.baseAddress! + received, wanted - received, 0)
             }
+            if count < 0, errno == EINTR { continue }
             guard count > 0 else { return nil }
             received += count
         }

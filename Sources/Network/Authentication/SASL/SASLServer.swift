@@ -69,6 +69,11 @@ package final class SASLServer: Sendable {
         SASLMechanism.allCases.filter { isOffered($0, context) }.map(\.rawValue)
     }
 
+    /// What this client could be offered over TLS, and is not now.
+    package func mechanismsUnderTLS(_ context: LoginContext) -> [String] {
+        SASLMechanism.allCases.filter { !isOffered($0, context) && isOffered($0, context.ifEncrypted) }.map(\.rawValue)
+    }
+
     /// Begins an exchange.
     ///
     /// - Parameters:

@@ -3,15 +3,13 @@
 //
 // Invariants
 // - The token and the service's secret go to the configured address and nowhere else: no redirect is followed, no
-//   description shows them, and the memory keeps keyed digests.
+//   description and no report shows them, and the memory keeps keyed digests.
 // - An answer that is no 200 with a JSON object of at most `tokenAnswerOctetsMax` is no answer: `unavailable`.
 // - Good answers are remembered for `memory`, or to the token's end when that is sooner; others never.
 import Digests
 import Foundation
 import NIOCore
-import NIOHTTP1
 import NIOPosix
-import Octets
 import Synchronization
 
 package struct TokenIntrospectionOptions: Sendable {
@@ -54,7 +52,7 @@ package struct TokenEndpoint: Hashable, Sendable {
         self.path = path + (parts.percentEncodedQuery.map { "?" + $0 } ?? "")
     }
 
-    fileprivate var hostHeader: String { (host.contains(":") ? "[\(host)]" : host) + ":\(port)" }
+    var hostHeader: String { (host.contains(":") ? "[\(host)]" : host) + ":\(port)" }
 }
 
 package final class TokenIntrospection: TokenService {
@@ -62,28 +60,33 @@ package final class TokenIntrospection: TokenService {
     package typealias Encryption = @Sendable (_ host: String) throws -> any ChannelHandler
 
     private let options: TokenIntrospectionOptions
-    private let encryption: Encryption?
+    private let question: TokenQuestion
+    private let report: @Sendable (String) -> Void
     /// The time, in seconds since 1970.
     private let clock: @Sendable () -> Double
-    private let group: any EventLoopGroup
     private let memory = Mutex(Memory())
     private let pending = Atomic<Int>(0)
     private let key = randomBytes(count: 32)
 
     private struct Memory {
         var entries: [[UInt8]: (name: String, end: NIODeadline)] = [:]
+        /// Nothing is reported before.
+        var silence = NIODeadline.uptimeNanoseconds(0)
     }
 
-    /// - Parameter encryption: without it an `https` endpoint is never reached.
+    /// - Parameters:
+    ///   - encryption: without it an `https` endpoint is never reached.
+    ///   - report: gets why the service could not be asked, for the log, once a minute at most.
     package init(
         _ options: TokenIntrospectionOptions, encryption: Encryption? = nil,
         group: any EventLoopGroup = MultiThreadedEventLoopGroup.singleton,
+        report: @escaping @Sendable (String) -> Void = { _ in },
         clock: @escaping @Sendable () -> Double
     ) {
         self.clock = clock
         self.options = options
-        self.encryption = encryption
-        self.group = group
+        question = TokenQuestion(options, encryption: encryption, group: group)
+        self.report = report
     }
 
     package func judge(_ token: [UInt8], completion: @escaping @Sendable (TokenVerdict) -> Void) {
@@ -93,15 +96,31 @@ package final class TokenIntrospection: TokenService {
         }
         guard pending.add(1, ordering: .relaxed).newValue <= AuthenticationLimits.tokenQuestionsMax else {
             pending.subtract(1, ordering: .relaxed)
+            tell("\(AuthenticationLimits.tokenQuestionsMax) questions wait for an answer")
             return completion(.unavailable)
         }
-        ask(token) { [self] answer in
+        question.ask(token) { [self] answer in
             pending.subtract(1, ordering: .relaxed)
-            guard let answer else { return completion(.unavailable) }
-            guard let found = Self.read(answer, options, now: clock()) else { return completion(.unavailable) }
-            if case .active(let name) = found.verdict { remember(digest, name, found.secondsLeft) }
-            completion(found.verdict)
+            do throws(TokenQuestion.Failure) {
+                guard let found = Self.read(try answer.get(), options, now: clock()) else {
+                    throw TokenQuestion.Failure("the answer is not that of RFC 7662")
+                }
+                if case .active(let name) = found.verdict { remember(digest, name, found.secondsLeft) }
+                completion(found.verdict)
+            } catch {
+                tell(error.text)
+                completion(.unavailable)
+            }
         }
+    }
+
+    private func tell(_ text: String) {
+        let isDue = memory.withLock { memory in
+            guard memory.silence <= .now() else { return false }
+            memory.silence = .now() + .minutes(1)
+            return true
+        }
+        if isDue { report(text) }
     }
 
     private func remember(_ digest: [UInt8], _ name: String, _ secondsLeft: Int64?) {
@@ -143,114 +162,5 @@ package final class TokenIntrospection: TokenService {
             name.utf8.count <= AuthenticationLimits.loginOctetsMax
         else { return (.inactive, nil) }
         return (.active(name: name), left)
-    }
-
-    // MARK: The question
-
-    private func ask(_ token: [UInt8], completion: @escaping @Sendable ([UInt8]?) -> Void) {
-        let (endpoint, encryption) = (options.endpoint, encryption)
-        guard !endpoint.isEncrypted || encryption != nil else { return completion(nil) }
-        let body = Array("token=\(Self.formEncoded(token))&token_type_hint=access_token".utf8)
-        var head = HTTPRequestHead(version: .http1_1, method: .POST, uri: endpoint.path)
-        head.headers.add(name: "Host", value: endpoint.hostHeader)
-        head.headers.add(name: "Content-Type", value: "application/x-www-form-urlencoded")
-        head.headers.add(name: "Content-Length", value: "\(body.count)")
-        head.headers.add(name: "Accept", value: "application/json")
-        head.headers.add(name: "Connection", value: "close")
-        if let client = options.client {
-            // RFC 6749 section 2.3.1: each part form-encoded first.
-            let pair = "\(Self.formEncoded(Array(client.id.utf8))):\(Self.formEncoded(Array(client.secret.utf8)))"
-            head.headers.add(name: "Authorization", value: "Basic \(Base64.encode(Array(pair.utf8)))")
-        }
-        let (timeout, request) = (options.timeout, head)
-        let once = Once(completion)
-        ClientBootstrap(group: group)
-            .connectTimeout(timeout)
-            .channelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    let pipeline = channel.pipeline.syncOperations
-                    if endpoint.isEncrypted, let encryption { try pipeline.addHandler(encryption(endpoint.host)) }
-                    try pipeline.addHTTPClientHandlers()
-                    try pipeline.addHandler(TokenQuestion(request, body, timeout: timeout, once))
-                }
-            }
-            .connect(host: endpoint.host, port: endpoint.port)
-            .whenFailure { _ in once.answer(nil) }
-    }
-
-    /// `application/x-www-form-urlencoded`.
-    private static func formEncoded(_ octets: [UInt8]) -> String {
-        octets.map { octet in
-            let isPlain =
-                (0x30...0x39).contains(octet) || (0x61...0x7A).contains(octet | 0x20) && octet & 0x80 == 0
-                || [0x2D, 0x2E, 0x5F, 0x7E].contains(octet)
-            return isPlain ? String(UnicodeScalar(octet)) : "%" + Hex.encode([octet]).uppercased()
-        }.joined()
-    }
-}
-
-/// Calls its completion the first time only.
-private final class Once: Sendable {
-    private let completion: Mutex<(@Sendable ([UInt8]?) -> Void)?>
-    init(_ completion: @escaping @Sendable ([UInt8]?) -> Void) { self.completion = Mutex(completion) }
-
-    func answer(_ octets: [UInt8]?) {
-        let completion = completion.withLock { completion in
-            defer { completion = nil }
-            return completion
-        }
-        completion?(octets)
-    }
-}
-
-/// Sends the question and gathers the answer.
-private final class TokenQuestion: ChannelInboundHandler {
-    typealias InboundIn = HTTPClientResponsePart
-    typealias OutboundOut = HTTPClientRequestPart
-
-    private let head: HTTPRequestHead
-    private let body: [UInt8]
-    private let timeout: TimeAmount
-    private let once: Once
-    private var answer: [UInt8] = []
-    private var isGood = false
-    private var timer: Scheduled<Void>?
-
-    init(_ head: HTTPRequestHead, _ body: [UInt8], timeout: TimeAmount, _ once: Once) {
-        self.head = head
-        self.body = body
-        self.timeout = timeout
-        self.once = once
-    }
-
-    func channelActive(context: ChannelHandlerContext) {
-        let channel = context.channel
-        timer = context.eventLoop.scheduleTask(in: timeout) { channel.close(promise: nil) }
-        context.write(wrapOutboundOut(.head(head)), promise: nil)
-        context.write(wrapOutboundOut(.body(.byteBuffer(ByteBuffer(bytes: body)))), promise: nil)
-        context.writeAndFlush(wrapOutboundOut(.end(nil)), promise: nil)
-        context.fireChannelActive()
-    }
-
-    func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        switch unwrapInboundIn(data) {
-        case .head(let head): isGood = head.status == .ok
-        case .body(let part):
-            guard isGood, answer.count + part.readableBytes <= AuthenticationLimits.tokenAnswerOctetsMax else {
-                isGood = false
-                return context.close(promise: nil)
-            }
-            answer += part.readableBytesView
-        case .end:
-            once.answer(isGood ? answer : nil)
-            context.close(promise: nil)
-        }
-    }
-
-    func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
-
-    func channelInactive(context: ChannelHandlerContext) {
-        timer?.cancel()
-        once.answer(nil)
     }
 }

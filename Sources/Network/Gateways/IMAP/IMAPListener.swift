@@ -10,6 +10,7 @@ extension Connection {
             appendOctetsMax: UInt64(options.messageOctetsMax))
         configuration.canStartTLS = offersTLS
         configuration.mechanisms = gateway.sasl.mechanisms(loginContext(.imap))
+        configuration.mechanismsUnderTLS = gateway.sasl.mechanismsUnderTLS(loginContext(.imap))
         return configuration
     }
 }

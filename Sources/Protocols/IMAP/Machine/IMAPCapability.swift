@@ -134,6 +134,8 @@ package struct IMAPServerConfiguration: Equatable, Sendable {
     package var canStartTLS = false
     /// SASL mechanisms that may be used as things stand, in upper case, best first.
     package var mechanisms: [String] = []
+    /// Those that could be used over an encrypted connection, and may not over this one.
+    package var mechanismsUnderTLS: [String] = []
     /// The size of a message that is taken (RFC 7889).
     package var appendOctetsMax: UInt64
     /// LITERAL- instead of LITERAL+ (RFC 7888 section 5).

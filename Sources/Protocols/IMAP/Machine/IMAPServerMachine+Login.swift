@@ -5,9 +5,8 @@ import Octets
 extension IMAPServerMachine {
     mutating func authenticate(_ mechanism: String, _ response: [UInt8]?, into actions: inout [IMAPAction]) {
         guard configuration.mechanisms.contains(mechanism) else {
-            let needsTLS = !configuration.allowsPlaintextLogin && (mechanism == "PLAIN" || mechanism == "LOGIN")
             return finish(
-                needsTLS
+                configuration.mechanismsUnderTLS.contains(mechanism)
                     ? .no("Passwords are not taken over an unencrypted connection", code: .privacyRequired)
                     : .no("There is no such mechanism", code: .cannot), into: &actions)
         }
