@@ -81,6 +81,7 @@ final class SortWork: GatherWork {
 
     private struct Entry {
         let uid: UID
+        let modSeq: ModSeq
         let values: [Value]
     }
 
@@ -89,6 +90,14 @@ final class SortWork: GatherWork {
     private var entries: [Entry] = []
     /// What was found, in its order.
     private(set) var uids: [UID] = []
+    private var ends: (first: ModSeq?, last: ModSeq?)
+
+    /// What was found, its first and its last by the order.
+    var found: SearchWork.Found {
+        var found = search.found
+        (found.firstModSeq, found.lastModSeq) = ends
+        return found
+    }
 
     init(_ session: IMAPSession, _ mailbox: SelectedMailbox, _ search: SearchWork, _ criteria: [SortCriterion]) {
         self.criteria = criteria
@@ -99,8 +108,8 @@ final class SortWork: GatherWork {
     override func gather(_ message: SearchedMessage) throws -> Int {
         let packed = needsSummary ? try message.summary : nil
         let values = criteria.map { Self.value($0.key, message.row, packed) }
-        entries.append(Entry(uid: message.uid, values: values))
-        return values.reduce(32) { sum, value in
+        entries.append(Entry(uid: message.uid, modSeq: message.row.modSeq, values: values))
+        return values.reduce(40) { sum, value in
             if case .text(let text) = value { sum + text.count + 48 } else { sum + 16 }
         }
     }
@@ -137,6 +146,7 @@ final class SortWork: GatherWork {
             return a.uid < b.uid
         }
         uids = entries.map(\.uid)
+        ends = (entries.first?.modSeq, entries.last?.modSeq)
         entries = []
     }
 }

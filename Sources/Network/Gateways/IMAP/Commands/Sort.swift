@@ -18,7 +18,7 @@ extension IMAPSession {
                 if options.contains(.save) { selected?.saved = UIDSet() }
                 return failSort(error)
             }
-            answer(request, work.uids, search.found)
+            answer(request, work.uids, work.found)
         }
     }
 
@@ -38,7 +38,7 @@ extension IMAPSession {
             respond {
                 $0.esearch(
                     tag: tag, isUID: request.isUID, ranges, returns, order: numbers,
-                    modSeq: found.highestModSeq?.rawValue)
+                    modSeq: found.modSeq(told: returns)?.rawValue)
             }
         }
         finish(.ok("Done"))
