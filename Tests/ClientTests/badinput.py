@@ -209,7 +209,7 @@ SMTP_COMMANDS = [
     ("MAIL FROM:<a@b.test> FROB=1", r"555 5\.5\.4 Parameter not known here$"),
     ("MAIL FROM:<a@b.test> SIZE=x", r"501 5\.5\.4 SIZE needs a number of octets$"),
     ("MAIL FROM:<a@b.test> SIZE=1 SIZE=1", r"501 5\.5\.4 Parameter given twice$"),
-    ("MAIL FROM:<a@b.test> BODY=9BIT", r"501 5\.5\.4 BODY is 7BIT or 8BITMIME$"),
+    ("MAIL FROM:<a@b.test> BODY=9BIT", r"501 5\.5\.4 BODY is 7BIT, 8BITMIME or BINARYMIME$"),
     ("MAIL FROM:<\u00e9@b.test>", r"550 5\.6\.7 Non-ASCII sender needs SMTPUTF8$"),
 ]
 RECIPIENTS = [

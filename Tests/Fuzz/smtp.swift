@@ -21,6 +21,13 @@ public func fuzzSMTP(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     configuration.bareLineEnds = input[0] & 4 == 0 ? .refuse : .accept
     if input[0] & 8 != 0 { configuration.messageOctetsMax = 40 }
     configuration.offersTLS = input[1] & 1 != 0
+    configuration.trustsPeer = input[1] & 2 != 0
+    if input[1] & 4 != 0 {
+        configuration.offersDSN = true
+        configuration.offersRequireTLS = true
+        configuration.holdSecondsMax = 86_400
+        configuration.deliverBySecondsMin = 60
+    }
     if input[0] & 16 != 0 { configuration.recipientsMax = 2 }
     let play = { (pieces: Pieces) in
         var session = Session(configuration, answers: Array(input[2..<10]), ending: input[0] >> 5 & 3)
@@ -153,6 +160,7 @@ private struct Session {
             precondition(body == .none, "a body within a body")
             body = .begun
             if let sender = envelope.reversePath { checkAddress(sender) }
+            checkRequests(envelope)
             checkTrace(envelope)
             question = action
         case .body(let range):
@@ -173,6 +181,10 @@ private struct Session {
             question = action
         case .startTLS:
             precondition(!machine.isSecure && machine.configuration.offersTLS, "TLS twice, or unasked")
+            question = action
+        case .replaceClient(let client):
+            precondition(machine.configuration.trustsPeer && machine.envelope == nil && !machine.isAuthenticated)
+            precondition((client.name?.utf8.count ?? 0) <= SMTPLimits.clientAttributeOctetsMax)
             question = action
         case .close: break
         }
@@ -224,6 +236,7 @@ private struct Session {
         case .startTLS:
             tell { $0.tlsStarted(into: &$1) }
             precondition(machine.isClosed || (machine.isSecure && machine.clientName.isEmpty), "remembered over TLS")
+        case .replaceClient: tell { $0.clientReplaced(steer < 0xE0 ? .accepted : .tooMany, into: &$1) }
         default: preconditionFailure("not a question")
         }
     }
@@ -253,6 +266,23 @@ private struct Session {
         for line in lines.dropLast() {
             precondition(line.count + 1 <= SMTPLimits.replyLineOctetsMax, "a reply line is too long")
             precondition(line.last == 13 && line.dropLast().allSatisfy { (0x20...0x7E).contains($0) }, "not printable")
+        }
+    }
+
+    /// What a sender asks for can be read again as it is passed on.
+    private func checkRequests(_ envelope: SMTPEnvelope) {
+        if let by = envelope.deliverBy { precondition(SMTPDeliverBy(parameter: by.parameter) == by) }
+        if let id = envelope.envelopeID {
+            precondition(SMTPXtext(encoded: SMTPXtext(encoding: id.text).encoded) != nil)
+        }
+        if case .until(let time)? = envelope.hold {
+            precondition(InternetTime.seconds(InternetTime.text(time)) == time, "another time")
+        }
+        for recipient in envelope.recipients {
+            if let notify = recipient.notify { precondition(SMTPNotify(parameter: notify.parameter) == notify) }
+            if let original = recipient.originalRecipient {
+                precondition(SMTPOriginalRecipient(parameter: original.parameter) == original)
+            }
         }
     }
 

@@ -50,6 +50,7 @@ let conversations: [Conversation] =
             S: 250-ENHANCEDSTATUSCODES
             S: 250-SMTPUTF8
             S: 250-CHUNKING
+            S: 250-BINARYMIME
             S: 250 LIMITS RCPTMAX=1000
             C: MAIL FROM:<sender@client.example> SIZE=100 BODY=8BITMIME
             S: 250 2.1.0 Sender accepted
@@ -83,6 +84,7 @@ let conversations: [Conversation] =
             S: 250-ENHANCEDSTATUSCODES
             S: 250-SMTPUTF8
             S: 250-CHUNKING
+            S: 250-BINARYMIME
             S: 250 LIMITS RCPTMAX=1000
             C: MAIL FROM:<chris@bar.example>
             S: 250 2.1.0 Sender accepted
@@ -120,6 +122,7 @@ let conversations: [Conversation] =
             S: 250-ENHANCEDSTATUSCODES
             S: 250-SMTPUTF8
             S: 250-CHUNKING
+            S: 250-BINARYMIME
             S: 250 LIMITS RCPTMAX=1000
             C: MAIL FROM:<>
             S: 250 2.1.0 Sender accepted
@@ -225,6 +228,7 @@ let conversations: [Conversation] =
             S: 250-STARTTLS
             S: 250-SMTPUTF8
             S: 250-CHUNKING
+            S: 250-BINARYMIME
             S: 250 LIMITS RCPTMAX=1000
             C: STARTTLS now
             S: 501 5.5.4 STARTTLS takes no argument
@@ -246,6 +250,7 @@ let conversations: [Conversation] =
             S: 250-ENHANCEDSTATUSCODES
             S: 250-SMTPUTF8
             S: 250-CHUNKING
+            S: 250-BINARYMIME
             S: 250 LIMITS RCPTMAX=1000
             C: STARTTLS
             S: 503 5.5.1 TLS is on already

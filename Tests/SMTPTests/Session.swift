@@ -32,13 +32,17 @@ enum Chunking: Sendable {
 
 /// What a site answers: the same in every test unless it says otherwise.
 struct Site: Sendable {
-    var configuration = SMTPServerConfiguration(dialect: .smtp, hostName: "mx.example.test")
+    var configuration: SMTPServerConfiguration
     var mechanisms: [String] = []
+    /// Seconds since 1970.
+    var now = 0
     var bodyVerdict = BodyVerdict.ready
     /// By directory key; `nil` means stored.
     var outcomes: [String: DeliveryOutcome] = [:]
 
-    init(_ dialect: SMTPDialect = .smtp) { configuration.dialect = dialect }
+    init(_ dialect: SMTPDialect = .smtp) {
+        configuration = SMTPServerConfiguration(dialect: dialect, hostName: "mx.example.test")
+    }
 
     /// A mechanism `TEST`: the message `pass` is right, `more` is challenged with itself.
     func exchange(_ message: [UInt8]?) -> Exchange {
@@ -80,6 +84,7 @@ struct Record: Equatable {
     var messages: [Message] = []
     var checked: [SMTPRecipient] = []
     var logins: [SecretOctets?] = []
+    var clients: [SMTPClientIdentity] = []
     var cancelled = 0
     var discarded = 0
     var closed: SMTPCloseReason?
@@ -100,6 +105,7 @@ struct Session {
         self.site = site
         machine = SMTPServerMachine(site.configuration)
         machine.mechanisms = site.mechanisms
+        machine.now = site.now
         if greeted { tell { $0.start(into: &$1) } }
     }
 
@@ -185,6 +191,10 @@ struct Session {
                 record.messages.append(message)
                 answer { [site] in $0.deliveryFinished(site.outcomes(message.envelope), into: &$1) }
             case .startTLS: answer { $0.tlsStarted(into: &$1) }
+            case .replaceClient(let client):
+                record.clients.append(client)
+                let verdict: ClientVerdict = client.address == "192.0.2.99" ? .tooMany : .accepted
+                answer { $0.clientReplaced(verdict, into: &$1) }
             case .close(let reason): record.closed = reason
             }
         }

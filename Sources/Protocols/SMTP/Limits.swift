@@ -23,6 +23,17 @@ package enum SMTPLimits {
     package static let sizeDigitsMax = 20
     /// Digits of a BDAT chunk size (RFC 3030 section 2).
     package static let chunkDigitsMax = 18
+    /// The value of an attribute of XCLIENT or XFORWARD, decoded.
+    package static let clientAttributeOctetsMax = 255
+    /// ENVID as it stands in MAIL (RFC 3461 section 4.4).
+    package static let envelopeIDOctetsMax = 100
+    /// ORCPT as it stands in RCPT (RFC 3461 section 4.2 has 500 for the parameter).
+    package static let originalRecipientOctetsMax = 500
+    /// Digits of HOLDFOR (RFC 4865 section 3) and of BY (RFC 2852 section 4).
+    package static let holdDigitsMax = 9
+    package static let byTimeDigitsMax = 9
+    /// A date of RFC 3339 with a fraction of a second.
+    package static let internetTimeOctetsMax = 40
     /// What a message may measure, in octets, where the configuration names nothing else: 50 MiB.
     package static let messageOctetsDefault = 52_428_800
     /// A line of the trace headers without its CRLF, where words allow it (RFC 5322 section 2.1.1).

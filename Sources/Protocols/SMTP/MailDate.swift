@@ -21,7 +21,7 @@ package enum MailDate {
 
     /// Year, month (1...12) and day (1...31) of a day counted from 1970-01-01. Counts in years that begin in March, so
     /// that the leap day is the last.
-    private static func civil(_ days: Int64) -> (year: Int, month: Int, day: Int) {
+    static func civil(_ days: Int64) -> (year: Int, month: Int, day: Int) {
         let sinceMarch0000 = Int(days) + 719_468
         let era = (sinceMarch0000 >= 0 ? sinceMarch0000 : sinceMarch0000 - 146_096) / 146_097
         let dayOfEra = sinceMarch0000 - era * 146_097
@@ -33,7 +33,7 @@ package enum MailDate {
         return (yearOfEra + era * 400 + (month <= 2 ? 1 : 0), month, day)
     }
 
-    private static func digits(_ value: Int, _ count: Int) -> String {
+    static func digits(_ value: Int, _ count: Int) -> String {
         let text = String(value)
         return String(repeating: "0", count: max(0, count - text.count)) + text
     }

@@ -27,6 +27,13 @@ package enum RecipientVerdict: Equatable, Sendable {
     }
 }
 
+/// The answer to `SMTPAction.replaceClient`.
+package enum ClientVerdict: Equatable, Sendable {
+    case accepted
+    /// Too many connections speak for that client.
+    case tooMany
+}
+
 /// The answer to `SMTPAction.checkSender`.
 package enum SenderVerdict: Equatable, Sendable {
     case accepted

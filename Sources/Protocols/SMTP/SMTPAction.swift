@@ -26,6 +26,8 @@ package enum SMTPAction: Equatable, Sendable {
     /// The reply before is the last in the clear: begin TLS, then call `tlsStarted`. Octets behind the command are not to be
     /// handed in any more.
     case startTLS
+    /// The peer speaks for this client from now on: judge and name it instead, then call `clientReplaced`.
+    case replaceClient(SMTPClientIdentity)
     /// Close once everything before has been written; no action follows.
     case close(SMTPCloseReason)
 }

@@ -40,6 +40,7 @@ struct SMTPCommand: Sendable {
     /// The one table of what this server understands.
     static let table: [SMTPCommand] = [
         .helo, .ehlo, .lhlo, .startTLS, .auth, .mail, .rcpt, .data, .bdat, .rset, .noop, .quit, .vrfy, .expn, .help,
+        .xclient, .xforward,
     ]
 
     static func named(_ verb: UnsafeRawBufferPointer, in dialect: SMTPDialect) -> SMTPCommand? {

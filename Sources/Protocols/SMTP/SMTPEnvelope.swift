@@ -4,6 +4,8 @@ import MailTypes
 package enum SMTPBodyType: Equatable, Sendable {
     case sevenBit
     case eightBit
+    /// Any octets in any lines; comes by BDAT only (RFC 3030 section 3).
+    case binary
 }
 
 /// A recipient as RCPT named it (RFC 5321 section 4.1.1.3).
@@ -12,6 +14,10 @@ package struct SMTPRecipient: Equatable, Sendable {
     /// Said as `<postmaster>` without a domain (RFC 5321 section 4.1.1.3); `address` then carries this host's name,
     /// and the handler is to look up whoever is postmaster here.
     package let isBarePostmaster: Bool
+    /// NOTIFY=; nil where the sender has not said.
+    package var notify: SMTPNotify?
+    /// ORCPT=
+    package var originalRecipient: SMTPOriginalRecipient?
 
     package init(_ address: Address, isBarePostmaster: Bool = false) {
         self.address = address
@@ -28,6 +34,18 @@ package struct SMTPEnvelope: Equatable, Sendable {
     package var bodyType = SMTPBodyType.sevenBit
     /// SMTPUTF8 was asked for at MAIL (RFC 6531 section 3.4).
     package var isUTF8 = false
+    /// REQUIRETLS: every hop uses TLS, or the message goes back (RFC 8689 section 4).
+    package var requiresTLS = false
+    /// RET=
+    package var returnedContent: SMTPReturnedContent?
+    /// ENVID=
+    package var envelopeID: SMTPXtext?
+    /// HOLDFOR= or HOLDUNTIL=
+    package var hold: SMTPHold?
+    /// BY=
+    package var deliverBy: SMTPDeliverBy?
+    /// When MAIL came, in seconds since 1970, as the handler said (`SMTPServerMachine.now`).
+    package var began = 0
     /// The accepted ones, in the order of their RCPT commands, repeats included (LMTP answers each, RFC 2033
     /// section 4.2).
     package var recipients: [SMTPRecipient] = []

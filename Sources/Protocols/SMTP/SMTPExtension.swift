@@ -21,9 +21,29 @@ struct SMTPExtension: Sendable {
             $0.configuration.dialect == .submission && !$0.isAuthenticated && !$0.mechanisms.isEmpty
                 ? "AUTH " + $0.mechanisms.joined(separator: " ") : nil
         },
-        // RFC 3030; without BINARYMIME, since every body is text with CRLF here
+        // RFC 3030 section 2, and section 3
         SMTPExtension { _ in "CHUNKING" },
+        SMTPExtension { $0.configuration.offersBinary ? "BINARYMIME" : nil },
+        // RFC 3461
+        SMTPExtension { $0.configuration.offersDSN ? "DSN" : nil },
+        // RFC 8689 section 2: the session itself has TLS
+        SMTPExtension { $0.configuration.offersRequireTLS && $0.isSecure ? "REQUIRETLS" : nil },
+        // RFC 4865 section 4.2
+        SMTPExtension { machine in
+            machine.configuration.holdSecondsMax.map {
+                "FUTURERELEASE \($0) \(InternetTime.text(machine.now + $0))"
+            }
+        },
+        // RFC 2852 section 2
+        SMTPExtension { $0.configuration.deliverBySecondsMin.map { "DELIVERBY \($0)" } },
         // RFC 9422
         SMTPExtension { "LIMITS RCPTMAX=\($0.configuration.recipientsMax)" },
+        // Postfix's, for peers that are trusted
+        SMTPExtension {
+            $0.configuration.trustsPeer ? "XCLIENT " + SMTPClientIdentity.names.joined(separator: " ") : nil
+        },
+        SMTPExtension {
+            $0.configuration.trustsPeer ? "XFORWARD " + SMTPForwardedMessage.names.joined(separator: " ") : nil
+        },
     ]
 }

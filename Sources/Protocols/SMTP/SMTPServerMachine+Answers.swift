@@ -6,8 +6,12 @@ extension SMTPServerMachine {
     package mutating func start(into actions: inout [SMTPAction]) {
         precondition(phase == .awaitingStart, "a session starts once")
         phase = .command
+        actions.append(.reply(greeting))
+    }
+
+    private var greeting: SMTPReply {
         let name = configuration.dialect == .lmtp ? "LMTP" : "ESMTP"
-        actions.append(.reply(SMTPReply(220, nil, "\(configuration.hostName) \(name) Letterlog")))
+        return SMTPReply(220, nil, "\(configuration.hostName) \(name) Letterlog")
     }
 
     /// Instead of `start`: turns the client away, since too many are here.
@@ -76,6 +80,19 @@ extension SMTPServerMachine {
         clientName = ""
         isExtended = false
         resetTransaction(into: &actions)
+        returnToCommands(into: &actions)
+    }
+
+    /// Answers `SMTPAction.replaceClient`. The session begins anew, with the greeting.
+    package mutating func clientReplaced(_ verdict: ClientVerdict, into actions: inout [SMTPAction]) {
+        if isClosed { return }
+        precondition(phase == .awaitingClient, "no client was replaced")
+        guard verdict == .accepted else { return close(.tooManyConnections, .tooManyConnections, into: &actions) }
+        clientName = replacedClient?.greeting ?? ""
+        isExtended = replacedClient?.isExtended ?? false
+        forwarded = SMTPForwardedMessage()
+        resetTransaction(into: &actions)
+        actions.append(.reply(greeting))
         returnToCommands(into: &actions)
     }
 

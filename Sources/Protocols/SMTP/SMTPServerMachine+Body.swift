@@ -39,9 +39,12 @@ extension SMTPServerMachine {
         let wasRefused = !body.refusals.isEmpty
         if body.octets > configuration.messageOctetsMax { body.refusals.insert(.tooLarge) }
         if body.hops.count > SMTPLimits.hopsMax { body.refusals.insert(.tooManyHops) }
-        if body.reader.hasNUL || body.lineEnds.hasNUL { body.refusals.insert(.nul) }
-        let hasBareLineEnd = body.reader.hasBareLineEnd || body.lineEnds.hasBare
-        if hasBareLineEnd, configuration.bareLineEnds == .refuse { body.refusals.insert(.bareLineEnd) }
+        // RFC 3030 section 3: a binary body has no lines.
+        if envelope?.bodyType != .binary {
+            if body.reader.hasNUL || body.lineEnds.hasNUL { body.refusals.insert(.nul) }
+            let hasBareLineEnd = body.reader.hasBareLineEnd || body.lineEnds.hasBare
+            if hasBareLineEnd, configuration.bareLineEnds == .refuse { body.refusals.insert(.bareLineEnd) }
+        }
         if body.refusals.isEmpty {
             actions.append(.body(run))
         } else if !wasRefused {

@@ -11,6 +11,7 @@
 //     machine.bodyStarted(verdict, into: &actions)      // after .startBody
 //     machine.deliveryFinished(outcomes, into: &actions) // after .deliver, one outcome per envelope recipient
 //     machine.tlsStarted(into: &actions)                // after .startTLS
+//     machine.clientReplaced(verdict, into: &actions)   // after .replaceClient
 //     machine.timedOut / shuttingDown / disconnected(into: &actions)
 // The handler carries the actions out in order, then drops `consumed` octets from its buffer. What is left is an
 // unfinished line, or input behind a question that is not yet answered: after each answer it calls `receive` again with
@@ -58,10 +59,23 @@ package struct SMTPServerConfiguration: Equatable, Sendable {
     package var offersTLS = false
     /// TLS is on from the first octet.
     package var beginsSecure = false
+    /// BINARYMIME is there (RFC 3030 section 3). Where mail goes on to other hosts, it must be able to go on as it is.
+    package var offersBinary: Bool
+    /// XCLIENT and XFORWARD are there: the peer is trusted to say on whose behalf it speaks.
+    package var trustsPeer = false
+    /// DSN is there (RFC 3461): reports are made as the sender asks.
+    package var offersDSN = false
+    /// REQUIRETLS is there while TLS is on (RFC 8689).
+    package var offersRequireTLS = false
+    /// FUTURERELEASE is there (RFC 4865): so long a message can be held. For submission only.
+    package var holdSecondsMax: Int?
+    /// DELIVERBY is there (RFC 2852), with the least time in which a message that goes back otherwise can be delivered.
+    package var deliverBySecondsMin: Int?
 
     package init(dialect: SMTPDialect, hostName: String) {
         self.dialect = dialect
         self.hostName = hostName
+        offersBinary = dialect != .submission
     }
 }
 
@@ -82,6 +96,7 @@ package struct SMTPServerMachine: Sendable {
         case chunk(SMTPChunk)
         case awaitingDelivery
         case awaitingTLS
+        case awaitingClient
         case closed
     }
 
@@ -96,6 +111,12 @@ package struct SMTPServerMachine: Sendable {
     package internal(set) var isAuthenticated = false
     /// The SASL mechanisms offered as the connection is now; the handler sets them at the start and after TLS.
     package var mechanisms: [String] = []
+    /// Seconds since 1970; the handler sets it before `receive`.
+    package var now = 0
+    /// What XCLIENT has said of the client; a later one adds to it and overrides it.
+    package internal(set) var replacedClient: SMTPClientIdentity?
+    /// What XFORWARD has said of the message to come; forgotten when its transaction ends.
+    package internal(set) var forwarded = SMTPForwardedMessage()
     /// Of the transaction that is open.
     package internal(set) var envelope: SMTPEnvelope?
 
@@ -121,7 +142,7 @@ package struct SMTPServerMachine: Sendable {
     package var isWaiting: Bool {
         switch phase {
         case .awaitingStart, .awaitingLogin, .awaitingSender, .awaitingRecipient, .awaitingBodyStart,
-            .awaitingChunkStart, .awaitingDelivery, .awaitingTLS:
+            .awaitingChunkStart, .awaitingDelivery, .awaitingTLS, .awaitingClient:
             true
         case .command, .authenticating, .body, .chunk, .closed: false
         }
@@ -153,7 +174,7 @@ package struct SMTPServerMachine: Sendable {
             case .chunk(let chunk): position = receiveChunk(chunk, bytes, from: position, into: &actions)
             case .closed: return bytes.count
             case .awaitingStart, .awaitingLogin, .awaitingSender, .awaitingRecipient, .awaitingBodyStart,
-                .awaitingChunkStart, .awaitingDelivery, .awaitingTLS:
+                .awaitingChunkStart, .awaitingDelivery, .awaitingTLS, .awaitingClient:
                 return position
             }
             if position == before { break }
@@ -232,6 +253,8 @@ package struct SMTPServerMachine: Sendable {
     /// Ends the transaction, as RSET and the end of a message do.
     mutating func resetTransaction(into actions: inout [SMTPAction]) {
         discardChunks(into: &actions)
+        // XFORWARD comes before MAIL, and RSET there takes nothing away that it said.
+        if envelope != nil { forwarded = SMTPForwardedMessage() }
         envelope = nil
         refusedRecipientCount = 0
     }

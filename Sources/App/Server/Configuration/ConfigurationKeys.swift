@@ -78,7 +78,11 @@ extension ConfigurationKey {
         ConfigurationKey("listeners.proxy-from", show: { $0.proxyFrom.text }) {
             configuration, value throws(ConfigurationRefusal) in
             configuration.proxyFrom = try value.peers()
-        }
+        },
+        ConfigurationKey("listeners.clients-from", show: { $0.clientsFrom.text }) {
+            configuration, value throws(ConfigurationRefusal) in
+            configuration.clientsFrom = try value.peers()
+        },
     ]
 
     private static let limits: [ConfigurationKey] = [

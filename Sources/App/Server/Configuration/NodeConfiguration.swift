@@ -19,6 +19,7 @@ package struct NodeConfiguration: Sendable {
     package var listeners: [GatewayProtocol: [ListenAddress]]?
     /// Peers of the listeners for mail that speak the PROXY protocol.
     package var proxyFrom = TrustedPeers()
+    package var clientsFrom = TrustedPeers()
     /// What becomes of the detail in `user+detail@domain`.
     package var detail = DetailDelivery.inbox
     package var encryption = Encryption()

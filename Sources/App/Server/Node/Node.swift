@@ -144,6 +144,7 @@ extension NodeConfiguration {
         options.isLocalDomain = { ours.contains($0) }
         options.detail = detail
         options.proxyFrom = proxyFrom
+        options.clientsFrom = clientsFrom
         options.messageOctetsMax = limits.messageOctetsMax
         options.recipientsMax = limits.recipientsMax
         options.connectionsMax = limits.connectionsMax

@@ -17,6 +17,7 @@ extension Connection {
         var configuration = gateway.options.smtp(dialect)
         configuration.offersTLS = offersTLS
         configuration.beginsSecure = isSecure
+        configuration.trustsPeer = dialect != .submission && gateway.options.clientsFrom.contains(client)
         return configuration
     }
 }

@@ -19,6 +19,8 @@ final class SMTPSession: MailSession {
     /// Messages this session has begun; part of their names.
     var messageCount = 0
     let directory: RecipientDirectory
+    /// Who has connected, whomever it speaks for now.
+    let peer: ClientAddress
     /// A login by AUTH that is under way.
     var exchange: SASLExchange?
     /// From login on.
@@ -29,6 +31,7 @@ final class SMTPSession: MailSession {
 
     init(_ connection: Connection, _ configuration: SMTPServerConfiguration) {
         self.connection = connection
+        peer = connection.client
         machine = SMTPServerMachine(configuration)
         let gateway = connection.gateway
         directory = RecipientDirectory(
@@ -61,6 +64,7 @@ final class SMTPSession: MailSession {
     func outputDrained() {}
 
     func receive(_ input: inout ByteBuffer) {
+        machine.now = Int(connection.gateway.engine.clock().seconds)
         let window =
             machine.isReceivingBody || machine.isAuthenticating
             ? input.readableBytes : min(input.readableBytes, GatewayLimits.commandWindowOctets)
@@ -113,6 +117,7 @@ final class SMTPSession: MailSession {
             connection.counters.reject(.message)
         case .deliver: deliver()
         case .startTLS: connection.startTLS()
+        case .replaceClient(let client): replaceClient(client)
         case .close(let reason):
             connection.log.debug("session over", metadata: ["reason": "\(reason)"])
             cancelAuthentication()

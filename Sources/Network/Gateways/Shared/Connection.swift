@@ -35,7 +35,7 @@ final class Connection: ChannelInboundHandler {
     let gateway: GatewayContext
     let name: GatewayProtocol
     let id: SessionID
-    let client: ClientAddress
+    private(set) var client: ClientAddress
     /// Whoever is at the other end, a proxy perhaps, is on this machine.
     let isPeerLocal: Bool
     /// What others may see of this session.
@@ -315,6 +315,16 @@ final class Connection: ChannelInboundHandler {
         if isEntered { session.start() } else { session.refuse() }
         flush()
         readOn()
+    }
+
+    /// The peer speaks for another client from now on: that one is counted and named. False where it has too many
+    /// connections, and then the session is to end.
+    func replaceClient(_ client: ClientAddress) -> Bool {
+        let admission = gateway.registry.move(card, to: client)
+        log.info("another client", metadata: ["client": "\(client.description)", "peer": "\(self.client.description)"])
+        self.client = client
+        if admission != .accepted { refuse(admission) }
+        return admission == .accepted
     }
 
     private func refuse(_ admission: ConnectionRegistry.Admission) {

@@ -34,17 +34,39 @@ final class ConnectionRegistry: Sendable {
         state.withLock { state in
             if state.isClosing { return .closing }
             guard state.cards.count < limits.connectionsMax else { return .tooMany }
-            if let ip = card.client.ip {
-                let (neighbourhood, district) = (ip.neighbourhood, ip.district)
-                let near = state.byNetwork[neighbourhood, default: 0]
-                guard near < limits.perNeighbourhoodMax else { return .tooManyOfAddress }
-                let around = state.byNetwork[district, default: 0]
-                guard ip.isLoopback || around < limits.perDistrictMax else { return .tooManyOfNetwork }
-                state.byNetwork[neighbourhood] = near + 1
-                state.byNetwork[district] = around + 1
-            }
-            state.cards[card.id] = card
-            return .accepted
+            let admission = count(card.client, &state)
+            if admission == .accepted { state.cards[card.id] = card }
+            return admission
+        }
+    }
+
+    /// Counts a connection for the client that it speaks for now. One that is not accepted counts for nobody.
+    func move(_ card: SessionCard, to client: ClientAddress) -> Admission {
+        state.withLock { state in
+            guard state.cards[card.id] != nil else { return .closing }
+            discount(card.client, &state)
+            let admission = count(client, &state)
+            card.setClient(admission == .accepted ? client : ClientAddress(nil as IPAddress?))
+            return admission
+        }
+    }
+
+    private func count(_ client: ClientAddress, _ state: inout State) -> Admission {
+        guard let ip = client.ip else { return .accepted }
+        let (neighbourhood, district) = (ip.neighbourhood, ip.district)
+        let near = state.byNetwork[neighbourhood, default: 0]
+        guard near < limits.perNeighbourhoodMax else { return .tooManyOfAddress }
+        let around = state.byNetwork[district, default: 0]
+        guard ip.isLoopback || around < limits.perDistrictMax else { return .tooManyOfNetwork }
+        state.byNetwork[neighbourhood] = near + 1
+        state.byNetwork[district] = around + 1
+        return .accepted
+    }
+
+    private func discount(_ client: ClientAddress, _ state: inout State) {
+        guard let ip = client.ip else { return }
+        for network in [ip.neighbourhood, ip.district] {
+            if let count = state.byNetwork[network] { state.byNetwork[network] = count > 1 ? count - 1 : nil }
         }
     }
 
@@ -52,11 +74,7 @@ final class ConnectionRegistry: Sendable {
         logOut(card)
         let emptied = state.withLock { state -> CheckedContinuation<Void, Never>? in
             guard state.cards.removeValue(forKey: card.id) != nil else { return nil }
-            if let ip = card.client.ip {
-                for network in [ip.neighbourhood, ip.district] {
-                    if let count = state.byNetwork[network] { state.byNetwork[network] = count > 1 ? count - 1 : nil }
-                }
-            }
+            discount(card.client, &state)
             guard state.cards.isEmpty else { return nil }
             defer { state.emptied = nil }
             return state.emptied

@@ -20,6 +20,10 @@ package struct GatewayOptions: Sendable {
     /// Peers that speak the PROXY protocol on the listeners for mail: they must, and are believed.
     package var proxyFrom = TrustedPeers()
 
+    /// Mail systems on the listeners for SMTP and LMTP that are believed when they say for whom they speak (XCLIENT) and
+    /// where a message came from (XFORWARD).
+    package var clientsFrom = TrustedPeers()
+
     /// Connections to all listeners together but HTTP's.
     package var connectionsMax = 4_000
     /// Those of them from one address: an IPv4 address, or the 64 leading bits of an IPv6 address. Unix sockets do not

@@ -13,17 +13,17 @@ final class SessionCard: Sendable {
     }
 
     private struct State {
+        var client: ClientAddress
         var login: Login?
         var isSecure = false
     }
 
     let id: SessionID
     let name: GatewayProtocol
-    let client: ClientAddress
     let since: Timestamp
     /// Nil where a test has none.
     private let channel: (any Channel)?
-    private let state = Mutex(State())
+    private let state: Mutex<State>
     /// Nanoseconds of the machine's uptime.
     private let activity: Atomic<UInt64>
 
@@ -32,12 +32,15 @@ final class SessionCard: Sendable {
     ) {
         self.id = id
         self.name = name
-        self.client = client
+        state = Mutex(State(client: client))
         self.since = since
         self.channel = channel
         activity = Atomic(NIODeadline.now().uptimeNanoseconds)
     }
 
+    /// Another one where a trusted peer speaks for others in turn; the registry, which counts by it, sets it.
+    var client: ClientAddress { state.withLock { $0.client } }
+    func setClient(_ client: ClientAddress) { state.withLock { $0.client = client } }
     var login: Login? { state.withLock { $0.login } }
     func setLogin(_ login: Login?) { state.withLock { $0.login = login } }
     /// TLS is on.

@@ -104,7 +104,7 @@ extension SMTPServerMachine {
             return returnToCommands(into: &actions)
         }
         if chunk.isLast {
-            if body.lineEnds.finish() { refuseBody(.bareLineEnd, into: &actions) }
+            if body.lineEnds.finish(), envelope?.bodyType != .binary { refuseBody(.bareLineEnd, into: &actions) }
             chunkProgress = nil
             return finishBody(into: &actions)
         }

@@ -9,6 +9,10 @@ extension SMTPServerMachine {
     fileprivate mutating func data(_ line: inout ArgumentCursor, into actions: inout [SMTPAction]) {
         guard line.hasNoMore() else { return refuse(.syntaxError("DATA takes no argument"), into: &actions) }
         guard chunkProgress == nil else { return actions.append(.reply(.badSequence("BDAT was used; RSET ends it"))) }
+        // RFC 3030 section 3
+        guard envelope?.bodyType != .binary else {
+            return actions.append(.reply(.badSequence("BODY=BINARYMIME comes by BDAT; RSET ends it")))
+        }
         guard let envelope, !envelope.recipients.isEmpty else { return actions.append(.reply(withoutRecipients)) }
         phase = .awaitingBodyStart
         actions.append(.startBody(envelope))

@@ -24,7 +24,7 @@ extension SMTPServerMachine {
 
     /// More lenient than the grammar, since clients call themselves many things; what is let through is safe in a
     /// `Received` field: letters, digits and `-._:[]`.
-    private static func isClientName(_ name: UnsafeRawBufferPointer) -> Bool {
+    static func isClientName(_ name: some Collection<UInt8>) -> Bool {
         (1...SMTPLimits.clientNameOctetsMax).contains(name.count)
             && name.allSatisfy { Ascii.isLetterOrDigit($0) || "-._:[]".utf8.contains($0) }
     }

@@ -27,9 +27,9 @@ extension SMTPServerMachine {
             return refuse(SMTPReply(501, .init(5, 1, 7), "Bad sender address; write <local@domain>"), into: &actions)
         }
         var envelope = SMTPEnvelope(reversePath: sender)
+        envelope.began = now
         do {
-            try SMTPParameterRule.applyAll(
-                &line, table: SMTPParameterRule.mailTable, to: &envelope, configuration: configuration)
+            try SMTPParameterRule.applyAll(&line, table: MailParameters.table, to: &envelope, machine: self)
         } catch {
             return refuse(error, into: &actions)
         }

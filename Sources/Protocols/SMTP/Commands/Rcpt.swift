@@ -13,13 +13,13 @@ extension SMTPServerMachine {
         line.skipSpaces()
         guard line.skip(word: "TO:") else { return refuse(.syntaxError("RCPT TO:<address>"), into: &actions) }
         line.skipSpaces()
-        guard var envelope, let (recipient, hasNonASCII) = recipient(PathParser.path(&line)) else {
+        guard let envelope, let (named, hasNonASCII) = recipient(PathParser.path(&line)) else {
             refusedRecipientCount += 1
             return refuse(SMTPReply(501, .init(5, 1, 3), "Bad recipient address; write <local@domain>"), into: &actions)
         }
+        var recipient = named
         do {
-            try SMTPParameterRule.applyAll(
-                &line, table: SMTPParameterRule.recipientTable, to: &envelope, configuration: configuration)
+            try SMTPParameterRule.applyAll(&line, table: RecipientParameters.table, to: &recipient, machine: self)
         } catch {
             refusedRecipientCount += 1
             return refuse(error, into: &actions)
