@@ -7,6 +7,7 @@ memory or keeps others waiting; the connection is in step afterwards, or it was 
 
 Usage: imap_badinput.py LETTERLOG
 """
+import re
 import socket
 import time
 import zlib
@@ -144,6 +145,13 @@ def body(program):
                 bomb = packer.compress(b"a1 " + b"\0" * (512 << 20)) + packer.flush(zlib.Z_SYNC_FLUSH)
                 raw.send(bomb)
                 check("512 MiB out of %d octets" % len(bomb), before)
+        # CATENATE copies what is stored range by range, and holds none of it.
+        big = letter("big", (b"y" * 998 + b"\r\n") * 45_000)
+        uid = int(re.search(rb"APPENDUID \d+ (\d+)", answer(filler.append("INBOX", None, None, big))[0])[1])
+        with Raw(server) as raw:
+            part = b' CATENATE (URL "/INBOX/;UID=%d" TEXT {3+}\r\nend)' % uid
+            raw.tell(b"cat APPEND INBOX" + 3 * part + b"\r\n", b"cat OK")
+            check("three times 45 MB by CATENATE", before)
         # All of it given back, and the node is as it was.
         wait_until("memory is given back", 30, lambda: memory() - before < GROWTH_OCTETS_MAX)
         answer(watcher.select("INBOX"))

@@ -1,5 +1,6 @@
 #!/usr/bin/env python3
-"""Ten clients change an account at random, all at once, and believe what they are told.
+"""Ten clients change an account at random, all at once, with deliveries, POP3 and an administrator beside them, and
+believe what they are told.
 
 Promised: each client that applies the untagged responses to its picture of a mailbox ends with the server's UIDs and
 flags, plain, CONDSTORE and QRESYNC clients alike, however often they come and go; a UID never shows another message; a
@@ -88,6 +89,8 @@ class Client(threading.Thread):
         self.shared, self.index = shared, index
         self.random = random.Random("%d-%d" % (shared.seed, index))
         self.kind = ("plain", "condstore", "qresync")[index % 3]
+        # One of each kind or more: a mailbox that goes is closed for them, and the session goes on.
+        self.is_rev2 = index >= CLIENTS - 4
         self.connection, self.picture, self.failure = None, None, None
         self.cache = {}  # mailbox -> what a QRESYNC client remembers
         self.serial = 0
@@ -105,6 +108,8 @@ class Client(threading.Thread):
         if self.read() is None:
             raise Gone()
         self.command("LOGIN %s %s" % (ACCOUNT, PASSWORD))
+        if self.is_rev2:
+            self.command("ENABLE IMAP4rev2")
         if self.kind == "qresync":
             self.command("ENABLE QRESYNC")
         elif self.kind == "condstore":
@@ -180,7 +185,9 @@ class Client(threading.Thread):
         if kind == "OK" and found.code and picture is not None:
             name = found.code[0].octets.decode().upper()
             if name == "CLOSED" and not self.selecting:
-                # Deleted by this session itself: nothing is selected any more (RFC 9051 section 7.1).
+                # Deleted by this session itself, or with IMAP4rev2 by anyone: nothing is selected any more (RFC 9051
+                # section 3, transition 6).
+                expect(picture.mailbox in SCRATCH, "%s was closed" % picture.mailbox)
                 self.cache.pop(picture.mailbox, None)
                 self.picture = picture = None
             elif name == "UIDVALIDITY":
@@ -284,7 +291,7 @@ class Client(threading.Thread):
             picture.uids, picture.flags = [None] * self.exists, {}
         self.learn()
         picture.modseq = self.selected_modseq
-        return True
+        return self.picture is not None
 
     def merge(self, picture):
         """The remembered, less what vanished, with what the FETCH responses say; new ones at the end are unknown."""
@@ -305,7 +312,7 @@ class Client(threading.Thread):
         """UIDs and flags of what is only a number. What arrives meanwhile waits for the next time: while others deliver,
         there is always something newer."""
         picture = self.picture
-        for _ in range(20):
+        for _ in range(20 if picture else 0):
             unknown = self.unknown()
             if not unknown:
                 return
@@ -317,7 +324,9 @@ class Client(threading.Thread):
                 return
             # A message that went meanwhile has no answer; NOOP tells of it.
             self.command("NOOP")
-        raise Broken("%s: no UID for %s" % (picture.mailbox, unknown[:5]))
+            if self.picture is not picture:
+                return
+        expect(not picture, "no UID for what is a number only")
 
     def unknown(self):
         """The places, from 0, of messages without UID or flags."""
@@ -441,11 +450,14 @@ class Client(threading.Thread):
     def search(self):
         found, untagged = self.command("SEARCH " + self.random.choice(["FLAGGED", "UNSEEN", "DELETED", "ALL"]),
                                        forbids_expunge=True)
-        for each in untagged:
+        for each in untagged if self.picture else ():
             if each.kind() == "SEARCH":
                 for word in each.words[1:]:
                     if number(word) is not None:
                         self.picture.place(number(word))
+            elif each.kind() == "ESEARCH" and len(each.words) > 3:
+                for found in numbers(each.words[-1].octets):
+                    self.picture.place(found)
 
     def idle(self):
         self.serial += 1
@@ -587,6 +599,31 @@ class Deliverer(threading.Thread):
             self.shared.count("pop3")
 
 
+class Administrator(threading.Thread):
+    """Makes, renames and deletes mailboxes that clients have open."""
+
+    def __init__(self, shared):
+        super().__init__(name="administrator", daemon=True)
+        self.shared, self.failure = shared, None
+        self.random = random.Random("%d-administrator" % shared.seed)
+
+    def run(self):
+        try:
+            while not self.shared.stop.wait(0.2 + self.random.random()):
+                words = self.random.choice([
+                    ["mailbox", "create", ACCOUNT, self.random.choice(SCRATCH)],
+                    ["mailbox", "delete", ACCOUNT, self.random.choice(SCRATCH)],
+                    ["mailbox", "rename", ACCOUNT, *self.random.sample(SCRATCH, 2)]])
+                code, out, err = self.shared.server.place.node.run(*words)
+                # A name that is taken or not there is a refusal.
+                expect(code in (0, 1) or self.shared.is_killed, "%s: exit %d: %s%s" % (words, code, out, err))
+                self.shared.count("administration")
+        except BaseException as why:
+            if not self.shared.is_killed:
+                self.failure = "%s: %s: %s" % (self.name, type(why).__name__, why)
+                self.shared.stop.set()
+
+
 def flags_of(words):
     return {word.octets.decode() for word in words} - {"\\Recent"}
 
@@ -628,7 +665,7 @@ def truth_of(server):
 def load(shared, clients, seconds, kill=None):
     """Lets them all work for a while."""
     deliverer = Deliverer(shared)
-    threads = [*clients, deliverer]
+    threads = [*clients, deliverer, *([Administrator(shared)] if shared.server.is_ours else [])]
     for thread in threads:
         thread.start()
     half = None

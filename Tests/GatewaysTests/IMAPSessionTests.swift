@@ -99,6 +99,33 @@ struct IMAPSessionTests {
         }
     }
 
+    /// Rule 9 of docs/protocols/imap.md; RFC 7162 section 3.2.7, RFC 6851 section 4.4, RFC 8508 section 4.5.
+    @Test("what takes messages away says HIGHESTMODSEQ in its tagged OK once CONDSTORE or QRESYNC is on")
+    func highestModSeq() async throws {
+        try await withNode { node in
+            try await onOwnThread {
+                for enabling in ["CONDSTORE", "QRESYNC"] {
+                    let client = try node.imap(enabling == "CONDSTORE" ? "alice" : "bob")
+                    try client.run("ENABLE \(enabling)")
+                    for _ in 0..<4 { #expect(try client.append(letter).isOK) }
+                    try client.run("CREATE Box")
+                    try client.run("SELECT INBOX")
+                    try client.run("STORE 1:2 +FLAGS.SILENT (\\Deleted)")
+                    var last = 0
+                    for command in ["UID EXPUNGE 1", "EXPUNGE", "MOVE 1 Box", "REPLACE 1 Box {3+}\r\nabc"] {
+                        let answer = try client.run(command)
+                        #expect(answer.tagged.hasPrefix("OK [HIGHESTMODSEQ "), "\(command): \(answer)")
+                        let told = try #require(answer.code("HIGHESTMODSEQ").flatMap { Int($0) })
+                        #expect(told > last)
+                        last = told
+                        let status = try client.run("STATUS INBOX (HIGHESTMODSEQ)")
+                        #expect(status.untagged == ["* STATUS INBOX (HIGHESTMODSEQ \(told))"])
+                    }
+                }
+            }
+        }
+    }
+
     /// As an empty literal is (RFC 3502 section 6.3.11).
     @Test("a message of empty parts is refused")
     func emptyParts() async throws {

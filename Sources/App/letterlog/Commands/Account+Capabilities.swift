@@ -14,7 +14,8 @@ extension Account {
 
         @Option(
             help: ArgumentHelp(
-                "Capabilities to leave out, separated by commas, such as QRESYNC,COMPRESS=DEFLATE.", valueName: "names"))
+                "Capabilities to leave out, separated by commas, such as QRESYNC,COMPRESS=DEFLATE.", valueName: "names")
+        )
         var without: String?
 
         @Flag(help: "Offer all of them again.")
