@@ -184,7 +184,7 @@ import Testing
     }
 
     @Test func repliesForAClientThatDoesNotReadAreBounded() async throws {
-        try await withNode(options: { $0.smtpCommandSilenceMax = .milliseconds(200) }) { node in
+        try await withNode { node in
             let client = try node.client(.smtp, receiveBuffer: 4_096)
             // Each HELP of six octets has some hundred in answer.
             let flood = Array(String(repeating: "HELP\r\n", count: 10_000).utf8)
