@@ -282,6 +282,8 @@ def last_use(node):
     shown = wait_until("the last use of a credential", 30, lambda: re.search(
         r"last used \d{4}-\d\d-\d\d", node.do("account", "show", ANN)))
     expect(shown, "no last use")
+    expect_match(r"last used \d{4}-\d\d-\d\d", node.do("account", "password", "list", ANN), "account password list")
+    expect_match(r'"last_used":\s*"\d{4}-', node.do("account", "password", "list", ANN, "--json"), "the same in JSON")
     uses = node.do("log", "show", "--account", ANN).count("CredentialUsed")
     expect(1 <= uses <= 2, "%d uses of one credential within this test" % uses)
 

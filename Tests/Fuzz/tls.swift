@@ -1,8 +1,9 @@
-// A server's TLS session against whatever comes. Octets from nowhere never make a session; with a real client whose octets
-// are tampered with on the way, whatever the session gives is a beginning of what the client wrote; a session that has
-// failed or ended gives nothing more and says the same again; what it wants to send is bounded.
+// TLS sessions against whatever comes. Octets from nowhere never make a session, of a server or a client; with a real client
+// whose octets are tampered with on the way, whatever the server's session gives is a beginning of what the client wrote; a
+// session that has failed or ended gives nothing more and says the same again; what it wants to send is bounded.
 //
-// Bytes: the kind, how to cut, then either what a client sends, or steps that steer a client and tamper with its octets.
+// Bytes: the kind, how to cut, then either what the other side sends, or steps that steer a client and tamper with its
+// octets.
 // Random numbers are libssl's own, so a finding may need a few runs to come again.
 internal import COpenSSL
 
@@ -10,7 +11,9 @@ internal import COpenSSL
 public func fuzzTLS(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let input = [UInt8](UnsafeBufferPointer(start: start, count: count))
     guard input.count > 2 else { return 0 }
-    var ends = Ends(cut: Int(input[1]))
+    let isClient = input[0] & 5 == 4
+    var ends = Ends(isClient ? client : { try server.makeSession(applicationProtocol: "imap") }, cut: Int(input[1]))
+    if isClient { ends.take(UnsafeRawBufferPointer(start: nil, count: 0)) }
     if input[0] & 1 == 0 {
         ends.deliver(Array(input[2...]))
         precondition(ends.plain.isEmpty && !ends.session.isEstablished, "a session without keys")
@@ -35,6 +38,20 @@ private let server: TLSServer = {
     }
 }()
 
+/// Trusts whoever answers, which gives the other side more to say.
+private func client() throws -> TLSSession {
+    guard let host = TLSHost("fuzz.example.test") else { preconditionFailure("no host") }
+    return try TLSSession(clientContext, host: host, applicationProtocol: "imap")
+}
+
+private let clientContext: TLSContext = {
+    do {
+        return try TLSContext(TLSClientOptions(trust: .anyone))
+    } catch {
+        preconditionFailure("no client: \(error)")
+    }
+}()
+
 /// The session, and what came of it.
 private struct Ends {
     let session: TLSSession
@@ -45,10 +62,8 @@ private struct Ends {
     /// From the step after which nothing may follow.
     var last: TLSSession.Step?
 
-    init(cut: Int) {
-        guard let session = try? server.makeSession(applicationProtocol: "imap") else {
-            preconditionFailure("no session")
-        }
+    init(_ make: () throws -> TLSSession, cut: Int) {
+        guard let session = try? make() else { preconditionFailure("no session") }
         self.session = session
         self.cut = cut
     }
@@ -62,7 +77,7 @@ private struct Ends {
         }
     }
 
-    private mutating func take(_ octets: UnsafeRawBufferPointer) {
+    mutating func take(_ octets: UnsafeRawBufferPointer) {
         var input = octets
         // A buffer of the exact size, so that a write beyond it is seen.
         var room = [UInt8](repeating: 0, count: max(1, cut))

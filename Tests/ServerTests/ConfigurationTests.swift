@@ -163,9 +163,10 @@ struct ConfigurationTests {
         new.accounts.undeleteDays = 30
         new.log.level = .debug
         new.limits.connectionsMax = 5
+        new.logins.tokenScope = "mail"
         let reload = ConfigurationReload(from: NodeConfiguration(), to: new)
         #expect(reload.taken == ["accounts.undelete-days", "log.level"])
-        #expect(reload.waiting == ["limits.connections"])
+        #expect(reload.waiting == ["logins.tokens.scope", "limits.connections"])
         #expect(reload.configuration.accounts.undeleteDays == 30)
         #expect(reload.configuration.limits.connectionsMax == NodeConfiguration().limits.connectionsMax)
     }

@@ -142,6 +142,16 @@ private func ask(
         }
     }
 
+    @Test func theSecretCannotBePrinted() throws {
+        var options = TokenIntrospectionOptions(endpoint: try #require(TokenEndpoint("https://tokens.example.test/")))
+        options.client = ("mail", "the+secret")
+        var dumped = ""
+        dump(options, to: &dumped)
+        for text in ["\(options)", String(reflecting: options), dumped, "\(Optional(options) as Any)"] {
+            #expect(!text.contains("the+secret"), "\(text)")
+        }
+    }
+
     // MARK: https
 
     private func server(_ made: SelfSignedCertificate) throws -> TLSServer {

@@ -12,7 +12,11 @@ import NIOCore
 import NIOPosix
 import Synchronization
 
-package struct TokenIntrospectionOptions: Sendable {
+/// The secret is not shown.
+package struct TokenIntrospectionOptions: Sendable, CustomStringConvertible, CustomReflectable {
+    package var description: String { "TokenIntrospectionOptions(\(endpoint), redacted)" }
+    package var customMirror: Mirror { Mirror(self, children: [:]) }
+
     /// `http` only to this machine; `https` to any.
     package var endpoint: TokenEndpoint
     /// For HTTP's Basic authentication (RFC 7662 section 2.1); nil sends none.
