@@ -95,7 +95,9 @@ let package = Package(
         room(
             "App", "Server",
             nio + [
-                "Gateways", "Projections", "Authentication", "MailEngine", "EventStore", "EventFormat", "MailCore",
+                "Gateways", "Delivery", "SMTP", "Projections", "Authentication", "MailEngine", "EventStore",
+                "EventFormat",
+                "MailCore",
                 "MIME", "MailTypes", "TLS",
                 "Octets", "Digests", .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),

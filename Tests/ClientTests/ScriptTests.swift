@@ -14,7 +14,7 @@ struct ScriptTests {
         arguments: [
             "corpus.py", "pasted.py", "dovecot_maildir.py", "mutt.py", "clients.py", "badinput.py", "listeners.py",
             "logins.py", "mechanisms.py", "storm.py", "secrets.py",
-            "tls_clients.py",
+            "tls_clients.py", "sending.py", "sending_kill.py",
             "imap_python.py", "imap_sync.py", "imap_fetch.py", "imap_screen.py", "imap_thunderbird.py",
             "imap_badinput.py", "imap_soak.py",
         ])

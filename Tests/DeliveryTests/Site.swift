@@ -6,6 +6,7 @@ import MailCore
 import MailEngine
 import MailTypes
 import NIOPosix
+import SMTP
 import Synchronization
 import Testing
 
@@ -15,6 +16,9 @@ import Testing
 struct TestResolver: MailResolver {
     var exchangers: [String: DNSAnswer<[MailExchanger]>] = [:]
     var addresses: [String: DNSAnswer<[String]>] = [:]
+    var validated: Set<String> = []
+
+    func isValidated(_ domain: String) async -> Bool { validated.contains(domain) }
 
     func exchangers(of domain: String) async -> DNSAnswer<[MailExchanger]> { exchangers[domain] ?? .noName }
     func addresses(of host: String) async -> DNSAnswer<[String]> { addresses[host] ?? .noName }
@@ -38,15 +42,20 @@ struct Site: Sendable {
     @discardableResult
     func enqueue(
         _ recipients: [String], from sender: String = "alice@example.test",
-        text: String = "Subject: hello\r\n\r\n.a letter\r\n"
+        text: String = "Subject: hello\r\n\r\n.a letter\r\n", _ change: (inout Enqueue) -> Void = { _ in }
     ) throws -> QueueID {
         let body = engine.makeBody()
         try body.append(Array(text.utf8))
-        let command = Enqueue(body: 0, mailFrom: sender, recipients: recipients)
+        var command = Enqueue(body: 0, mailFrom: sender, recipients: recipients)
+        change(&command)
         let outcome = engine.performAndWait(
             Request([Request.Item(.queue, .enqueue(command))], bodies: [try body.finish()], origin: Origin()))[0]
         guard case .done(.queued(let id), _) = outcome else { throw SiteError("\(outcome)") }
         return id
+    }
+
+    func perform(_ command: AccountCommand) {
+        _ = engine.performAndWait(Request([Request.Item(.queue, command)], origin: Origin(gateway: .admin)))
     }
 
     func entry(_ id: QueueID) throws -> QueueEntry? { try engine.read { try $0.queueEntry(id) } }
@@ -107,7 +116,9 @@ final class TestClock: Sendable {
 /// Runs `body` beside a queue whose hosts listen on `port`. alice@example.test is ours.
 func withSite(
     port: Int, resolver: TestResolver = .loopback("there.test"),
-    _ change: (inout DeliveryOptions) -> Void = { _ in }, _ body: (Site) async throws -> Void
+    _ change: (inout DeliveryOptions) -> Void = { _ in },
+    refuses: @escaping @Sendable (String) -> SMTPServerReply? = { _ in nil },
+    _ body: (Site) async throws -> Void
 ) async throws {
     let clock = TestClock()
     let engine = MailEngine(
@@ -128,11 +139,12 @@ func withSite(
         engine: engine, resolver: resolver, options: options, group: group, fileThreads: threads,
         log: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
         inbox: { address in
-            try engine.read { state in
+            if let reply = refuses(address) { return .refused(reply) }
+            return try engine.read { state in
                 guard let key = Address(address)?.directoryKey, let account = try state.owner(ofAddress: key),
                     let inbox = try state.mailboxID(account, named: .inbox)
-                else { return nil }
-                return (account, inbox)
+                else { return .elsewhere }
+                return .mailbox(account, inbox)
             }
         })
     await runner.start()

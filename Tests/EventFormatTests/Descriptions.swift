@@ -58,12 +58,16 @@ func describe(_ event: Event) -> [String] {
         [
             "queueAccepted", "id: \(e.id.rawValue)", "body: \(e.blob.rawValue)", "size: \(e.size)",
             "hash: \(e.hash.digest)", "from: \(quoted(e.mailFrom))",
-        ] + e.recipients.map { "recipient: \(quoted($0))" }
+        ] + e.recipients.map { "recipient: \(quoted($0))" } + describe(e.wishes)
+            + (e.notify.isEmpty ? [] : ["notify: \(e.notify.map(\.rawValue))"])
+            + e.originals.map { "original: \(quoted($0))" }
     case .queueAttempted(let result): ["queueAttempted"] + describe(result)
     case .queueDelivered(let result): ["queueDelivered"] + describe(result)
     case .queueDeferred(let result): ["queueDeferred"] + describe(result)
     case .queueBounced(let result): ["queueBounced"] + describe(result)
     case .queueRemoved(let id, let reason): ["queueRemoved", "id: \(id.rawValue)", "reason: \(reason.rawValue)"]
+    case .queueRescheduled(let e):
+        ["queueRescheduled", "id: \(e.id.rawValue)", "next attempt: \(e.nextAttempt.rawValue)", "held: \(e.isHeld)"]
     case .shardOpened(let e): ["shardOpened", "shard: \(e.shard)", "store: \(e.storeUUID)"]
     case .clockStepped(let milliseconds): ["clockStepped", "back: \(milliseconds)"]
     }
@@ -143,6 +147,15 @@ private func describe(_ e: QueueResult) -> [String] {
         "id: \(e.id.rawValue)", "recipients: \(e.recipients)", "code: \(e.code)",
         "next attempt: \(orNone(e.nextAttempt?.rawValue))", "remote host: \(quoted(e.remoteHost))",
         "text: \(quoted(e.text))",
+    ]
+}
+
+/// Nothing for what the first version could not say.
+private func describe(_ wishes: QueueWishes) -> [String] {
+    guard wishes != QueueWishes() else { return [] }
+    return [
+        "flags: \(wishes.flags.rawValue)", "hold until: \(orNone(wishes.holdUntil?.rawValue))",
+        "deliver by: \(orNone(wishes.deliverBy?.rawValue))", "envelope id: \(quoted(wishes.envelopeID))",
     ]
 }
 

@@ -207,6 +207,15 @@ private struct FormatDocument {
             mailFrom: "f", recipients: [.init(address: "r", state: .bounced, attempts: 6, lastCode: 7)])
         check("Queue entry row", StateValue.encode(entry), [1, 0, 2, 3, 4, 5, nil])
         #expect([UInt8](StateValue.encode(entry)[32...]) == [1, 0x66, 1, 3, 6, 7, 1, 0x72])
+        var second = entry
+        second.isHeld = true
+        second.wishes = QueueWishes(flags: .utf8, deliverBy: Timestamp(milliseconds: 8), envelopeID: "e")
+        second.recipients[0].notify = .delay
+        (second.recipients[0].original, second.recipients[0].lastHost, second.recipients[0].lastText) = ("o", "h", "t")
+        let extended = [UInt8](StateValue.encode(second))
+        #expect(extended[0] == 2)
+        #expect(
+            Array(extended[40...]) == [5, 2, 8, 0, 0, 0, 0, 0, 0, 0, 1, 0x65, 8, 1, 0x6F, 1, 0x68, 1, 0x74])
         check("Remembered command row", DedupRow(lsn: 2, aseq: ModSeq(3)).encode(), [1, 2, 3])
         let mark = FoldRow(lsn: 2).encode()
         let covered = Array("state.folded".utf8) + mark[8...]

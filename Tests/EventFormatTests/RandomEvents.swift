@@ -71,6 +71,25 @@ extension SeededGenerator {
         MessagesCopied(source: box(), destination: box(), uids: uids(), firstUID: UID(number()))
     }
 
+    mutating func wishes() -> QueueWishes {
+        QueueWishes(
+            flags: QueueFlags(rawValue: UInt16.random(in: 0...QueueFlags.all.rawValue, using: &self)),
+            holdUntil: chance() ? time() : nil, deliverBy: chance() ? time() : nil, envelopeID: text(0...60))
+    }
+
+    mutating func notify() -> QueueNotify {
+        QueueNotify(rawValue: UInt8.random(in: 0...QueueNotify.all.rawValue, using: &self))
+    }
+
+    private mutating func accepted() -> QueueAccepted {
+        let count = Int.random(in: 0...9, using: &self)
+        return QueueAccepted(
+            id: QueueID(number()), blob: BlobNumber(number()), size: number(), hash: hash(), mailFrom: text(0...60),
+            recipients: (0..<count).map { _ in text(0...60) }, wishes: chance() ? wishes() : QueueWishes(),
+            notify: chance() ? (0..<count).map { _ in notify() } : [],
+            originals: chance() ? (0..<count).map { _ in text(0...60) } : [])
+    }
+
     mutating func result() -> QueueResult {
         QueueResult(
             id: QueueID(number()), recipients: (0..<Int.random(in: 0...9, using: &self)).map { _ in number() },
@@ -85,7 +104,7 @@ extension SeededGenerator {
 
     /// - Parameter index: chooses the case, by its remainder.
     mutating func event(_ index: Int) -> Event {
-        switch index % 34 {
+        switch index % 35 {
         case 0:
             .accountCreated(
                 AccountCreated(
@@ -151,17 +170,16 @@ extension SeededGenerator {
                 MessageRestored(mailbox: box(), uid: UID(number()), fromMailbox: box(), fromUID: UID(number())))
         case 24: .messagesCollected(MessagesCollected(mailbox: box(), uids: uids(), lastOfMailbox: chance()))
         case 25:
-            .queueAccepted(
-                QueueAccepted(
-                    id: QueueID(number()), blob: BlobNumber(number()), size: number(), hash: hash(),
-                    mailFrom: text(0...60),
-                    recipients: (0..<Int.random(in: 0...9, using: &self)).map { _ in text(0...60) }))
+            .queueAccepted(accepted())
         case 26: .queueAttempted(result())
         case 27: .queueDelivered(result())
         case 28: .queueDeferred(result())
         case 29: .queueBounced(result())
         case 30: .queueRemoved(QueueID(number()), QueueRemoval.allCases.randomElement(using: &self)!)
         case 31:
+            .queueRescheduled(
+                QueueRescheduled(id: QueueID(number()), nextAttempt: time(), isHeld: chance()))
+        case 32:
             .shardOpened(ShardOpened(shard: number(), storeUUID: SHA256Digest.of(Array(text(9...9).utf8)).uuidText))
         default: .clockStepped(backMilliseconds: number())
         }

@@ -256,6 +256,14 @@ private let accepted = QueueAccepted(
     id: QueueID(12), blob: BlobNumber(5), size: 2048, hash: bodyHash, mailFrom: "alice@example.test",
     recipients: ["bob@example.test", "carol@example.test"])
 
+private let wishful = changed(accepted) {
+    $0.wishes = QueueWishes(
+        flags: .all, holdUntil: Timestamp(milliseconds: 1_767_226_000_000),
+        deliverBy: Timestamp(milliseconds: 1_767_227_000_000), envelopeID: "QQ314159")
+    $0.notify = [.never, [.success, .failure, .delay]]
+    $0.originals = ["", "rfc822;Carol+2B@example.test"]
+}
+
 private let queueSamples: [Sample] = [
     Sample(
         "two", .queueAccepted(accepted),
@@ -278,6 +286,16 @@ private let queueSamples: [Sample] = [
                 $0.recipients = ["erased-12-0@erased.invalid"]
             }),
         account: 1),
+    Sample(
+        "wishes", .queueAccepted(wishful),
+        erased: .queueAccepted(
+            changed(wishful) {
+                $0.mailFrom = ""
+                $0.recipients = ["erased-12-0@erased.invalid", "erased-12-1@erased.invalid"]
+                $0.wishes.envelopeID = ""
+                $0.originals = []
+            }),
+        account: 1),
     Sample("full", .queueAttempted(attempt), erased: .queueAttempted(erasedResult(attempt)), account: 1),
     Sample("silent", .queueAttempted(silent), account: 1),
     Sample("full", .queueDelivered(attempt), erased: .queueDelivered(erasedResult(attempt)), account: 1),
@@ -285,6 +303,15 @@ private let queueSamples: [Sample] = [
     Sample("full", .queueBounced(attempt), erased: .queueBounced(erasedResult(attempt)), account: 1),
     Sample("done", .queueRemoved(QueueID(12), .done), account: 1),
     Sample("operator", .queueRemoved(QueueID(12), .operatorRequest), account: 1),
+    Sample(
+        "held",
+        .queueRescheduled(QueueRescheduled(id: QueueID(12), nextAttempt: QueueEntry.never, isHeld: true)), account: 1),
+    Sample(
+        "retried",
+        .queueRescheduled(
+            QueueRescheduled(
+                id: QueueID(12), nextAttempt: Timestamp(milliseconds: 1_767_226_500_000), isHeld: false)),
+        account: 1),
     Sample(
         "first", .shardOpened(ShardOpened(shard: 0, storeUUID: "00112233445566778899aabbccddeeff")), account: 0,
         aseq: 1,

@@ -300,12 +300,15 @@ extension SeededGenerator {
     }
 
     fileprivate mutating func queueEntry() -> QueueEntry {
-        QueueEntry(
+        let isPlain = chance()
+        return QueueEntry(
             blob: BlobNumber(number()), size: number(), accepted: time(), nextAttempt: time(), mailFrom: text(0...40),
             recipients: (0..<Int.random(in: 0...20, using: &self)).map { _ in
                 QueueEntry.Recipient(
                     address: text(0...40), state: [.waiting, .delivered, .bounced].randomElement(using: &self)!,
-                    attempts: number(), lastCode: number())
-            })
+                    attempts: number(), lastCode: number(), notify: isPlain ? [] : notify(),
+                    original: isPlain ? "" : text(0...40), lastHost: isPlain ? "" : text(0...40),
+                    lastText: isPlain ? "" : text(0...40))
+            }, wishes: isPlain ? QueueWishes() : wishes(), isHeld: isPlain ? false : chance())
     }
 }

@@ -63,11 +63,15 @@ private struct Run {
         self.owed = nil
         switch owed {
         case .startTLS: machine.tlsStarted(into: &actions)
-        case .sendBody: machine.bodySent(into: &actions)
+        case .sendBody, .sendChunk: machine.bodySent(into: &actions)
         case .ready:
             isUnanswered = true
-            let message = SMTPClientMessage(
+            var message = SMTPClientMessage(
                 sender: "", recipients: ["a@b", "c@d"], octets: 1_000, is8Bit: true, needsUTF8: isUTF8)
+            message.isBinary = machine.features.hasBinaryMIME
+            message.mustRequireTLS = machine.features.hasRequireTLS
+            message.notify = ["NEVER", ""]
+            message.deliverBy = SMTPDeliverBy(seconds: 60, mode: isUTF8 ? .return : .notify)
             machine.send(message, into: &actions)
         default: break
         }
@@ -81,7 +85,7 @@ private struct Run {
                 let text = String(decoding: octets, as: UTF8.self)
                 precondition(text.hasSuffix("\r\n") && !text.contains("\0"))
                 if text.hasPrefix("AUTH") { precondition(machine.isEncrypted, "a password in the clear") }
-            case .startTLS, .sendBody, .ready: owed = action
+            case .startTLS, .sendBody, .sendChunk, .ready: owed = action
             case .finished(let outcomes):
                 precondition(isUnanswered && outcomes.count == 2, "an answer to no message")
                 isUnanswered = false

@@ -95,6 +95,10 @@ private final class CountingReader: MemoryBacked {
         ("an answer for no queue entry", .queueDelivered(QueueResult(id: QueueID(9), recipients: [0], code: 250))),
         ("a removal of no queue entry", .queueRemoved(QueueID(9), .done)),
         (
+            "a rescheduling of no queue entry",
+            .queueRescheduled(QueueRescheduled(id: QueueID(9), nextAttempt: noon, isHeld: false))
+        ),
+        (
             "a rename of no mailbox",
             .mailboxRenamed(MailboxRenamed(mailbox: MailboxID(9), newParent: .root, newLeaf: "x"))
         ),

@@ -25,6 +25,10 @@ private func attempt(_ result: QueueResult, _ outcome: QueueAttempt.Outcome) -> 
 private let two = [Event.queueAccepted(accepted(1, ["b@y.test", "c@y.test"]))]
 private let later = Timestamp(seconds: noon.seconds + 600)
 
+private let held = Event.queueRescheduled(
+    QueueRescheduled(id: QueueID(1), nextAttempt: QueueEntry.never, isHeld: true))
+private let now = Event.queueRescheduled(QueueRescheduled(id: QueueID(1), nextAttempt: noon, isHeld: false))
+
 let queueRows: [Row] = [
     Row(
         "the first entry", account: .queue, bodies: [body(9)], when: enqueue(["b@y.test"]),
@@ -75,6 +79,46 @@ let queueRows: [Row] = [
         "the operator removes", account: .queue, given: two, when: .removeFromQueue(QueueID(1)),
         then: .events([.queueRemoved(QueueID(1), .operatorRequest)])),
     Row(
+        "addresses too long for one record", account: .queue, bodies: [body(9)],
+        when: enqueue((0..<300).map { "\($0)" + String(repeating: "x", count: 200) + "@y.test" }),
+        then: .refused(.limit(""))),
+    Row(
+        "wishes come along", account: .queue, bodies: [body(9)],
+        when: .enqueue(
+            Enqueue(
+                body: 0, mailFrom: "a@x.test", recipients: ["b@y.test", "c@y.test"],
+                wishes: QueueWishes(flags: .requireTLS, envelopeID: "E"), notify: [[], .never],
+                originals: ["", ""])),
+        then: .eventsAnswering(
+            [
+                .queueAccepted(
+                    QueueAccepted(
+                        id: QueueID(1), blob: BlobNumber(9), size: body(9).size, hash: body(9).hash,
+                        mailFrom: "a@x.test", recipients: ["b@y.test", "c@y.test"],
+                        wishes: QueueWishes(flags: .requireTLS, envelopeID: "E"), notify: [[], .never]))
+            ], .queued(QueueID(1)))),
+    Row(
+        "the operator holds", account: .queue, given: two, when: .holdQueued(QueueID(1)),
+        then: .events([held])),
+    Row("what is held is held", account: .queue, given: two + [held], when: .holdQueued(QueueID(1)), then: .events([])),
+    Row(
+        "what is held is not tried", account: .queue, given: two + [held], when: .retryQueued(QueueID(1)),
+        then: .events([])),
+    Row(
+        "the operator releases", account: .queue, given: two + [held], when: .releaseQueued(QueueID(1)),
+        then: .events([now])),
+    Row(
+        "what is not held is not released", account: .queue, given: two, when: .releaseQueued(QueueID(1)),
+        then: .events([])),
+    Row(
+        "the operator wants a try", account: .queue,
+        given: two + [
+            .queueDeferred(QueueResult(id: QueueID(1), recipients: [0, 1], code: 451, nextAttempt: later))
+        ], when: .retryQueued(QueueID(1)), then: .events([now])),
+    Row(
+        "the operator holds nothing", account: .queue, when: .holdQueued(QueueID(1)),
+        then: .refused(.noSuchQueueEntry)),
+    Row(
         "the operator removes nothing", account: .queue, when: .removeFromQueue(QueueID(1)),
         then: .refused(.noSuchQueueEntry)),
 ]
@@ -106,5 +150,42 @@ let queueRows: [Row] = [
             return true
         }
         #expect(order == [QueueID(2), QueueID(1)])
+    }
+
+    @Test("a deferral that comes after the operator's word leaves the message held")
+    func deferralOfHeld() throws {
+        let world = try World()
+        try world.fold(two, .queue)
+        try world.run(.holdQueued(QueueID(1)), .queue)
+        try world.run(attempt(result(1, [0], code: 451), .deferred(until: later)), .queue)
+        let entry = try #require(world.state.queueEntry(QueueID(1)))
+        #expect(entry.isHeld)
+        #expect(entry.nextAttempt == QueueEntry.never)
+        #expect(entry.recipients[0].lastCode == 451)
+    }
+
+    @Test func futureReleaseWaits() throws {
+        let world = try World()
+        var event = accepted(1, ["b@y.test"])
+        event.wishes.holdUntil = later
+        try world.fold([.queueAccepted(event)], .queue)
+        #expect(world.state.queueEntry(QueueID(1))?.nextAttempt == later)
+    }
+
+    @Test("many long addresses become several entries, each within the limits")
+    func parts() {
+        let recipients = (0..<1_200).map { "\($0)" + String(repeating: "x", count: 90) + "@y.test" }
+        var whole = Enqueue(body: 0, mailFrom: "a@x.test", recipients: recipients)
+        whole.notify = recipients.indices.map { $0.isMultiple(of: 2) ? .never : [] }
+        let parts = whole.parts
+        #expect(parts.count > 1)
+        #expect(parts.flatMap(\.recipients) == recipients)
+        #expect(parts.flatMap(\.notify) == whole.notify)
+        for part in parts {
+            #expect(part.octets <= DomainLimits.queueOctetsMax)
+            #expect(part.notify.count == part.recipients.count)
+        }
+        #expect(Enqueue(body: 0, mailFrom: "", recipients: (0..<1_001).map { "\($0)@y" }).parts.count == 2)
+        #expect(Enqueue(body: 0, mailFrom: "", recipients: ["b@y.test"]).parts.count == 1)
     }
 }

@@ -28,6 +28,14 @@ package enum ServerLimits {
     package static let importErrorsListedMax = 100
     /// Messages dropped by one round of the retention collector.
     package static let collectedPerRoundMax = 1000
+    /// Entries of the queue that a list shows, where nobody asks for more...
+    package static let queueListedDefault = 1_000
+    /// ...and at most.
+    static let queueListedMax = 1_000_000
+    /// Entries of the queue that change in one transaction.
+    static let queueChangedPerCommandMax = 500
+    /// A file of authorities for hosts that mail goes to, in octets.
+    static let authorityOctetsMax = 4 << 20
     /// The file of a token service's secret, in octets.
     static let secretOctetsMax = 4_096
 }

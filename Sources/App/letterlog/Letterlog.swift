@@ -14,7 +14,7 @@ struct Letterlog: ParsableCommand {
         subcommands: [
             Init.self, ServeCommand.self, CheckConfig.self, Account.self, Domain.self, Mailbox.self, Import.self,
             Export.self,
-            Log.self,
+            Log.self, QueueCommand.self,
             Rebuild.self, Verify.self, Stats.self, WhoCommand.self, KickCommand.self, Bench.self,
         ])
 

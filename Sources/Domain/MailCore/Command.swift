@@ -38,6 +38,11 @@ package enum AccountCommand: Sendable {
     case enqueue(Enqueue)
     case recordAttempt(QueueAttempt)
     case removeFromQueue(QueueID)
+    /// The next attempt is made now; a message that is held stays so.
+    case retryQueued(QueueID)
+    /// No attempt is made until it is released.
+    case holdQueued(QueueID)
+    case releaseQueued(QueueID)
 
     case openShard(ShardOpened)
 }
@@ -241,10 +246,58 @@ package struct Enqueue: Sendable {
     package var body: Int
     package var mailFrom: String
     package var recipients: [String]
-    package init(body: Int, mailFrom: String, recipients: [String]) {
+    package var wishes: QueueWishes
+    /// Of each recipient, or none.
+    package var notify: [QueueNotify]
+    package var originals: [String]
+    package init(
+        body: Int, mailFrom: String, recipients: [String], wishes: QueueWishes = QueueWishes(),
+        notify: [QueueNotify] = [], originals: [String] = []
+    ) {
         self.body = body
         self.mailFrom = mailFrom
         self.recipients = recipients
+        self.wishes = wishes
+        self.notify = notify
+        self.originals = originals
+    }
+
+    /// Octets of its texts, which one record of the log has to hold.
+    package var octets: Int {
+        let senders = mailFrom.utf8.count + wishes.envelopeID.utf8.count
+        return recipients.indices.reduce(senders) { $0 + octets(ofRecipient: $1) }
+    }
+
+    private func octets(ofRecipient index: Int) -> Int {
+        let original = originals.indices.contains(index) ? originals[index].utf8.count : 0
+        return recipients[index].utf8.count + original + 8
+    }
+
+    /// The same as entries that are each within the limits: one, unless there are many recipients with long addresses.
+    package var parts: [Enqueue] {
+        var parts: [Enqueue] = []
+        var part = self
+        var octets = 0
+        func clear() {
+            (part.recipients, part.notify, part.originals) = ([], [], [])
+            octets = mailFrom.utf8.count + wishes.envelopeID.utf8.count
+        }
+        clear()
+        for index in recipients.indices {
+            let more = self.octets(ofRecipient: index)
+            if !part.recipients.isEmpty,
+                octets + more > DomainLimits.queueOctetsMax
+                    || part.recipients.count == DomainLimits.queueRecipientsMax
+            {
+                parts.append(part)
+                clear()
+            }
+            part.recipients.append(recipients[index])
+            if notify.indices.contains(index) { part.notify.append(notify[index]) }
+            if originals.indices.contains(index) { part.originals.append(originals[index]) }
+            octets += more
+        }
+        return part.recipients.isEmpty ? parts : parts + [part]
     }
 }
 

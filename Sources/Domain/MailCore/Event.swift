@@ -40,6 +40,7 @@ package enum Event: Hashable, Sendable {
     case queueDeferred(QueueResult)
     case queueBounced(QueueResult)
     case queueRemoved(QueueID, QueueRemoval)
+    case queueRescheduled(QueueRescheduled)
     // Shard; these belong to account 0
     case shardOpened(ShardOpened)
     case clockStepped(backMilliseconds: UInt64)

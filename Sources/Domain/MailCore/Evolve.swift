@@ -40,7 +40,8 @@ private func fold(
     case .messagesMoved(let event): try foldMoved(event, at: context, head: &head, in: state)
     case .messageRestored(let event): try foldRestored(event, at: context, head: &head, in: state)
     case .messagesCollected(let event): try foldCollected(event, at: context, in: state)
-    case .queueAccepted, .queueAttempted, .queueDelivered, .queueDeferred, .queueBounced, .queueRemoved:
+    case .queueAccepted, .queueAttempted, .queueDelivered, .queueDeferred, .queueBounced, .queueRemoved,
+        .queueRescheduled:
         try foldQueue(event, at: context, in: state)
     case .shardOpened:
         if try state.nextAccount() < .firstPersonal { try state.setNextAccount(.firstPersonal) }

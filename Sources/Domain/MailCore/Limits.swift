@@ -14,6 +14,10 @@ package enum DomainLimits {
     package static let displayNameOctetsMax = 255
     package static let appendMessagesMax = 1000
     package static let queueRecipientsMax = 1000
+    /// Of sender, recipients and what comes with them, in one entry of the queue: below the limit of a record.
+    package static let queueOctetsMax = 50_000
+    /// Of the last reply, as an entry keeps it for each recipient; the log has all of it.
+    package static let queueLastTextCharactersMax = 160
     /// Messages one COPY may copy, since it is one transaction (RFC 9051 section 6.4.7).
     package static let copyMessagesMax = 100_000
     /// Expunged messages one collection may name.

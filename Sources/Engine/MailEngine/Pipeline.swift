@@ -312,7 +312,15 @@ final class Pipeline: @unchecked Sendable {
         var standings: [StandingChange] = []
         for job in jobs {
             for body in job.staged { try batch.register(body) }
-            outcomes.append(try job.request.items.map { try run($0, job, batch, now, &touched, &standings) })
+            var done: [CommandOutcome] = []
+            for item in job.request.items {
+                if item.needsPrevious, let previous = done.last, !previous.isDone {
+                    done.append(previous)
+                } else {
+                    done.append(try run(item, job, batch, now, &touched, &standings))
+                }
+            }
+            outcomes.append(done)
         }
         let receipt = try batch.commit()
         committed = true

@@ -8,9 +8,12 @@ package struct Request: Sendable {
     package struct Item: Sendable {
         package var account: AccountID
         package var command: AccountCommand
-        package init(_ account: AccountID, _ command: AccountCommand) {
+        /// Only when the item before was done; otherwise it is left out and has that item's outcome.
+        package var needsPrevious: Bool
+        package init(_ account: AccountID, _ command: AccountCommand, needsPrevious: Bool = false) {
             self.account = account
             self.command = command
+            self.needsPrevious = needsPrevious
         }
     }
 
@@ -137,6 +140,13 @@ extension AccountCommand {
 }
 
 extension CommandOutcome {
+    var isDone: Bool {
+        switch self {
+        case .done, .duplicate: true
+        case .refused, .failed: false
+        }
+    }
+
     /// The outcome of two parts of one command, done one after the other.
     func joined(with next: CommandOutcome) -> CommandOutcome {
         guard case .done(let first, _) = self, case .done(let second, let position) = next else {

@@ -8,16 +8,20 @@ package struct SmartHost: Sendable {
     package var tls: SMTPClientTLS
     /// TLS from the first octet (RFC 8314).
     package var isImplicitTLS: Bool
+    /// Its certificate has to be its own, from an authority that this machine trusts.
+    package var verifies: Bool
     package var credentials: SMTPClientCredentials?
 
     package init(
         host: String, port: Int, tls: SMTPClientTLS = .opportunistic, isImplicitTLS: Bool = false,
+        verifies: Bool = false,
         credentials: SMTPClientCredentials? = nil
     ) {
         self.host = host
         self.port = port
         self.tls = tls
         self.isImplicitTLS = isImplicitTLS
+        self.verifies = verifies
         self.credentials = credentials
     }
 }
@@ -44,8 +48,8 @@ package struct DeliveryOptions: Sendable {
     package var connectTimeout = TimeAmount.seconds(30)
     /// An idle connection is kept for another message.
     package var idleMax = TimeAmount.seconds(5)
-    /// Makes the handler that begins TLS as a client of `host`; nil where the node has no TLS.
-    package var makeTLSHandler: (@Sendable (_ host: String) throws -> any ChannelHandler & Sendable)?
+    /// Nil where the node has no TLS.
+    package var makeTLSHandler: ClientTLSMaker?
 
     /// Random numbers, to spread load over equal hosts.
     package var draw: @Sendable () -> UInt64

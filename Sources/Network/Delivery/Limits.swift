@@ -10,6 +10,14 @@ package enum DeliveryLimits {
     package static let addressesPerHostMax = 4
     /// Octets of a body that are read at a time on their way out.
     package static let bodyRunOctets = 65_536
+    /// Of a Return-Path field at the start of a stored message.
+    package static let returnPathOctetsMax = 1_024
+    /// Octets of a message that a report carries back whole (RET=FULL, RFC 3461 section 4.3); of a longer one it has the
+    /// header.
+    package static let reportMessageOctetsMax = 1 << 20
+    /// Messages under way to one destination for each of its connections: those beyond the first wait for the commit of
+    /// what came of them.
+    package static let messagesPerConnectionSlotMax = 8
     /// Messages sent over one connection before it is closed.
     package static let messagesPerConnectionMax = 100
     /// Recipients of one transaction, where the next host names no other number (RFC 5321 section 4.5.3.1.8).

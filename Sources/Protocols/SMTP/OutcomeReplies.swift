@@ -13,6 +13,8 @@ package enum RecipientVerdict: Equatable, Sendable {
     case overQuota
     /// Cannot be told now; the text is for the client and holds nothing internal.
     case tryLater(String)
+    /// The account has written to as many people as it may in an hour.
+    case sendingLimit
 
     package var reply: SMTPReply {
         switch self {
@@ -23,6 +25,7 @@ package enum RecipientVerdict: Equatable, Sendable {
         case .disabled: SMTPReply(550, .init(5, 2, 1), "Mailbox disabled, takes no mail")
         case .overQuota: SMTPReply(452, .init(4, 2, 2), "Mailbox full")
         case .tryLater(let text): SMTPReply(451, .init(4, 3, 0), text)
+        case .sendingLimit: SMTPReply(450, .init(4, 7, 1), "Sending limit of this hour reached, try again later")
         }
     }
 }
@@ -86,6 +89,11 @@ package enum DeliveryOutcome: Equatable, Sendable {
     case unknownUser
     case disabled
     case tooManyHops
+    /// On submission: From or Sender names somebody else.
+    case notTheirAddress
+    /// On submission: there is no From that can be read.
+    case noAuthor
+    case headerTooLarge
 
     /// The reply; LMTP's speaks of a recipient, SMTP's of the message.
     package func reply(_ dialect: SMTPDialect) -> SMTPReply {
@@ -101,6 +109,10 @@ package enum DeliveryOutcome: Equatable, Sendable {
         case .unknownUser: SMTPReply(550, .init(5, 1, 1), "No such mailbox here")
         case .disabled: SMTPReply(550, .init(5, 2, 1), "Mailbox disabled, takes no mail")
         case .tooManyHops: BodyRefusal.tooManyHops.reply
+        case .notTheirAddress:
+            SMTPReply(550, .init(5, 7, 1), "From or Sender has an address that does not belong to this login")
+        case .noAuthor: SMTPReply(550, .init(5, 6, 0), "No From field with an address")
+        case .headerTooLarge: SMTPReply(552, .init(5, 3, 4), "Header over the size limit")
         }
     }
 

@@ -283,6 +283,128 @@ let clientConversations: [ClientConversation] = [
             C: DATA
             """),
     ClientConversation(
+        "wishes go where they are known (RFC 3461 section 5.2)",
+        {
+            $0.message.envelopeID = "QQ"
+            $0.message.returns = .headers
+            $0.message.notify = ["NEVER", ""]
+            $0.message.originals = ["", "rfc822;y@there.test"]
+        },
+        hello + """
+            S: 250-there.test
+            S: 250-PIPELINING
+            S: 250 DSN
+            = ready
+            + send
+            C: MAIL FROM:<a@example.test> RET=HDRS ENVID=QQ
+            C: RCPT TO:<x@there.test> NOTIFY=NEVER
+            C: RCPT TO:<y@there.test> ORCPT=rfc822;y@there.test
+            C: DATA
+            """),
+    ClientConversation(
+        "REQUIRETLS is promised over TLS only (RFC 8689 section 4.2.1)",
+        {
+            $0.message.wantsRequireTLS = true
+            $0.message.mustRequireTLS = true
+        },
+        hello + """
+            S: 250-there.test
+            S: 250 REQUIRETLS
+            = ready
+            + send
+            = incapable 550, incapable 550
+            = ready
+            """),
+    ClientConversation(
+        "REQUIRETLS over TLS, and no report with the text (section 5)",
+        {
+            $0.configuration.isImplicitTLS = true
+            $0.message.wantsRequireTLS = true
+            $0.message.mustRequireTLS = true
+            $0.message.returns = .full
+        },
+        hello + """
+            S: 250-there.test
+            S: 250-DSN
+            S: 250 REQUIRETLS
+            = ready
+            + send
+            C: MAIL FROM:<a@example.test> REQUIRETLS RET=HDRS
+            S: 250 ok
+            C: RCPT TO:<x@there.test>
+            """),
+    ClientConversation(
+        "a time to deliver by (RFC 2852 section 4)",
+        { $0.message.deliverBy = SMTPDeliverBy(seconds: 120, mode: .return, isTraced: true) },
+        hello + """
+            S: 250-there.test
+            S: 250 DELIVERBY 60
+            = ready
+            + send
+            C: MAIL FROM:<a@example.test> BY=120;RT
+            S: 250 ok
+            C: RCPT TO:<x@there.test>
+            """),
+    ClientConversation(
+        "a host that needs more time than there is (section 4.1.4.1)",
+        { $0.message.deliverBy = SMTPDeliverBy(seconds: 59, mode: .return) },
+        hello + """
+            S: 250-there.test
+            S: 250 DELIVERBY 60
+            = ready
+            + send
+            = incapable 550, incapable 550
+            = ready
+            """),
+    ClientConversation(
+        "a binary message goes in one chunk, when somebody is to have it (RFC 3030)", { $0.message.isBinary = true },
+        hello + """
+            S: 250-there.test
+            S: 250-PIPELINING
+            S: 250-CHUNKING
+            S: 250 BINARYMIME
+            = ready
+            + send
+            C: MAIL FROM:<a@example.test> BODY=BINARYMIME
+            C: RCPT TO:<x@there.test>
+            C: RCPT TO:<y@there.test>
+            S: 250 ok
+            S: 250 ok
+            S: 550 no
+            C: BDAT 10 LAST
+            = chunk
+            + sent
+            S: 250 stored
+            = delivered 250, failed 550
+            = ready
+            """),
+    ClientConversation(
+        "a binary message that nobody takes", { $0.message.isBinary = true },
+        hello + """
+            S: 250-there.test
+            S: 250-CHUNKING
+            S: 250 BINARYMIME
+            = ready
+            + send
+            C: MAIL FROM:<a@example.test> BODY=BINARYMIME
+            S: 250 ok
+            C: RCPT TO:<x@there.test>
+            S: 550 no
+            C: RCPT TO:<y@there.test>
+            S: 550 no
+            = failed 550, failed 550
+            C: RSET
+            S: 250 ok
+            = ready
+            """),
+    ClientConversation(
+        "a host without BINARYMIME gets no binary message", { $0.message.isBinary = true },
+        pipelined + """
+            + send
+            = incapable 554, incapable 554
+            = ready
+            """),
+    ClientConversation(
         "no SMTP at all",
         """
         S: HTTP/1.1 400 Bad Request
@@ -356,6 +478,7 @@ let clientConversations: [ClientConversation] = [
         case .startTLS: return ["= tls"]
         case .ready: return ["= ready"]
         case .sendBody: return ["= body"]
+        case .sendChunk: return ["= chunk"]
         case .finished(let outcomes): return ["= " + outcomes.map(describe).joined(separator: ", ")]
         case .close(.refused(let reply)): return ["= close refused \(reply.code)"]
         case .close(let end): return ["= close \(end)"]
@@ -367,6 +490,7 @@ let clientConversations: [ClientConversation] = [
         case .delivered(let reply): "delivered \(reply.code)"
         case .deferred(let reply): "deferred \(reply.code)"
         case .failed(let reply): "failed \(reply.code)"
+        case .incapable(let reply): "incapable \(reply.code)"
         case .unanswered: "unanswered"
         }
     }

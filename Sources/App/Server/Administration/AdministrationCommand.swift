@@ -74,7 +74,7 @@ package enum AdministrationCommands {
         DomainAdd.self, DomainList.self, DomainRemove.self, Who.self, Kick.self,
         MailboxList.self, MailboxStatus.self, MailboxCreate.self, MailboxRename.self, MailboxDelete.self,
         ImportMbox.self, ImportMaildir.self, ExportMbox.self, ExportMaildir.self, LogShow.self, LogTail.self,
-        LogWhy.self, StoreStats.self, StoreRebuild.self,
+        LogWhy.self, QueueList.self, QueueShow.self, QueueChange.self, StoreStats.self, StoreRebuild.self,
         StoreVerify.self,
     ]
 

@@ -24,6 +24,7 @@ package struct NodeConfiguration: Sendable {
     package var detail = DetailDelivery.inbox
     package var encryption = Encryption()
     package var logins = Logins()
+    package var sending = Sending()
     package var limits = Limits()
     package var storage = Storage()
     package var maildir = Maildir()

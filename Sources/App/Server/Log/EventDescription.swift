@@ -20,7 +20,8 @@ struct EventDescription {
         case .messageAppended, .flagsChanged, .messagesExpunged, .messagesCopied, .messagesMoved, .messageRestored,
             .messagesCollected:
             try describeMessages(event, &names)
-        case .queueAccepted, .queueAttempted, .queueDelivered, .queueDeferred, .queueBounced, .queueRemoved:
+        case .queueAccepted, .queueAttempted, .queueDelivered, .queueDeferred, .queueBounced, .queueRemoved,
+            .queueRescheduled:
             describeQueue(event)
         default:
             describeAccount(event)
@@ -176,6 +177,10 @@ struct EventDescription {
             add("from", .string("<\(event.mailFrom)>"))
             add("to", .array(event.recipients.map { .string("<\($0)>") }))
             add("octets", .count(event.size))
+            if let time = event.wishes.holdUntil { add("not-before", .string(time.text)) }
+            if let time = event.wishes.deliverBy { add("not-after", .string(time.text)) }
+            if event.wishes.flags.contains(.requireTLS) { add("require-tls", true) }
+            if !event.wishes.envelopeID.isEmpty { add("envelope-id", .string(event.wishes.envelopeID)) }
         case .queueAttempted(let result), .queueDelivered(let result), .queueDeferred(let result),
             .queueBounced(let result):
             add("id", .count(result.id.rawValue))
@@ -187,6 +192,9 @@ struct EventDescription {
         case .queueRemoved(let id, let removal):
             add("id", .count(id.rawValue))
             add("reason", .string("\(removal)"))
+        case .queueRescheduled(let event):
+            add("id", .count(event.id.rawValue))
+            if event.isHeld { add("held", true) } else { add("next", .string(event.nextAttempt.text)) }
         default: break
         }
     }

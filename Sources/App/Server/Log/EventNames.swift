@@ -36,6 +36,7 @@ extension EventDescription {
         case .queueDeferred: "QueueDeferred"
         case .queueBounced: "QueueBounced"
         case .queueRemoved: "QueueRemoved"
+        case .queueRescheduled: "QueueRescheduled"
         case .shardOpened: "ShardOpened"
         case .clockStepped: "ClockStepped"
         }

@@ -32,6 +32,8 @@ package final class Node: AdministrationBackend {
     private let tls: TLSServer?
     private let ownCertificate: OwnCertificate
     private let retention: RetentionCollector
+    /// Nil where the node sends nothing.
+    private let sending: Sending?
     private let administration = Mutex<AdministrationSocket?>(nil)
 
     /// Opens the store; nothing listens yet.
@@ -68,9 +70,18 @@ package final class Node: AdministrationBackend {
             MaildirProjector(engine: engine, options: options) { log.warning("maildir", metadata: ["report": "\($0)"]) }
         }
         self.projector = projector
+        let sendingMetrics = Mutex<(@Sendable () -> String)?>(nil)
         listeners = Gateways(
             engine: engine, options: options, logger: log,
-            extraMetrics: { [cache] in (projector?.status.metrics ?? "") + (cache?.statistics.metrics ?? "") })
+            extraMetrics: { [cache] in
+                (projector?.status.metrics ?? "") + (cache?.statistics.metrics ?? "")
+                    + (sendingMetrics.withLock { $0 }?() ?? "")
+            })
+        sending =
+            configuration.sending.enabled
+            ? try Sending(configuration, hostName: options.hostName, engine: engine, gateways: listeners, log: log)
+            : nil
+        if let sending { sendingMetrics.withLock { $0 = { sending.statistics.metrics } } }
     }
 
     private static func openCache(_ store: String, _ configuration: NodeConfiguration, _ log: Logger) -> MessageCache? {
@@ -90,6 +101,7 @@ package final class Node: AdministrationBackend {
         administration.withLock { $0 = socket }
         let configuration = configuration
         let bound = try await listeners.start(configuration.listenerList)
+        await sending?.start()
         retention.start()
         return "ready" + bound.map { " \($0.0.rawValue)=\($0.1)" }.joined()
     }
@@ -98,6 +110,7 @@ package final class Node: AdministrationBackend {
     package func stop() async {
         log.info("stopping")
         await listeners.drain(deadline: .seconds(configuration.limits.drainSecondsMax))
+        await sending?.stop(within: configuration.limits.drainSecondsMax)
         administration.withLock { $0 }?.close()
         retention.stop()
         projector?.close()
@@ -145,6 +158,10 @@ extension NodeConfiguration {
         options.detail = detail
         options.proxyFrom = proxyFrom
         options.clientsFrom = clientsFrom
+        options.sending.isOpen = sending.enabled
+        options.sending.checksSender = sending.checksSender
+        options.sending.hidesClient = sending.hidesClient
+        options.sending.recipientsPerHourMax = sending.recipientsPerHourMax
         options.messageOctetsMax = limits.messageOctetsMax
         options.recipientsMax = limits.recipientsMax
         options.connectionsMax = limits.connectionsMax

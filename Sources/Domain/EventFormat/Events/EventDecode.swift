@@ -29,6 +29,7 @@ struct EventReader {
         case .queueDeferred: event = .queueDeferred(try queueResult())
         case .queueBounced: event = .queueBounced(try queueResult())
         case .queueRemoved: event = .queueRemoved(QueueID(try open.number(1)), try open.choice(2))
+        case .queueRescheduled: event = .queueRescheduled(try rescheduled())
         case .shardOpened:
             let shard: UInt32 = try open.number(1)
             event = .shardOpened(ShardOpened(shard: shard, storeUUID: Hex.encode(try open.bytes(2, count: 16))))
@@ -204,9 +205,24 @@ struct EventReader {
         let hash = try open.contentHash(4)
         let count: Int = try open.number(5)
         guard count <= FormatLimits.recordOctetsMax else { throw .invalid("count of recipients") }
+        let flags = QueueFlags(rawValue: try open.number(6))
+        let holdUntil = try open.optionalTime(7)
+        let deliverBy = try open.optionalTime(8)
+        let notify = try open.list(9).map { QueueNotify(rawValue: UInt8(clamping: $0)) }
+        guard flags.isSubset(of: .all), notify.isEmpty || notify.count == count,
+            notify.allSatisfy({ $0.isSubset(of: .all) })
+        else { throw .invalid("wishes of a queued message") }
+        let mailFrom = try personal.text(1)
+        let recipients = try personal.texts(2, count: count) { Placeholder.recipient(id, $0) }
+        let envelopeID = try personal.text(3)
         return QueueAccepted(
-            id: id, blob: blob, size: size, hash: hash, mailFrom: try personal.text(1),
-            recipients: try personal.texts(2, count: count) { Placeholder.recipient(id, $0) })
+            id: id, blob: blob, size: size, hash: hash, mailFrom: mailFrom, recipients: recipients,
+            wishes: QueueWishes(flags: flags, holdUntil: holdUntil, deliverBy: deliverBy, envelopeID: envelopeID),
+            notify: notify, originals: try personal.optionalTexts(4, count: count))
+    }
+
+    private mutating func rescheduled() throws(FormatError) -> QueueRescheduled {
+        QueueRescheduled(id: QueueID(try open.number(1)), nextAttempt: try open.time(2), isHeld: try open.flag(3))
     }
 
     private mutating func queueResult() throws(FormatError) -> QueueResult {

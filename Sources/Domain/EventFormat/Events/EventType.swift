@@ -34,6 +34,7 @@ package enum EventType: UInt16, CaseIterable, Sendable {
     case queueDeferred = 0x0404
     case queueBounced = 0x0405
     case queueRemoved = 0x0406
+    case queueRescheduled = 0x0407
     case shardOpened = 0x0F01
     case clockStepped = 0x0F07
 
@@ -88,6 +89,7 @@ package enum EventType: UInt16, CaseIterable, Sendable {
             case .queueDeferred: .queueDeferred
             case .queueBounced: .queueBounced
             case .queueRemoved: .queueRemoved
+            case .queueRescheduled: .queueRescheduled
             case .shardOpened: .shardOpened
             case .clockStepped: .clockStepped
             }

@@ -39,6 +39,7 @@ extension ByteWriter {
             field(3, event.size)
             field(4, event.hash)
             field(5, UInt64(event.recipients.count))
+            try wishesPart(of: event)
         case .queueAttempted(let result), .queueDelivered(let result), .queueDeferred(let result),
             .queueBounced(let result):
             field(1, result.id.rawValue)
@@ -48,6 +49,10 @@ extension ByteWriter {
         case .queueRemoved(let id, let reason):
             field(1, id.rawValue)
             field(2, reason.rawValue)
+        case .queueRescheduled(let event):
+            field(1, event.id.rawValue)
+            optionalField(2, try checked(event.nextAttempt))
+            field(3, event.isHeld)
         case .shardOpened(let event):
             guard let uuid = Hex.decode(event.storeUUID), uuid.count == 16, Hex.encode(uuid) == event.storeUUID else {
                 throw .invalid("store UUID")
@@ -56,6 +61,17 @@ extension ByteWriter {
             field(2, bytes: uuid)
         case .clockStepped(let milliseconds): field(1, milliseconds)
         }
+    }
+
+    private mutating func wishesPart(of event: QueueAccepted) throws(FormatError) {
+        guard event.wishes.flags.isSubset(of: .all), event.notify.allSatisfy({ $0.isSubset(of: .all) }),
+            [0, event.recipients.count].contains(event.notify.count),
+            [0, event.recipients.count].contains(event.originals.count)
+        else { throw .invalid("wishes of a queued message") }
+        field(6, event.wishes.flags.rawValue)
+        optionalField(7, try checked(event.wishes.holdUntil))
+        optionalField(8, try checked(event.wishes.deliverBy))
+        field(9, list: event.notify.lazy.map { UInt16($0.rawValue) })
     }
 
     private mutating func mailboxPart(of event: Event) throws(FormatError) {

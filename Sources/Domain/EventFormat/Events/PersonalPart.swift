@@ -28,6 +28,8 @@ extension ByteWriter {
         case .queueAccepted(let event):
             field(1, event.mailFrom)
             field(2, list: event.recipients)
+            field(3, event.wishes.envelopeID)
+            field(4, list: event.originals)
         case .queueAttempted(let result), .queueDelivered(let result), .queueDeferred(let result),
             .queueBounced(let result):
             field(1, result.remoteHost)
@@ -35,7 +37,8 @@ extension ByteWriter {
         case .accountStatusSet, .credentialRevoked, .credentialUsed, .addressRemoved, .quotaSet, .retentionPolicySet,
             .mailboxDeleted,
             .specialUseSet, .uidValidityBumped, .recentClaimed, .flagsChanged, .messagesExpunged, .messagesCopied,
-            .messagesMoved, .messageRestored, .messagesCollected, .queueRemoved, .shardOpened, .clockStepped:
+            .messagesMoved, .messageRestored, .messagesCollected, .queueRemoved, .queueRescheduled, .shardOpened,
+            .clockStepped:
             break
         }
     }
@@ -75,6 +78,13 @@ struct PersonalFields {
         if isErased { return (0..<count).map(erased) }
         let texts = try fields.texts(number)
         guard texts.count == count else { throw .invalid("count of field \(number)") }
+        return texts
+    }
+
+    /// None, or as many as there must be.
+    mutating func optionalTexts(_ number: UInt8, count: Int) throws(FormatError) -> [String] {
+        let texts = try fields.texts(number)
+        guard texts.isEmpty || texts.count == count else { throw .invalid("count of field \(number)") }
         return texts
     }
 

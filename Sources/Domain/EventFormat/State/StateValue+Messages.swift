@@ -162,45 +162,4 @@ extension StateValue {
         parts.append(changePart(sets, octets))
         return parts
     }
-
-    // MARK: Queue
-
-    package static func encode(_ entry: QueueEntry) -> [UInt8] {
-        var out = start(64 + entry.recipients.count * 40)
-        out.zeros(3)
-        out.le(entry.size)
-        out.le(entry.blob.rawValue)
-        out.le(entry.accepted.rawValue)
-        out.le(entry.nextAttempt.rawValue)
-        out.sized(entry.mailFrom)
-        out.varint(UInt64(entry.recipients.count))
-        for recipient in entry.recipients {
-            out.u8(recipient.state.rawValue)
-            out.varint(UInt64(recipient.attempts))
-            out.varint(UInt64(recipient.lastCode))
-            out.sized(recipient.address)
-        }
-        return out.bytes
-    }
-
-    package static func decodeQueueEntry(_ bytes: UnsafeRawBufferPointer) throws(FormatError) -> QueueEntry {
-        var reader = try open(bytes)
-        try reader.zeros(3)
-        let size: UInt32 = try reader.le()
-        var entry = QueueEntry(
-            blob: BlobNumber(try reader.le()), size: size, accepted: try reader.time(), nextAttempt: try reader.time(),
-            mailFrom: try reader.sizedText(), recipients: [])
-        let count = try reader.varint()
-        guard count <= UInt64(reader.remaining) else { throw .invalid("count of recipients") }
-        for _ in 0..<count {
-            let state: RecipientState = try choice(try reader.u8(), "state of a recipient")
-            let attempts = try reader.varint(as: UInt32.self)
-            let code = try reader.varint(as: UInt16.self)
-            entry.recipients.append(
-                QueueEntry.Recipient(
-                    address: try reader.sizedText(), state: state, attempts: attempts, lastCode: code))
-        }
-        try reader.end()
-        return entry
-    }
 }

@@ -18,8 +18,14 @@ package struct QueueAccepted: Hashable, Sendable {
     package var mailFrom: String
     /// 1...1000. Personal.
     package var recipients: [String]
+    package var wishes: QueueWishes
+    /// Of each recipient, or none when nobody asked for anything.
+    package var notify: [QueueNotify]
+    /// ORCPT of each recipient (RFC 3461 section 4.2), empty where there is none, or nothing at all. Personal.
+    package var originals: [String]
     package init(
-        id: QueueID, blob: BlobNumber, size: UInt32, hash: ContentHash, mailFrom: String, recipients: [String]
+        id: QueueID, blob: BlobNumber, size: UInt32, hash: ContentHash, mailFrom: String, recipients: [String],
+        wishes: QueueWishes = QueueWishes(), notify: [QueueNotify] = [], originals: [String] = []
     ) {
         self.id = id
         self.blob = blob
@@ -27,6 +33,9 @@ package struct QueueAccepted: Hashable, Sendable {
         self.hash = hash
         self.mailFrom = mailFrom
         self.recipients = recipients
+        self.wishes = wishes
+        self.notify = notify
+        self.originals = originals
     }
 }
 
@@ -67,28 +76,57 @@ package enum RecipientState: UInt8, Sendable {
     case delivered, bounced
 }
 
+/// An operator's word about an entry: when it is tried next, or that it is not.
+package struct QueueRescheduled: Hashable, Sendable {
+    package var id: QueueID
+    package var nextAttempt: Timestamp
+    package var isHeld: Bool
+    package init(id: QueueID, nextAttempt: Timestamp, isHeld: Bool) {
+        self.id = id
+        self.nextAttempt = nextAttempt
+        self.isHeld = isHeld
+    }
+}
+
 package struct QueueEntry: Hashable, Sendable {
     package struct Recipient: Hashable, Sendable {
         package var address: String
         package var state: RecipientState
         package var attempts: UInt32
         package var lastCode: UInt16
-        package init(address: String, state: RecipientState = .waiting, attempts: UInt32 = 0, lastCode: UInt16 = 0) {
+        package var notify: QueueNotify
+        /// Empty when the sender named none.
+        package var original: String
+        /// Of the last attempt: who answered, and what; empty before the first.
+        package var lastHost: String
+        package var lastText: String
+        package init(
+            address: String, state: RecipientState = .waiting, attempts: UInt32 = 0, lastCode: UInt16 = 0,
+            notify: QueueNotify = [], original: String = "", lastHost: String = "", lastText: String = ""
+        ) {
             self.address = address
             self.state = state
             self.attempts = attempts
             self.lastCode = lastCode
+            self.notify = notify
+            self.original = original
+            self.lastHost = lastHost
+            self.lastText = lastText
         }
     }
     package var blob: BlobNumber
     package var size: UInt32
     package var accepted: Timestamp
+    /// `never` while it is held.
     package var nextAttempt: Timestamp
     package var mailFrom: String
     package var recipients: [Recipient]
+    package var wishes: QueueWishes
+    /// By an operator.
+    package var isHeld: Bool
     package init(
         blob: BlobNumber, size: UInt32, accepted: Timestamp, nextAttempt: Timestamp, mailFrom: String,
-        recipients: [Recipient]
+        recipients: [Recipient], wishes: QueueWishes = QueueWishes(), isHeld: Bool = false
     ) {
         self.blob = blob
         self.size = size
@@ -96,5 +134,10 @@ package struct QueueEntry: Hashable, Sendable {
         self.nextAttempt = nextAttempt
         self.mailFrom = mailFrom
         self.recipients = recipients
+        self.wishes = wishes
+        self.isHeld = isHeld
     }
+
+    /// Later than any moment that a message waits for.
+    package static let never = Timestamp(milliseconds: 253_402_300_799_000)
 }

@@ -5,13 +5,22 @@ func decideEnqueue(_ enqueue: Enqueue, _ context: DecideContext, _ state: any St
     guard (1...DomainLimits.queueRecipientsMax).contains(enqueue.recipients.count) else {
         throw Refusal.limit("a queue entry has 1 to \(DomainLimits.queueRecipientsMax) recipients")
     }
+    guard enqueue.octets <= DomainLimits.queueOctetsMax else {
+        throw Refusal.limit("the addresses of a queue entry have over \(DomainLimits.queueOctetsMax) octets")
+    }
+    guard [0, enqueue.recipients.count].contains(enqueue.notify.count),
+        [0, enqueue.recipients.count].contains(enqueue.originals.count),
+        enqueue.notify.allSatisfy({ $0.isSubset(of: .all) }), enqueue.wishes.flags.isSubset(of: .all)
+    else { throw StateFault.inconsistent("the wishes of a queue entry do not match its recipients") }
     let head = try state.head(.queue) ?? AccountHead()
     let body = try context.body(enqueue.body)
     // The position this event will take is used by nothing else, so it names the entry.
     let id = QueueID(head.aseq.next.rawValue)
     let event = QueueAccepted(
         id: id, blob: body.blob, size: body.size, hash: body.hash, mailFrom: enqueue.mailFrom,
-        recipients: enqueue.recipients)
+        recipients: enqueue.recipients, wishes: enqueue.wishes,
+        notify: enqueue.notify.allSatisfy(\.isEmpty) ? [] : enqueue.notify,
+        originals: enqueue.originals.allSatisfy(\.isEmpty) ? [] : enqueue.originals)
     return Decision([.queueAccepted(event)], .queued(id))
 }
 
@@ -36,4 +45,25 @@ func decideAttempt(_ attempt: QueueAttempt, _ state: any StateReader) throws -> 
     let waiting = entry.recipients.indices.contains { entry.recipients[$0].state == .waiting && !touched.contains($0) }
     if !waiting { events.append(.queueRemoved(result.id, .done)) }
     return Decision(events)
+}
+
+/// What is so already is no event.
+func decideRescheduling(
+    _ command: AccountCommand, _ context: DecideContext, _ state: any StateReader
+) throws -> Decision {
+    switch command {
+    case .holdQueued(let id):
+        guard let entry = try state.queueEntry(id) else { throw Refusal.noSuchQueueEntry }
+        guard !entry.isHeld else { return Decision([]) }
+        return Decision([.queueRescheduled(QueueRescheduled(id: id, nextAttempt: QueueEntry.never, isHeld: true))])
+    case .releaseQueued(let id):
+        guard let entry = try state.queueEntry(id) else { throw Refusal.noSuchQueueEntry }
+        guard entry.isHeld else { return Decision([]) }
+        return Decision([.queueRescheduled(QueueRescheduled(id: id, nextAttempt: context.now, isHeld: false))])
+    case .retryQueued(let id):
+        guard let entry = try state.queueEntry(id) else { throw Refusal.noSuchQueueEntry }
+        guard !entry.isHeld, entry.nextAttempt > context.now else { return Decision([]) }
+        return Decision([.queueRescheduled(QueueRescheduled(id: id, nextAttempt: context.now, isHeld: false))])
+    default: throw StateFault.inconsistent("no command of the queue")
+    }
 }

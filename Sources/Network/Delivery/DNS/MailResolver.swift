@@ -26,4 +26,10 @@ package protocol MailResolver: Sendable {
     func exchangers(of domain: String) async -> DNSAnswer<[MailExchanger]>
     /// IPv6 and IPv4 addresses of a host, as text, in the order in which to try them.
     func addresses(of host: String) async -> DNSAnswer<[String]>
+    /// The answer about the exchangers of a domain is signed, and the signature holds (DNSSEC).
+    func isValidated(_ domain: String) async -> Bool
+}
+
+extension MailResolver {
+    package func isValidated(_ domain: String) async -> Bool { false }
 }

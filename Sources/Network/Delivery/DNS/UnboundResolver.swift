@@ -2,7 +2,7 @@
 //
 // `ub_resolve` works in the thread that calls it and shares its cache with the others, so questions run on a bounded
 // pool and never on an event loop. Rejected: c-ares, which caches nothing and validates nothing (DANE will want that).
-import CUnbound
+internal import CUnbound
 import Glibc
 import NIOPosix
 
@@ -16,8 +16,10 @@ package final class UnboundResolver: MailResolver, @unchecked Sendable {
         package let description: String
     }
 
-    /// - Parameter servers: addresses to ask, `192.0.2.1` or `192.0.2.1@5353`; empty takes /etc/resolv.conf.
-    package init(servers: [String] = []) throws(Failure) {
+    /// - Parameters:
+    ///   - servers: addresses to ask, `192.0.2.1` or `192.0.2.1@5353`; empty takes /etc/resolv.conf.
+    ///   - trustAnchor: a file with the root's keys, with which answers are validated; nil validates none.
+    package init(servers: [String] = [], trustAnchor: String? = nil) throws(Failure) {
         guard let context = ub_ctx_create() else { throw Failure(description: "no resolver: out of memory") }
         self.context = context
         threads = NIOThreadPool(numberOfThreads: DeliveryLimits.resolverThreads)
@@ -32,6 +34,9 @@ package final class UnboundResolver: MailResolver, @unchecked Sendable {
             for server in servers where ub_ctx_set_fwd(context, server) != 0 {
                 throw Failure(description: "`\(server)` is no address of a name server")
             }
+        }
+        if let trustAnchor, ub_ctx_add_ta_file(context, trustAnchor) != 0 {
+            throw Failure(description: "`\(trustAnchor)` holds no trust anchor")
         }
     }
 
@@ -58,6 +63,18 @@ package final class UnboundResolver: MailResolver, @unchecked Sendable {
         case (.noName, .noName): return .noName
         default: return .noRecords
         }
+    }
+
+    package func isValidated(_ domain: String) async -> Bool {
+        let answer = try? await threads.runIfActive { [self] in
+            var result: UnsafeMutablePointer<ub_result>?
+            guard ub_resolve(context, domain, RecordType.mx, RecordType.classIN, &result) == 0, let result else {
+                return false
+            }
+            defer { ub_resolve_free(result) }
+            return result.pointee.secure != 0 && result.pointee.havedata != 0
+        }
+        return answer ?? false
     }
 
     private func ask<Record: Sendable>(

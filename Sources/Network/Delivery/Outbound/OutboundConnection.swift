@@ -14,7 +14,14 @@ import SMTP
 struct OutboundMessage: Sendable {
     var message: SMTPClientMessage
     var body: any BodyHandle
+    /// Where in the body the message begins.
+    var start = 0
 }
+
+/// Makes the handler that begins TLS as a client of a host. Called on the loop of the connection.
+///
+/// - Parameter verifies: the certificate has to be that of `host`, from an authority that we trust.
+package typealias ClientTLSMaker = @Sendable (_ host: String, _ verifies: Bool) throws -> any ChannelHandler
 
 final class OutboundConnection: ChannelInboundHandler {
     typealias InboundIn = ByteBuffer
@@ -23,7 +30,8 @@ final class OutboundConnection: ChannelInboundHandler {
     private var machine: SMTPClientMachine
     private let host: String
     private let fileThreads: NIOThreadPool
-    private let makeTLSHandler: (@Sendable (String) throws -> any ChannelHandler & Sendable)?
+    private let makeTLSHandler: ClientTLSMaker?
+    private let verifies: Bool
     private let eventLoop: any EventLoop
     private var context: ChannelHandlerContext?
     private var actions: [SMTPClientAction] = []
@@ -33,11 +41,16 @@ final class OutboundConnection: ChannelInboundHandler {
     private var ready: EventLoopPromise<Void>?
     private var sending: (message: OutboundMessage, answer: EventLoopPromise<[SMTPRecipientOutcome]>)?
     private(set) var end: SMTPClientEnd?
+    private var hasBegunTLS: Bool
+    /// What broke the connection, for logs and reports.
+    private var problem: String?
 
     init(
-        _ configuration: SMTPClientConfiguration, host: String, eventLoop: any EventLoop, fileThreads: NIOThreadPool,
-        makeTLSHandler: (@Sendable (String) throws -> any ChannelHandler & Sendable)?, ready: EventLoopPromise<Void>
+        _ configuration: SMTPClientConfiguration, host: String, verifies: Bool, eventLoop: any EventLoop,
+        fileThreads: NIOThreadPool, makeTLSHandler: ClientTLSMaker?, ready: EventLoopPromise<Void>
     ) {
+        self.verifies = verifies
+        hasBegunTLS = configuration.isImplicitTLS
         machine = SMTPClientMachine(configuration)
         self.host = host
         self.eventLoop = eventLoop
@@ -86,14 +99,15 @@ final class OutboundConnection: ChannelInboundHandler {
         case .ready:
             ready?.succeed(())
             ready = nil
-        case .sendBody: sendBody(from: 0, SMTPDotStuffer())
+        case .sendBody: sendBody(from: sending?.message.start ?? 0, SMTPDotStuffer())
+        case .sendChunk: sendBody(from: sending?.message.start ?? 0, nil)
         case .finished(let outcomes):
             let sending = sending
             self.sending = nil
             sending?.answer.succeed(outcomes)
         case .close(let end):
             self.end = end
-            ready?.fail(OutboundFailure(end))
+            ready?.fail(OutboundFailure(end, brokeInTLS: hasBegunTLS, reason: problem))
             ready = nil
             context?.close(promise: nil)
         }
@@ -101,8 +115,9 @@ final class OutboundConnection: ChannelInboundHandler {
 
     private func startTLS() {
         guard let context, let makeTLSHandler else { return act { machine.disconnected(into: &actions) } }
+        hasBegunTLS = true
         do {
-            let handler = try makeTLSHandler(host)
+            let handler = try makeTLSHandler(host, verifies)
             try context.channel.pipeline.syncOperations.addHandler(handler, position: .first)
             act { machine.tlsStarted(into: &actions) }
         } catch {
@@ -110,18 +125,18 @@ final class OutboundConnection: ChannelInboundHandler {
         }
     }
 
-    /// One run of the body, stuffed, then the next when it has gone.
-    private func sendBody(from offset: Int, _ stuffer: SMTPDotStuffer) {
+    /// One run of the body, stuffed where dots matter, then the next when it has gone.
+    private func sendBody(from offset: Int, _ stuffer: SMTPDotStuffer?) {
         guard let body = sending?.message.body, let context else { return }
         let run = fileThreads.runIfActive(eventLoop: eventLoop) {
-            () -> (octets: [UInt8], stuffer: SMTPDotStuffer, next: Int) in
+            () -> (octets: [UInt8], stuffer: SMTPDotStuffer?, next: Int) in
             var octets: [UInt8] = []
             try body.read(at: offset, count: DeliveryLimits.bodyRunOctets, into: &octets)
-            var stuffer = stuffer
+            let next = offset + octets.count
+            guard var stuffer else { return (octets, nil, octets.isEmpty ? body.size : next) }
             var output: [UInt8] = []
             output.reserveCapacity(octets.count + 64)
             octets.withUnsafeBytes { stuffer.append($0, to: &output) }
-            let next = offset + octets.count
             if octets.isEmpty || next >= body.size { output += stuffer.finish() }
             return (output, stuffer, octets.isEmpty ? body.size : next)
         }
@@ -180,6 +195,7 @@ final class OutboundConnection: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
+        if problem == nil { problem = "\(error)" }
         act { machine.disconnected(into: &actions) }
         context.close(promise: nil)
     }
@@ -188,11 +204,22 @@ final class OutboundConnection: ChannelInboundHandler {
 /// Why a connection never became ready.
 struct OutboundFailure: Error {
     let end: SMTPClientEnd
-    init(_ end: SMTPClientEnd) { self.end = end }
+    /// TLS had begun, and no message could be sent over it.
+    let brokeInTLS: Bool
+    let reason: String?
+
+    init(_ end: SMTPClientEnd, brokeInTLS: Bool = false, reason: String? = nil) {
+        self.end = end
+        self.brokeInTLS = brokeInTLS && end == .disconnected
+        self.reason = reason
+    }
+
+    var isAboutTLS: Bool { brokeInTLS || end == .noTLS }
 
     /// For logs and reports.
     var text: String {
-        switch end {
+        if brokeInTLS { return "TLS failed\(reason.map { ": \($0)" } ?? "")" }
+        return switch end {
         case .refused(let reply): "\(reply.code) \(reply.text)"
         case .noTLS: "no TLS is offered"
         case .noMechanism: "no login mechanism is offered"

@@ -15,6 +15,8 @@ struct OutboundLease: Sendable {
     let remote: String
     var messages = 0
 
+    /// Of the next host.
+    let features: SMTPServerFeatures
     /// Recipients of one transaction.
     let recipientsMax: Int
 
@@ -72,18 +74,35 @@ actor OutboundPool {
     }
 
     /// Connects and waits until the host is ready for a message.
-    func connect(host: String, address: String, port: Int) async throws -> OutboundLease {
-        let options = options
-        let fileThreads = fileThreads
+    ///
+    /// Where TLS is used when it is there, and fails, the message goes in the clear over a second connection: without TLS
+    /// it would have gone so too (RFC 7435).
+    func connect(host: String, address: String, port: Int, requiresTLS: Bool = false) async throws -> OutboundLease {
         var configuration = SMTPClientConfiguration(helloName: options.hostName)
         if let smart = options.smartHost {
             configuration.tls = smart.tls
             configuration.isImplicitTLS = smart.isImplicitTLS
             configuration.credentials = smart.credentials
         }
+        if requiresTLS { configuration.tls = .required }
         if options.makeTLSHandler == nil { configuration.tls = configuration.tls == .required ? .required : .never }
         configuration.isLineSafe = address == "127.0.0.1" || address == "::1"
-        let settled = configuration
+        let verifies = requiresTLS || options.smartHost?.verifies ?? false
+        do {
+            return try await connect(host, address, port, configuration, verifies)
+        } catch let failure as OutboundFailure
+            where failure.brokeInTLS && configuration.tls == .opportunistic && !configuration.isImplicitTLS
+        {
+            configuration.tls = .never
+            return try await connect(host, address, port, configuration, verifies)
+        }
+    }
+
+    private func connect(
+        _ host: String, _ address: String, _ port: Int, _ settled: SMTPClientConfiguration, _ verifies: Bool
+    ) async throws -> OutboundLease {
+        let options = options
+        let fileThreads = fileThreads
         let eventLoop = group.next()
         let ready = eventLoop.makePromise(of: Void.self)
         let bootstrap = ClientBootstrap(group: eventLoop).connectTimeout(options.connectTimeout)
@@ -93,20 +112,23 @@ actor OutboundPool {
                 channel.eventLoop.makeCompletedFuture {
                     if settled.isImplicitTLS {
                         guard let make = options.makeTLSHandler else { throw OutboundFailure(.noTLS) }
-                        try channel.pipeline.syncOperations.addHandler(try make(host))
+                        try channel.pipeline.syncOperations.addHandler(try make(host, verifies))
                     }
                     let connection = OutboundConnection(
-                        settled, host: host, eventLoop: channel.eventLoop, fileThreads: fileThreads,
-                        makeTLSHandler: options.makeTLSHandler, ready: ready)
+                        settled, host: host, verifies: verifies, eventLoop: channel.eventLoop,
+                        fileThreads: fileThreads, makeTLSHandler: options.makeTLSHandler, ready: ready)
                     try channel.pipeline.syncOperations.addHandler(connection)
                     return NIOLoopBound(connection, eventLoop: channel.eventLoop)
                 }
             }
             try await ready.futureResult.get()
-            let recipientsMax = try await eventLoop.submit { bound.value.features.recipientsMax }.get()
+            let features = try await eventLoop.submit { bound.value.features }.get()
             return OutboundLease(
                 connection: bound, eventLoop: eventLoop, remote: host == address ? host : "\(host) [\(address)]",
-                recipientsMax: recipientsMax.map { max(1, min($0, DeliveryLimits.recipientsPerTransactionMax)) }
+                features: features,
+                recipientsMax: features.recipientsMax.map {
+                    max(1, min($0, DeliveryLimits.recipientsPerTransactionMax))
+                }
                     ?? DeliveryLimits.recipientsPerTransactionMax)
         } catch {
             ready.fail(error)

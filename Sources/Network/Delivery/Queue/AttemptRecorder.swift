@@ -1,22 +1,25 @@
-// Writes down what came of an attempt, together with what follows from it: the report to the sender, or a copy in a
-// mailbox of this node.
+// Writes down what came of an attempt, together with what follows from it: the reports to the sender.
+//
+// One request holds both, and a report is left out when the record is refused: so it is neither lost nor made twice.
 import EventStore
 import Logging
 import MailCore
 import MailEngine
 import MailTypes
+import NIOPosix
 import SMTP
 
 struct AttemptRecorder: Sendable {
     let engine: MailEngine
     let options: DeliveryOptions
     let log: Logger
-    let inbox: @Sendable (String) throws -> (account: AccountID, mailbox: MailboxID)?
+    let fileThreads: NIOThreadPool
+    let inbox: @Sendable (String) throws -> LocalRecipient
 
-    /// The header of a stored message, whole lines, for a report.
-    static func header(of body: any BodyHandle) throws(StoreError) -> [UInt8] {
+    /// The header of a stored message from `start` on, whole lines, for a report.
+    static func header(of body: any BodyHandle, from start: Int = 0) throws(StoreError) -> [UInt8] {
         var octets: [UInt8] = []
-        try body.read(at: 0, count: DeliveryLimits.reportHeaderOctetsMax, into: &octets)
+        try body.read(at: start, count: DeliveryLimits.reportHeaderOctetsMax, into: &octets)
         var end = 0
         var start = 0
         while start < octets.count, let lineFeed = octets[start...].firstIndex(of: 0x0A) {
@@ -28,47 +31,16 @@ struct AttemptRecorder: Sendable {
         return Array(octets[..<end])
     }
 
-    // MARK: Here
-
-    /// Delivers to a recipient whose address is ours, in one transaction with the record of it.
-    /// - Returns: whether it was ours to deal with.
-    func deliverHere(_ message: QueuedMessage, _ index: UInt16) async -> Bool {
-        let recipient = message.entry.recipients[Int(index)].address
-        guard let target = try? inbox(recipient) else { return false }
-        var bodies: [any BodySource] = []
-        do {
-            bodies = [try StoredBody(engine: engine, blob: message.entry.blob)]
-        } catch {
-            return false
-        }
-        let append = AppendMessages(
-            mailbox: target.mailbox, messages: [NewMessage(body: 0)], origin: .smtp,
-            envelopeFrom: message.entry.mailFrom, envelopeTo: recipient)
-        let result = QueueResult(id: message.id, recipients: [index], code: 250, remoteHost: "", text: "delivered here")
-        let request = Request(
-            [
-                Request.Item(target.account, .append(append)),
-                Request.Item(.queue, .recordAttempt(QueueAttempt(result: result, outcome: .delivered))),
-            ], bodies: bodies, origin: Origin(gateway: .engine))
-        let outcomes = await perform(request)
-        if case .refused(let refusal)? = outcomes.first {
-            log.warning("a queued message was refused by a mailbox here", metadata: ["refusal": "\(refusal)"])
-        }
-        return true
+    /// What a report carries back.
+    struct Original: Sendable {
+        var body: any BodyHandle
+        var nature: BodyNature
     }
 
-    // MARK: Elsewhere
-
-    func record(_ message: QueuedMessage, _ results: [RecipientResult], header: [UInt8]) async {
+    func record(_ message: QueuedMessage, _ results: [RecipientResult], _ original: Original?) async {
         guard !results.isEmpty else { return }
         let now = engine.clock()
-        let age = now.rawValue - message.entry.accepted.rawValue
-        let isExpired = age > options.lifetime.nanoseconds / 1_000_000
-        var settled = results
-        for place in settled.indices where isExpired && settled[place].fate == .deferred {
-            settled[place].fate = .bounced
-        }
-
+        let settled = results.map { settle($0, message, now) }
         var items: [Request.Item] = []
         for (kind, members) in Dictionary(grouping: settled, by: \.kind) {
             items.append(item(message, kind, members, now))
@@ -80,13 +52,30 @@ struct AttemptRecorder: Sendable {
                 ])
         }
         var bodies: [any BodySource] = []
-        addReport(.failure, settled.filter { $0.fate == .bounced }, message, header, now, &items, &bodies)
-        let delayed = settled.filter {
-            $0.fate == .deferred
-                && Int(message.entry.recipients[Int($0.index)].attempts) + 1 == options.attemptsBeforeWarning
+        for (kind, reported) in reports(on: settled, message, now) {
+            guard let body = await self.body(kind, reported, message, original, now) else { continue }
+            items.append(report(to: message, body: bodies.count))
+            bodies.append(body)
         }
-        addReport(.delay, delayed, message, header, now, &items, &bodies)
         _ = await perform(Request(items, bodies: bodies, origin: Origin(gateway: .engine)))
+    }
+
+    /// What has waited too long comes back.
+    private func settle(_ result: RecipientResult, _ message: QueuedMessage, _ now: Timestamp) -> RecipientResult {
+        guard result.fate == .deferred else { return result }
+        var result = result
+        let wishes = message.entry.wishes
+        let since = max(message.entry.accepted, wishes.holdUntil ?? message.entry.accepted)
+        if now.rawValue - since.rawValue > options.lifetime.nanoseconds / 1_000_000 { result.fate = .bounced }
+        if let until = wishes.deliverBy, wishes.flags.contains(.deliverByReturn), now >= until {
+            // RFC 2852 section 4.1.3.
+            result.fate = .bounced
+            let why = result.reply.map { "\($0.code) \($0.text)" } ?? result.text
+            result.reply = SMTPServerReply(
+                550, .init(5, 4, 7), lines: ["the time in which it was to be delivered is over; last: \(why)"])
+            result.remoteHost = ""
+        }
+        return result
     }
 
     private func item(
@@ -100,49 +89,120 @@ struct AttemptRecorder: Sendable {
         case .delivered: outcome = .delivered
         case .bounced: outcome = .bounced
         case .deferred:
-            let attempts = members.map { Int(message.entry.recipients[Int($0.index)].attempts) + 1 }.min() ?? 1
+            let attempts = members.map { Int(message.recipient($0.index).attempts) + 1 }.min() ?? 1
             let delay = options.retryDelay(afterAttempts: attempts).nanoseconds / 1_000_000
-            outcome = .deferred(until: Timestamp(milliseconds: now.rawValue + delay))
+            var until = Timestamp(milliseconds: now.rawValue + delay)
+            // That moment has its own consequences.
+            if let limit = message.entry.wishes.deliverBy, limit > now { until = min(until, limit) }
+            outcome = .deferred(until: until)
         }
         return Request.Item(.queue, .recordAttempt(QueueAttempt(result: result, outcome: outcome)))
     }
 
-    /// Reports go to the sender, whose mailbox is here or elsewhere; the null sender gets none.
-    private func addReport(
-        _ kind: DeliveryReport.Kind, _ results: [RecipientResult], _ message: QueuedMessage, _ header: [UInt8],
-        _ now: Timestamp, _ items: inout [Request.Item], _ bodies: inout [any BodySource]
-    ) {
+    // MARK: Reports
+
+    func reports(
+        on results: [RecipientResult], _ message: QueuedMessage, _ now: Timestamp
+    ) -> [(DeliveryReport.Kind, [RecipientResult])] {
+        // RFC 5321 section 6.1: the null sender gets none.
+        guard !message.entry.mailFrom.isEmpty else { return [] }
+        let wishes = message.entry.wishes
+        let isLate = message.isLate(at: now)
+        let failed = results.filter { $0.fate == .bounced && message.recipient($0.index).notify.wantsFailure }
+        let delayed = results.filter {
+            let recipient = message.recipient($0.index)
+            guard $0.fate == .deferred, recipient.notify.wantsDelay else { return false }
+            return isLate || Int(recipient.attempts) + 1 == options.attemptsBeforeWarning
+        }
+        let passedOn = results.filter { result in
+            let notify = message.recipient(result.index).notify
+            guard result.fate == .delivered, notify != .never else { return false }
+            // RFC 3461 section 5.2.2: whoever takes over the duty to report is not forestalled.
+            if notify.wantsSuccess, result.isHere || !result.relayed.contains(.reports) { return true }
+            guard wishes.deliverBy != nil, !result.isHere else { return false }
+            // RFC 2852 sections 4.1.4 and 4.1.4.2.
+            return wishes.flags.contains(.deliverByTrace)
+                || (!wishes.flags.contains(.deliverByReturn) && !result.relayed.contains(.deliverBy) && !isLate)
+        }
+        return [(.failure, failed), (.delay, delayed), (.success, passedOn)].filter { !$0.1.isEmpty }
+    }
+
+    /// Reports go to the sender, whose mailbox is here or elsewhere. One that his mailbox does not take waits in the queue.
+    func report(to message: QueuedMessage, body: Int) -> Request.Item {
         let sender = message.entry.mailFrom
-        guard !results.isEmpty, !sender.isEmpty else { return }
-        let attempt = results.map { message.entry.recipients[Int($0.index)].attempts }.max() ?? 0
-        let until = Timestamp(milliseconds: message.entry.accepted.rawValue + options.lifetime.nanoseconds / 1_000_000)
-        let report = DeliveryReport(
-            kind: kind, hostName: options.hostName,
-            id: "\(message.id.rawValue).\(attempt).\(results[0].index).\(kind == .failure ? "f" : "d")",
-            date: Self.date(now), arrival: Self.date(message.entry.accepted), sender: sender,
-            recipients: results.map {
-                ReportedRecipient(
-                    address: message.entry.recipients[Int($0.index)].address, reply: $0.reply, text: $0.text,
-                    remoteHost: $0.remoteHost)
-            }, header: header, triedUntil: kind == .delay ? Self.date(until) : nil)
-        let place = bodies.count
-        if let target = try? inbox(sender) {
-            let trace = Array("Return-Path: <>\r\n".utf8)
-            bodies.append(MemoryBody(trace + report.octets))
+        if case .mailbox(let account, let mailbox)? = try? inbox(sender) {
             let append = AppendMessages(
-                mailbox: target.mailbox, messages: [NewMessage(body: place)], origin: .smtp, envelopeFrom: "",
+                mailbox: mailbox, messages: [NewMessage(body: body)], origin: .smtp, envelopeFrom: "",
                 envelopeTo: sender)
-            items.append(Request.Item(target.account, .append(append)))
-        } else {
-            bodies.append(MemoryBody(report.octets))
-            items.append(Request.Item(.queue, .enqueue(Enqueue(body: place, mailFrom: "", recipients: [sender]))))
+            return Request.Item(account, .append(append), needsPrevious: true)
+        }
+        // RFC 8689 section 5.
+        let flags = message.entry.wishes.flags.intersection(.requireTLS)
+        let enqueue = Enqueue(body: body, mailFrom: "", recipients: [sender], wishes: QueueWishes(flags: flags))
+        return Request.Item(.queue, .enqueue(enqueue), needsPrevious: true)
+    }
+
+    func body(
+        _ kind: DeliveryReport.Kind, _ results: [RecipientResult], _ message: QueuedMessage, _ original: Original?,
+        _ now: Timestamp
+    ) async -> (any BodySource)? {
+        let entry = message.entry
+        let attempt = results.map { message.recipient($0.index).attempts }.max() ?? 0
+        let until = Timestamp(milliseconds: entry.accepted.rawValue + options.lifetime.nanoseconds / 1_000_000)
+        var report = DeliveryReport(
+            kind: kind, hostName: options.hostName,
+            id: "\(message.id.rawValue).\(attempt).\(results[0].index).\(kind.letter)",
+            date: Self.date(now), arrival: Self.date(entry.accepted), sender: entry.mailFrom,
+            recipients: results.map {
+                let recipient = message.recipient($0.index)
+                return ReportedRecipient(
+                    address: recipient.address, reply: $0.reply, text: $0.text, remoteHost: $0.remoteHost,
+                    original: recipient.original, isHere: $0.isHere)
+            }, header: [], triedUntil: kind == .delay ? Self.date(until) : nil)
+        report.envelopeID = entry.wishes.envelopeID
+        let flags = entry.wishes.flags
+        if let original, kind == .failure, flags.contains(.returnFull), !flags.contains(.requireTLS),
+            !flags.contains(.binary), original.body.size <= DeliveryLimits.reportMessageOctetsMax
+        {
+            report.whole = DeliveryReport.Whole(is8Bit: original.nature.is8Bit)
+        }
+        let drawn = report
+        return try? await fileThreads.runIfActive { [engine] in
+            try Self.write(drawn, original, engine.makeBody())
         }
     }
 
-    private static func date(_ time: Timestamp) -> String { MailDate.text(InternalDate(time: time)) }
+    /// Not on an event loop.
+    private static func write(
+        _ report: DeliveryReport, _ original: Original?, _ writer: BodyWriter
+    ) throws -> any BodySource {
+        // As if it had come from elsewhere: the first line is ours to write at delivery, and is cut off when it is relayed.
+        try writer.append(Array("Return-Path: <>\r\n".utf8))
+        var report = report
+        if let original, report.whole == nil {
+            report.header = try header(of: original.body, from: original.nature.start)
+        }
+        try writer.append(report.prologue)
+        if let original, report.whole != nil {
+            var offset = original.nature.start
+            while offset < original.body.size {
+                var octets: [UInt8] = []
+                try original.body.read(at: offset, count: DeliveryLimits.bodyRunOctets, into: &octets)
+                guard !octets.isEmpty else { break }
+                offset += octets.count
+                try writer.append(octets)
+            }
+        } else {
+            try writer.append(report.header)
+        }
+        try writer.append(report.epilogue)
+        return try writer.finish()
+    }
+
+    static func date(_ time: Timestamp) -> String { MailDate.text(InternalDate(time: time)) }
 
     /// Until it is taken, or the engine takes no more: what is not recorded would be sent again.
-    private func perform(_ request: Request) async -> [CommandOutcome] {
+    func perform(_ request: Request) async -> [CommandOutcome] {
         for delaySeconds: UInt64 in [1, 5, 30, 60, 60, 60, 60, 60, 60, 60] {
             let outcomes = await engine.perform(request)
             switch outcomes.first {
@@ -158,36 +218,24 @@ struct AttemptRecorder: Sendable {
     }
 }
 
-/// A stored body as the source of a copy.
-final class StoredBody: BodySource {
-    let count: Int
-    let hash: ContentHash
-    private let handle: any BodyHandle
-
-    init(engine: MailEngine, blob: BlobNumber) throws {
-        guard let reference = try engine.read({ try $0.body(blob) }) else {
-            throw StoreError.damaged("body \(blob.rawValue) of the queue is not there")
+extension QueuedMessage {
+    /// RFC 2852 section 4.1.3: the attempt at which the sender is told that the time is over, which comes once. The one
+    /// before put the next off to that very moment; or it was over when the message came.
+    func isLate(at now: Timestamp) -> Bool {
+        guard let until = entry.wishes.deliverBy, now >= until, !entry.wishes.flags.contains(.deliverByReturn) else {
+            return false
         }
-        handle = try engine.openBody(blob)
-        count = Int(reference.size)
-        hash = reference.hash
+        return entry.nextAttempt == until
+            || (until <= entry.accepted && entry.recipients.allSatisfy { $0.attempts == 0 })
     }
+}
 
-    func read(_ body: (UnsafeRawBufferPointer) throws(StoreError) -> Void) throws(StoreError) {
-        var offset = 0
-        while offset < count {
-            var octets: [UInt8] = []
-            try handle.read(at: offset, count: min(1 << 20, count - offset), into: &octets)
-            guard !octets.isEmpty else { throw .damaged("a queued body ends at \(offset) of \(count) octets") }
-            offset += octets.count
-            let result: Result<Void, StoreError> = octets.withUnsafeBytes { bytes in
-                do throws(StoreError) {
-                    return .success(try body(bytes))
-                } catch {
-                    return .failure(error)
-                }
-            }
-            try result.get()
+extension DeliveryReport.Kind {
+    fileprivate var letter: String {
+        switch self {
+        case .failure: "f"
+        case .delay: "d"
+        case .success: "s"
         }
     }
 }

@@ -12,6 +12,12 @@ struct RecipientResult: Sendable {
     var reply: SMTPServerReply?
     var text: String
     var remoteHost: String
+    /// That host lacks what the message needs; another may have it.
+    var isIncapable = false
+    /// What the host that took the message goes on with, and so is not ours to do.
+    var relayed: SMTPRelayedDuties = []
+    /// Into a mailbox of this node.
+    var isHere = false
 
     init(_ index: UInt16, _ outcome: SMTPRecipientOutcome, remoteHost: String) {
         self.index = index
@@ -20,6 +26,9 @@ struct RecipientResult: Sendable {
         case .delivered(let reply): (fate, self.reply, text) = (.delivered, reply, reply.text)
         case .deferred(let reply): (fate, self.reply, text) = (.deferred, reply, reply.text)
         case .failed(let reply): (fate, self.reply, text) = (.bounced, reply, reply.text)
+        case .incapable(let reply):
+            (fate, self.reply, text) = (.bounced, reply, reply.text)
+            isIncapable = true
         case .unanswered(let reason): (fate, reply, text) = (.deferred, nil, reason)
         }
     }
@@ -32,6 +41,9 @@ struct RecipientResult: Sendable {
     static func deferred(_ index: UInt16, _ text: String, remoteHost: String = "") -> RecipientResult {
         RecipientResult(index, .unanswered(text), remoteHost: remoteHost)
     }
+
+    /// Another host may have a better answer.
+    var leavesHope: Bool { fate == .deferred || isIncapable }
 }
 
 extension RecipientResult {

@@ -45,11 +45,11 @@ package actor QueueRunner {
     private var drained: [CheckedContinuation<Void, Never>] = []
     private let counters = Mutex(DeliveryStatistics())
 
-    /// - Parameter inbox: where mail for an address of this node goes; nil when the address is not ours.
+    /// - Parameter inbox: what this node makes of a recipient's address.
     package init(
         engine: MailEngine, resolver: any MailResolver, options: DeliveryOptions, group: any EventLoopGroup,
         fileThreads: NIOThreadPool, log: Logger,
-        inbox: @escaping @Sendable (String) throws -> (account: AccountID, mailbox: MailboxID)?
+        inbox: @escaping @Sendable (String) throws -> LocalRecipient
     ) {
         self.engine = engine
         self.options = options
@@ -58,7 +58,8 @@ package actor QueueRunner {
         router = Router(resolver: resolver, options: options)
         pool = OutboundPool(group: group, options: options, fileThreads: fileThreads)
         slots = DeliverySlots(perDestinationMax: options.connectionsPerDestinationMax, totalMax: options.connectionsMax)
-        recorder = AttemptRecorder(engine: engine, options: options, log: log, inbox: inbox)
+        recorder = AttemptRecorder(
+            engine: engine, options: options, log: log, fileThreads: fileThreads, inbox: inbox)
     }
 
     package nonisolated var statistics: DeliveryStatistics { counters.withLock { $0 } }
@@ -122,7 +123,7 @@ package actor QueueRunner {
             return wake(after: .seconds(10))
         }
         for message in found.due where inFlight.insert(message.id).inserted {
-            let destinations = Set(message.waitingByDomain.map { router.destination(of: $0.domain) })
+            let destinations = destinations(of: message)
             for destination in destinations { load[destination, default: 0] += 1 }
             Task { [weak self] in
                 await self?.attempt(message)
@@ -164,7 +165,7 @@ package actor QueueRunner {
                     }
                     guard !taken.contains(id) else { return true }
                     let message = QueuedMessage(id: id, entry: entry)
-                    let destinations = Set(message.waitingByDomain.map { router.destination(of: $0.domain) })
+                    let destinations = Self.destinations(of: message, router)
                     if destinations.allSatisfy({ load[$0, default: 0] < loadMax }) {
                         for destination in destinations { load[destination, default: 0] += 1 }
                         found.due.append(message)
@@ -178,9 +179,19 @@ package actor QueueRunner {
 
     /// Messages under way to one destination, beyond which no more of its messages are taken: enough to keep its
     /// connections busy, few enough that a slow one leaves room for others.
-    private var loadMax: Int { options.connectionsPerDestinationMax * 2 }
+    private var loadMax: Int {
+        min(
+            options.connectionsPerDestinationMax * DeliveryLimits.messagesPerConnectionSlotMax,
+            max(options.connectionsPerDestinationMax * 2, options.messagesMax / 4))
+    }
     /// Messages under way, by destination.
     private var load: [String: Int] = [:]
+
+    private func destinations(of message: QueuedMessage) -> Set<String> { Self.destinations(of: message, router) }
+
+    private static func destinations(of message: QueuedMessage, _ router: Router) -> Set<String> {
+        Set(message.waiting.map { router.destination(of: $0.domain, requiresTLS: message.requiresTLS) })
+    }
 
     // MARK: One message
 
@@ -205,31 +216,35 @@ package actor QueueRunner {
         } catch {
             log.error(
                 "a queued message cannot be read", metadata: ["queue": "\(message.id.rawValue)", "error": "\(error)"])
-            let all = message.waitingByDomain.flatMap(\.indexes)
+            let all = message.waiting.flatMap(\.indexes)
             return await record(message, all.map { .deferred($0, "the message cannot be read here now") }, nil)
         }
         let settled = message
         await withTaskGroup(of: Void.self) { tasks in
-            for (domain, indexes) in settled.waitingByDomain {
-                tasks.addTask { await self.deliver(settled, domain, indexes, body, nature) }
+            for group in settled.waiting {
+                tasks.addTask { await self.deliver(settled, group, body, nature) }
             }
         }
     }
 
     private func deliver(
-        _ message: QueuedMessage, _ domain: String, _ indexes: [UInt16], _ body: any BodyHandle, _ nature: BodyNature
+        _ message: QueuedMessage, _ group: DomainGroup, _ body: any BodyHandle, _ nature: BodyNature
     ) async {
-        // What has become ours meanwhile does not go out.
+        let original = AttemptRecorder.Original(body: body, nature: nature)
+        // What is ours, or has become ours meanwhile, does not go out.
         var outward: [UInt16] = []
-        for index in indexes where !(await recorder.deliverHere(message, index)) { outward.append(index) }
+        for index in group.indexes where !(await recorder.deliverHere(message, index, original)) {
+            outward.append(index)
+        }
         guard !outward.isEmpty else { return }
-        let destination = router.destination(of: domain)
+        let destination = router.destination(of: group.domain, requiresTLS: message.requiresTLS)
         await acquire(destination)
         let attempt = DomainAttempt(
-            message: message, indexes: outward, domain: domain, body: body, nature: nature, router: router, pool: pool)
+            message: message, indexes: outward, domain: group.domain, body: body, nature: nature, router: router,
+            pool: pool, now: engine.clock())
         let results = await attempt.run()
         slots.release(destination)
-        await record(message, results, body)
+        await record(message, results, original)
     }
 
     private func acquire(_ destination: String) async {
@@ -237,7 +252,9 @@ package actor QueueRunner {
         await withCheckedContinuation { slots.wait(destination, $0) }
     }
 
-    private func record(_ message: QueuedMessage, _ results: [RecipientResult], _ body: (any BodyHandle)?) async {
+    private func record(
+        _ message: QueuedMessage, _ results: [RecipientResult], _ original: AttemptRecorder.Original?
+    ) async {
         for result in results {
             counters.withLock {
                 switch result.fate {
@@ -247,8 +264,7 @@ package actor QueueRunner {
                 }
             }
         }
-        let header = try? await fileThreads.runIfActive { try body.map { try AttemptRecorder.header(of: $0) } ?? [] }
-        await recorder.record(message, results, header: header ?? [])
+        await recorder.record(message, results, original)
     }
 
     private func finished(_ id: QueueID, _ destinations: Set<String>) {

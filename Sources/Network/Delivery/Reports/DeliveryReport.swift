@@ -12,10 +12,14 @@ struct ReportedRecipient: Sendable {
     /// Why, where there is no reply.
     var text: String
     var remoteHost: String
+    /// ORCPT as the sender gave it, `rfc822;` and xtext; empty for none.
+    var original = ""
+    /// In a mailbox here; with a success only, where it tells delivery from relaying.
+    var isHere = false
 }
 
 struct DeliveryReport: Sendable {
-    enum Kind: Sendable { case failure, delay }
+    enum Kind: Sendable { case failure, delay, success }
 
     var kind: Kind
     var hostName: String
@@ -31,15 +35,34 @@ struct DeliveryReport: Sendable {
     var header: [UInt8]
     /// Until when it is tried, as in a Date field; with a delay only.
     var triedUntil: String?
+    /// ENVID as the sender gave it, in xtext; empty for none.
+    var envelopeID = ""
+    /// The message goes back whole (RET=FULL), and has octets above 127 or none.
+    var whole: Whole?
 
-    /// The whole message, CRLF line ends.
-    var octets: [UInt8] {
-        let boundary = "report-\(id)"
-        let is8Bit = header.contains { $0 >= 0x80 }
+    struct Whole: Sendable { var is8Bit: Bool }
+
+    /// The whole report with the header of the message, CRLF line ends.
+    var octets: [UInt8] { prologue + header + epilogue }
+
+    private var boundary: String { "report-\(id)" }
+    var epilogue: [UInt8] { Array("\r\n--\(boundary)--\r\n".utf8) }
+
+    private var subject: String {
+        switch kind {
+        case .failure: "Your message could not be delivered"
+        case .delay: "Your message is delayed"
+        case .success: "Your message was passed on"
+        }
+    }
+
+    /// What stands before the header, or before the message where it goes back whole.
+    var prologue: [UInt8] {
+        let is8Bit = whole?.is8Bit ?? header.contains { $0 >= 0x80 }
         var text = """
             From: Mail delivery <postmaster@\(hostName)>
             To: <\(clean(sender))>
-            Subject: \(kind == .failure ? "Your message could not be delivered" : "Your message is delayed")
+            Subject: \(subject)
             Date: \(date)
             Message-ID: <\(id)@\(hostName)>
             Auto-Submitted: auto-replied
@@ -58,12 +81,12 @@ struct DeliveryReport: Sendable {
 
             \(status)
             --\(boundary)
-            Content-Type: text/rfc822-headers\(is8Bit ? "\nContent-Transfer-Encoding: 8bit" : "")
+            Content-Type: \(whole == nil ? "text/rfc822-headers" : "message/rfc822")\(is8Bit ? "\nContent-Transfer-Encoding: 8bit" : "")
 
 
             """
         text = text.split(separator: "\n", omittingEmptySubsequences: false).joined(separator: "\r\n")
-        return Array(text.utf8) + header + Array("\r\n--\(boundary)--\r\n".utf8)
+        return Array(text.utf8)
     }
 
     /// For people.
@@ -74,8 +97,10 @@ struct DeliveryReport: Sendable {
             lines.append("The mail system at \(hostName) could not deliver your message to")
         case .delay:
             lines.append("The mail system at \(hostName) has not yet been able to deliver your message to")
+        case .success:
+            lines.append("The mail system at \(hostName) has delivered your message, or passed it on, to")
         }
-        lines.append("the recipients below. The reason follows each address.")
+        lines.append("the recipients below. \(kind == .success ? "The answer" : "The reason") follows each address.")
         if kind == .delay {
             lines.append("You need not send it again.")
             if let triedUntil { lines.append("It will be tried until \(triedUntil).") }
@@ -90,11 +115,18 @@ struct DeliveryReport: Sendable {
 
     /// RFC 3464 section 2: fields of the message, then a group for each recipient.
     private var status: String {
-        var lines = ["Reporting-MTA: dns; \(hostName)", "Arrival-Date: \(arrival)"]
+        // RFC 3464 section 2.2.1: the envelope identifier comes first.
+        var lines = envelopeID.isEmpty ? [] : ["Original-Envelope-Id: \(clean(decoded(envelopeID)))"]
+        lines += ["Reporting-MTA: dns; \(hostName)", "Arrival-Date: \(arrival)"]
         for recipient in recipients {
             lines.append("")
+            if let semicolon = recipient.original.firstIndex(of: ";") {
+                let type = recipient.original[..<semicolon]
+                let address = String(recipient.original[recipient.original.index(after: semicolon)...])
+                lines.append("Original-Recipient: \(clean(String(type))); \(clean(decoded(address)))")
+            }
             lines.append("Final-Recipient: rfc822; \(clean(recipient.address))")
-            lines.append("Action: \(kind == .failure ? "failed" : "delayed")")
+            lines.append("Action: \(action(recipient))")
             lines.append("Status: \(statusCode(recipient))")
             if !recipient.remoteHost.isEmpty { lines.append("Remote-MTA: dns; \(clean(recipient.remoteHost))") }
             if let reply = recipient.reply, !recipient.remoteHost.isEmpty {
@@ -107,7 +139,33 @@ struct DeliveryReport: Sendable {
         return lines.joined(separator: "\n") + "\n"
     }
 
+    private func action(_ recipient: ReportedRecipient) -> String {
+        switch kind {
+        case .failure: "failed"
+        case .delay: "delayed"
+        case .success: recipient.isHere ? "delivered" : "relayed"
+        }
+    }
+
+    /// Xtext (RFC 3461 section 4) as what it stands for.
+    private func decoded(_ text: String) -> String {
+        var octets: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let octet = rest.popFirst() {
+            if octet == 0x2B, rest.count >= 2,
+                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
+            {
+                octets.append(value)
+                rest = rest.dropFirst(2)
+            } else {
+                octets.append(octet)
+            }
+        }
+        return String(decoding: octets, as: UTF8.self)
+    }
+
     private func statusCode(_ recipient: ReportedRecipient) -> String {
+        guard kind != .success else { return recipient.reply?.enhanced?.description ?? "2.0.0" }
         let category = kind == .failure ? 5 : 4
         guard let reply = recipient.reply else { return kind == .failure ? "5.4.7" : "4.4.7" }
         if let enhanced = reply.enhanced, enhanced.category == category { return enhanced.description }

@@ -22,9 +22,16 @@ struct Router: Sendable {
     let options: DeliveryOptions
 
     /// Messages that share it may share a connection.
-    func destination(of domain: String) -> String { options.smartHost.map { "\($0.host):\($0.port)" } ?? domain }
+    func destination(of domain: String, requiresTLS: Bool = false) -> String {
+        (requiresTLS ? "TLS " : "") + (options.smartHost.map { "\($0.host):\($0.port)" } ?? domain)
+    }
 
-    func route(to domain: String) async -> Route {
+    func route(to domain: String, requiresTLS: Bool = false) async -> Route {
+        if requiresTLS, options.smartHost == nil, Self.literal(domain) == nil, !(await resolver.isValidated(domain)) {
+            // RFC 8689 section 4.2.1, step 2: a name from an unsigned answer may be anybody's.
+            let text = "TLS is required, and the mail hosts of \(domain) cannot be told for certain without DNSSEC"
+            return .failed(SMTPServerReply(550, .init(5, 7, 30), lines: [text]))
+        }
         if let smart = options.smartHost { return .hosts([NextHop(host: smart.host, port: smart.port)]) }
         if let literal = Self.literal(domain) { return .hosts([NextHop(host: literal, port: options.port)]) }
         switch await resolver.exchangers(of: domain) {

@@ -19,6 +19,14 @@ struct DeliveryTarget: Hashable, Sendable {
     let address: String
 }
 
+/// What this node makes of an address.
+package enum ResolvedRecipient: Sendable {
+    case mailbox(AccountID, MailboxID)
+    /// The domain is ours, and the address takes no mail, now or for good.
+    case refused(SMTPReply)
+    case elsewhere
+}
+
 struct RecipientDirectory: Sendable {
     /// Begins the detail of a local part.
     private static let detailSeparator: Character = "+"
@@ -76,6 +84,15 @@ struct RecipientDirectory: Sendable {
             if quota.messages > 0, used.messages >= quota.messages { return .refused(.overQuota) }
             return .target(
                 DeliveryTarget(account: owner, mailbox: mailbox, address: recipient.address.description))
+        }
+    }
+
+    func resolve(_ text: String) throws -> ResolvedRecipient {
+        guard let address = Address(text) else { return .elsewhere }
+        switch try look(up: SMTPRecipient(address), octets: 0) {
+        case .target(let target): return .mailbox(target.account, target.mailbox)
+        case .refused(.relayDenied): return .elsewhere
+        case .refused(let verdict): return .refused(verdict.reply)
         }
     }
 

@@ -7,6 +7,16 @@ extension GatewayOptions {
         configuration.messageOctetsMax = messageOctetsMax
         configuration.recipientsMax = recipientsMax
         configuration.bareLineEnds = bareLineEnds
+        if sending.isOpen {
+            // What the queue can keep: reports about copies here come from it too.
+            configuration.offersDSN = true
+            configuration.offersRequireTLS = dialect != .lmtp
+            if dialect == .submission {
+                configuration.offersBinary = true
+                configuration.holdSecondsMax = GatewayLimits.holdSecondsMax
+                configuration.deliverBySecondsMin = 0
+            }
+        }
         return configuration
     }
 }

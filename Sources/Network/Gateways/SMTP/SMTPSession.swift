@@ -14,8 +14,10 @@ final class SMTPSession: MailSession {
     /// What the machine asks for, carried out from the front.
     var actions: [SMTPAction] = []
     /// Of the recipients that the open transaction has accepted, in their order.
-    var targets: [DeliveryTarget] = []
+    var targets: [RecipientTarget] = []
     var body: BodyReceiver?
+    /// Before `body`, in a session of somebody who has logged in.
+    var submission: SubmittedMessage?
     /// Messages this session has begun; part of their names.
     var messageCount = 0
     let directory: RecipientDirectory
@@ -33,11 +35,7 @@ final class SMTPSession: MailSession {
         self.connection = connection
         peer = connection.client
         machine = SMTPServerMachine(configuration)
-        let gateway = connection.gateway
-        directory = RecipientDirectory(
-            engine: gateway.engine, defaultDomain: gateway.options.defaultDomain,
-            isLocalDomain: { gateway.options.isLocalDomain($0) || gateway.domains.contains($0) },
-            detail: gateway.options.detail)
+        directory = connection.gateway.directory
     }
 
     var isWaiting: Bool { machine.isWaiting }
@@ -109,11 +107,12 @@ final class SMTPSession: MailSession {
         case .startBody(let envelope): startBody(envelope)
         case .body(let range):
             if let part = input.getSlice(at: input.readerIndex + range.lowerBound, length: range.count) {
-                body?.append(part)
+                if let body { submission.map { $0.append(part, to: body) } ?? body.append(part) }
             }
         case .discardBody:
             body?.abandon()
             body = nil
+            submission = nil
             connection.counters.reject(.message)
         case .deliver: deliver()
         case .startTLS: connection.startTLS()

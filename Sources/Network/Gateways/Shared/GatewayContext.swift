@@ -16,6 +16,7 @@ final class GatewayContext: Sendable {
     let counters = GatewayCounters()
     let registry: ConnectionRegistry
     let notices: Notices
+    let rates = SendingRates()
     /// The domains of our accounts' addresses.
     let domains: LocalDomains
     /// Read and write the files of large messages, and large maildrops.
@@ -66,6 +67,14 @@ final class GatewayContext: Sendable {
             }
         }
         watch.withLock { $0 = subscription }
+    }
+
+    /// Who receives for an address.
+    var directory: RecipientDirectory {
+        RecipientDirectory(
+            engine: engine, defaultDomain: options.defaultDomain,
+            isLocalDomain: { [options, domains] in options.isLocalDomain($0) || domains.contains($0) },
+            detail: options.detail)
     }
 
     func stopWatching() { watch.withLock { $0 = nil } }

@@ -17,6 +17,8 @@ package struct GatewayOptions: Sendable {
 
     /// What becomes of the detail in `user+detail`.
     package var detail = DetailDelivery.inbox
+    /// What may be sent to other hosts.
+    package var sending = SendingOptions()
     /// Peers that speak the PROXY protocol on the listeners for mail: they must, and are believed.
     package var proxyFrom = TrustedPeers()
 

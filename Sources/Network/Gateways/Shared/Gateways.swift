@@ -61,6 +61,11 @@ package final class Gateways: Sendable {
         return cards.count
     }
 
+    /// What becomes of mail for an address, whichever way it comes.
+    package func recipient(_ address: String) throws -> ResolvedRecipient {
+        try context.directory.resolve(address)
+    }
+
     /// Logins by SASL that have begun and are not over.
     package var exchangesUnderWay: Int { context.sasl.exchangesUnderWay }
 

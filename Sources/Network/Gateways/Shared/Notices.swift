@@ -11,6 +11,7 @@ enum Notice: String, CaseIterable, Sendable {
     case loginBlocked = "login refused for failures before"
     case loginRefused = "login refused: the account has too many sessions"
     case recipientRefused = "recipient refused"
+    case sendingLimit = "recipient refused: the account has sent its share of this hour"
     case plaintextBehindTLS = "session ended: octets in the clear behind the command that begins TLS"
     case tlsFailed = "TLS failed"
     case proxyRefused = "connection refused: no good PROXY header"

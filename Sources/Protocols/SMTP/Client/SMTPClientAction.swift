@@ -8,6 +8,8 @@ package enum SMTPClientAction: Equatable, Sendable {
     case ready
     /// Write the message through `SMTPDotStuffer` with its `finish()`, then call `bodySent`.
     case sendBody
+    /// Write the message as it is, which BDAT has announced (RFC 3030), then call `bodySent`.
+    case sendChunk
     /// The message is done with: an outcome for each of its recipients, in their order.
     case finished([SMTPRecipientOutcome])
     /// Close the connection; no action follows.
@@ -20,6 +22,8 @@ package enum SMTPRecipientOutcome: Equatable, Sendable {
     /// Worth another try.
     case deferred(SMTPServerReply)
     case failed(SMTPServerReply)
+    /// This host lacks what the message needs; another host of the domain may have it.
+    case incapable(SMTPServerReply)
     /// Nothing was said about it: the connection ended, or the host cannot take such a message now. The text is for
     /// logs and reports.
     case unanswered(String)
@@ -75,6 +79,16 @@ package struct SMTPClientCredentials: Equatable, Sendable, CustomStringConvertib
     package var customMirror: Mirror { Mirror(self, children: [:]) }
 }
 
+/// Duties that a host takes over with a message, so that they are not ours any more.
+package struct SMTPRelayedDuties: OptionSet, Hashable, Sendable {
+    package let rawValue: UInt8
+    package init(rawValue: UInt8) { self.rawValue = rawValue }
+    /// To report (RFC 3461).
+    package static let reports = SMTPRelayedDuties(rawValue: 1)
+    /// To watch the clock (RFC 2852).
+    package static let deliverBy = SMTPRelayedDuties(rawValue: 2)
+}
+
 /// A message to be sent to some recipients at one host.
 package struct SMTPClientMessage: Equatable, Sendable {
     /// As in `MAIL FROM:<...>`; empty for the null sender.
@@ -87,6 +101,21 @@ package struct SMTPClientMessage: Equatable, Sendable {
     package var is8Bit: Bool
     /// Addresses or header fields need SMTPUTF8 (RFC 6531).
     package var needsUTF8: Bool
+    /// Lines of any length and any octets: it goes by BDAT (RFC 3030).
+    package var isBinary = false
+    /// REQUIRETLS is asked of hosts that know it (RFC 8689).
+    package var wantsRequireTLS = false
+    /// A host that does not know it gets nothing.
+    package var mustRequireTLS = false
+    /// ENVID (RFC 3461 section 4.4), in xtext; empty for none.
+    package var envelopeID = ""
+    /// RET (RFC 3461 section 4.3).
+    package var returns: SMTPReturnedContent?
+    /// NOTIFY of each recipient as in RCPT, empty for none; or no entries at all.
+    package var notify: [String] = []
+    /// ORCPT of each recipient, likewise.
+    package var originals: [String] = []
+    package var deliverBy: SMTPDeliverBy?
 
     package init(sender: String, recipients: [String], octets: Int, is8Bit: Bool = false, needsUTF8: Bool = false) {
         self.sender = sender

@@ -36,8 +36,8 @@ extension SMTPClientMachine {
     package mutating func send(_ message: SMTPClientMessage, into actions: inout [SMTPClientAction]) {
         precondition(phase == .ready, "one message at a time, when the server is ready")
         precondition(!message.recipients.isEmpty, "a message goes to somebody")
-        if let obstacle = obstacle(message) {
-            let outcome = SMTPRecipientOutcome.failed(obstacle)
+        let refusal = obstacle(message).map(SMTPRecipientOutcome.failed)
+        if let outcome = refusal ?? lack(message).map(SMTPRecipientOutcome.incapable) {
             actions.append(.finished(message.recipients.map { _ in outcome }))
             return becomeReady(into: &actions)
         }
@@ -47,18 +47,38 @@ extension SMTPClientMachine {
         awaited.append(.mail)
         if features.hasPipelining {
             appendRecipients(message, &lines)
-            lines.append("DATA")
-            awaited.append(.data)
             transaction?.isPipelined = true
+            // BDAT is followed by its octets, so it waits until somebody is to have them.
+            if !message.isBinary {
+                lines.append("DATA")
+                awaited.append(.data)
+            }
         }
         actions.append(.send(Array((lines.joined(separator: "\r\n") + "\r\n").utf8)))
     }
 
     private mutating func appendRecipients(_ message: SMTPClientMessage, _ lines: inout [String]) {
         for (index, recipient) in message.recipients.enumerated() {
-            lines.append("RCPT TO:<\(recipient)>")
+            lines.append("RCPT TO:<\(recipient)>\(parameters(message, ofRecipient: index))")
             awaited.append(.recipient(index))
         }
+    }
+
+    /// RFC 3461 section 5.2.
+    private func parameters(_ message: SMTPClientMessage, ofRecipient index: Int) -> String {
+        guard features.hasDSN else { return "" }
+        var text = ""
+        var notify = message.notify.indices.contains(index) ? message.notify[index] : ""
+        if let deliverBy = message.deliverBy, deliverBy.mode == .notify, !features.hasDeliverBy, notify != "NEVER" {
+            // RFC 2852 section 4.1.4.2: the next host does not watch the clock, so it is to tell of delays.
+            if notify.isEmpty { notify = "FAILURE" }
+            if !notify.contains("DELAY") { notify += ",DELAY" }
+        }
+        if !notify.isEmpty { text += " NOTIFY=\(notify)" }
+        if message.originals.indices.contains(index), !message.originals[index].isEmpty {
+            text += " ORCPT=\(message.originals[index])"
+        }
+        return text
     }
 
     /// What the server has told before that it cannot take.
@@ -74,13 +94,47 @@ extension SMTPClientMachine {
         return nil
     }
 
+    /// What this server lacks, and another host of the domain may have.
+    private func lack(_ message: SMTPClientMessage) -> SMTPServerReply? {
+        if message.mustRequireTLS, !isEncrypted || !features.hasRequireTLS {
+            // RFC 8689 section 4.2.1.
+            return SMTPServerReply(
+                550, SMTPEnhancedCode(5, 7, 30), lines: ["TLS is required, and the next host does not promise it"])
+        }
+        if message.isBinary, !features.hasBinaryMIME || !features.hasChunking {
+            // RFC 3030 section 3.
+            return SMTPServerReply(
+                554, SMTPEnhancedCode(5, 6, 1), lines: ["the next host takes no binary messages"])
+        }
+        if let deliverBy = message.deliverBy, deliverBy.mode == .return,
+            !features.hasDeliverBy || deliverBy.seconds < max(1, features.deliverBySecondsMin)
+        {
+            // RFC 2852 section 4.1.4.1.
+            return SMTPServerReply(
+                550, SMTPEnhancedCode(5, 4, 7), lines: ["the next host does not promise to deliver in time"])
+        }
+        return nil
+    }
+
     private func parameters(_ message: SMTPClientMessage) -> String {
         var text = ""
         if features.hasSize { text += " SIZE=\(message.octets)" }
         // Without 8BITMIME the octets go as they are, as every sender does; RFC 6152 section 3 would have them converted
         // or returned.
-        if message.is8Bit, features.has8BitMIME { text += " BODY=8BITMIME" }
+        if message.isBinary {
+            text += " BODY=BINARYMIME"
+        } else if message.is8Bit, features.has8BitMIME {
+            text += " BODY=8BITMIME"
+        }
         if message.needsUTF8 { text += " SMTPUTF8" }
+        if message.wantsRequireTLS, features.hasRequireTLS, isEncrypted { text += " REQUIRETLS" }
+        if features.hasDSN {
+            // RFC 8689 section 5: the report goes the protected way, and so without the text.
+            let returns = message.wantsRequireTLS && message.returns != nil ? .headers : message.returns
+            if let returns { text += " RET=\(returns.rawValue)" }
+            if !message.envelopeID.isEmpty { text += " ENVID=\(message.envelopeID)" }
+        }
+        if let deliverBy = message.deliverBy, features.hasDeliverBy { text += " BY=\(deliverBy.parameter)" }
         return text
     }
 
@@ -95,23 +149,33 @@ extension SMTPClientMachine {
             if !reply.isPositive { transaction?.refusal = reply }
             if transaction?.isPipelined == true { return }
             guard reply.isPositive else { return abandon(into: &actions) }
-            say("RCPT TO:<\(message.recipients[0])>", .recipient(0), into: &actions)
+            sayRecipient(0, message, into: &actions)
         case .recipient(let index):
             // After a refused MAIL the rest of the pipeline is refused for being out of order; that is no reason.
             if !reply.isPositive, transaction?.refusal == nil {
                 transaction?.outcomes[index] = SMTPRecipientOutcome(reply)
             }
-            if transaction?.isPipelined == true { return }
-            guard index + 1 < message.recipients.count else {
-                guard transaction?.hasTaken == true else { return abandon(into: &actions) }
-                return say("DATA", .data, into: &actions)
+            let isLast = index + 1 == message.recipients.count
+            if transaction?.isPipelined == true, !isLast || !message.isBinary { return }
+            guard isLast else { return sayRecipient(index + 1, message, into: &actions) }
+            guard transaction?.hasTaken == true else { return abandon(into: &actions) }
+            guard !message.isBinary else {
+                actions.append(.send(Array("BDAT \(message.octets) LAST\r\n".utf8)))
+                return actions.append(.sendChunk)
             }
-            say("RCPT TO:<\(message.recipients[index + 1])>", .recipient(index + 1), into: &actions)
+            say("DATA", .data, into: &actions)
         case .data: dataAnswered(reply, into: &actions)
         case .end:
             finish(SMTPRecipientOutcome(reply), into: &actions)
         default: close(.malformed, into: &actions)
         }
+    }
+
+    private mutating func sayRecipient(
+        _ index: Int, _ message: SMTPClientMessage, into actions: inout [SMTPClientAction]
+    ) {
+        let parameters = parameters(message, ofRecipient: index)
+        say("RCPT TO:<\(message.recipients[index])>\(parameters)", .recipient(index), into: &actions)
     }
 
     private mutating func dataAnswered(_ reply: SMTPServerReply, into actions: inout [SMTPClientAction]) {

@@ -8,6 +8,10 @@ package struct SMTPServerFeatures: Equatable, Sendable {
     package var hasDSN = false
     package var hasChunking = false
     package var hasRequireTLS = false
+    package var hasBinaryMIME = false
+    package var hasDeliverBy = false
+    /// The least BY with a return that it takes, in seconds (RFC 2852 section 2); 0 when it has none.
+    package var deliverBySecondsMin = 0
     /// Octets of the largest message it takes (RFC 1870); 0 when it has none or does not tell.
     package var messageOctetsMax = 0
     package var hasSize = false
@@ -32,6 +36,10 @@ package struct SMTPServerFeatures: Equatable, Sendable {
             case "DSN": hasDSN = true
             case "CHUNKING": hasChunking = true
             case "REQUIRETLS": hasRequireTLS = true
+            case "BINARYMIME": hasBinaryMIME = true
+            case "DELIVERBY":
+                hasDeliverBy = true
+                deliverBySecondsMin = arguments.first.flatMap { Int($0) }.map { max(0, $0) } ?? 0
             case "SIZE":
                 hasSize = true
                 messageOctetsMax = arguments.first.flatMap { Int($0) }.map { max(0, $0) } ?? 0
@@ -40,6 +48,14 @@ package struct SMTPServerFeatures: Equatable, Sendable {
             default: break
             }
         }
+    }
+
+    /// What this host goes on with when it takes the message.
+    package func duties(of message: SMTPClientMessage) -> SMTPRelayedDuties {
+        var duties: SMTPRelayedDuties = []
+        if hasDSN { duties.insert(.reports) }
+        if hasDeliverBy, message.deliverBy != nil { duties.insert(.deliverBy) }
+        return duties
     }
 
     /// RFC 9422 section 4: 1 to 6 digits, the first not 0; a limit that is not of this form is passed over.

@@ -18,6 +18,7 @@ extension SMTPSession {
             messageCount += 1
             receiver.append(traceHeaders(trace(envelope)))
             body = receiver
+            submission = machine.configuration.dialect == .submission ? beginSubmission() : nil
             machine.bodyStarted(.ready, into: &actions)
         case .queueFull:
             connection.counters.reject(.busy)
@@ -29,11 +30,21 @@ extension SMTPSession {
     }
 
     /// Names the message in log lines and in our replies.
-    private var messageName: String { String(connection.id.rawValue, radix: 16) + "." + String(messageCount) }
+    var messageName: String { String(connection.id.rawValue, radix: 16) + "." + String(messageCount) }
+
+    private var gatewayKind: GatewayKind {
+        switch machine.configuration.dialect {
+        case .lmtp: .lmtp
+        case .smtp: .smtp
+        case .submission: .submission
+        }
+    }
 
     private func trace(_ envelope: SMTPEnvelope) -> SMTPTrace {
-        SMTPTrace(
-            returnPath: envelope.reversePath, clientName: machine.clientName, clientAddress: connection.client.text,
+        let isHidden = machine.configuration.dialect == .submission && connection.gateway.options.sending.hidesClient
+        return SMTPTrace(
+            returnPath: envelope.reversePath, clientName: isHidden ? "localhost" : machine.clientName,
+            clientAddress: isHidden ? nil : connection.client.text,
             hostName: machine.configuration.hostName,
             transmissionType: machine.transmissionType(
                 isEncrypted: machine.isSecure, isAuthenticated: machine.isAuthenticated), id: messageName,
@@ -44,6 +55,13 @@ extension SMTPSession {
         let receiver = body
         body = nil
         guard let receiver else { return finish(all: .temporaryFailure) }
+        submission?.finish(to: receiver)
+        let refusal = submission?.refusal
+        submission = nil
+        if let refusal {
+            receiver.abandon()
+            return finish(all: refusal)
+        }
         receiver.finish { [self] result in
             switch result {
             case .success(let source): submit(source)
@@ -60,7 +78,15 @@ extension SMTPSession {
         var items: [Request.Item] = []
         var itemOfAccount: [AccountID: Int] = [:]
         var itemOfRecipient: [Int] = []
-        for target in targets {
+        var away: [QueuedRecipient] = []
+        var awayRecipients: [Int] = []
+        for (place, recipient) in targets.enumerated() {
+            guard case .here(let target) = recipient else {
+                if case .queue(let queued) = recipient { away.append(queued) }
+                awayRecipients.append(place)
+                itemOfRecipient.append(0)
+                continue
+            }
             if let item = itemOfAccount[target.account] {
                 itemOfRecipient.append(item)
                 continue
@@ -72,12 +98,44 @@ extension SMTPSession {
             itemOfRecipient.append(items.count)
             items.append(Request.Item(target.account, .append(append)))
         }
-        let origin = Origin(actor: account, session: connection.id, gateway: isLMTP ? .lmtp : .smtp)
+        let first = items.count
+        items += enqueueing(away, from: machine.envelope)
+        // The parts of one queue entry fail together, but for the last flicker of a full disk: the first tells.
+        for place in awayRecipients { itemOfRecipient[place] = first }
+        if let account, !away.isEmpty {
+            connection.gateway.rates.count(away.count, of: account, at: connection.gateway.engine.clock())
+        }
+        let origin = Origin(actor: account, session: connection.id, gateway: gatewayKind)
         let answer = connection.answering { [self] (outcomes: [CommandOutcome]) in
-            act { delivered(outcomes, itemOfRecipient) }
+            act { settle(outcomes, itemOfRecipient, source) }
         }
         connection.gateway.engine.submit(
             Request(items, bodies: [source], origin: origin), completion: answer)
+    }
+
+    /// Where some recipients have a submitted message and others refused it, a single reply can tell neither: those go into
+    /// the queue, where each gets another try or a report of its own, and the reply waits for that.
+    private func settle(
+        _ outcomes: [CommandOutcome], _ itemOfRecipient: [Int], _ source: any BodySource
+    ) {
+        let isMixed = outcomes.contains { $0.isStored } && !outcomes.allSatisfy { $0.isStored }
+        guard isMixed, machine.configuration.dialect == .submission, connection.gateway.options.sending.isOpen else {
+            return delivered(outcomes, itemOfRecipient)
+        }
+        let left = zip(targets, itemOfRecipient).filter { !outcomes[$0.1].isStored }.map { target, _ in
+            switch target {
+            case .here(let here): QueuedRecipient(here)
+            case .queue(let queued): queued
+            }
+        }
+        let origin = Origin(actor: account, session: connection.id, gateway: .submission)
+        let answer = connection.answering { [self] (second: [CommandOutcome]) in
+            let failed = second.first { !$0.isStored }
+            let merged = outcomes.map { $0.isStored ? $0 : failed ?? second[0] }
+            act { delivered(merged, itemOfRecipient) }
+        }
+        connection.gateway.engine.submit(
+            Request(enqueueing(left, from: machine.envelope), bodies: [source], origin: origin), completion: answer)
     }
 
     private func delivered(_ outcomes: [CommandOutcome], _ itemOfRecipient: [Int]) {
@@ -116,6 +174,13 @@ extension EngineFailure {
 }
 
 extension CommandOutcome {
+    fileprivate var isStored: Bool {
+        switch self {
+        case .done, .duplicate: true
+        case .refused, .failed: false
+        }
+    }
+
     fileprivate func told(id: String) -> DeliveryOutcome {
         switch self {
         case .done, .duplicate: return .stored(id: id)
@@ -140,7 +205,8 @@ extension DeliveryOutcome {
         case .unknownUser: .unknownUser
         case .disabled: .disabled
         case .stored, .temporaryFailure: .temporary
-        case .tooManyHops: .message
+        case .tooManyHops, .headerTooLarge, .noAuthor: .message
+        case .notTheirAddress: .sender
         }
     }
 }

@@ -20,9 +20,11 @@ extension SMTPSession {
         }
         switch answer {
         case .target(let target):
-            targets.append(target)
+            targets.append(place(recipient, at: target))
             return .accepted
-        case .refused(let verdict):
+        case .refused(let refusal):
+            let verdict = refusal == .relayDenied ? verdict(onOutside: recipient) : refusal
+            if verdict == .accepted { return verdict }
             if let reason = verdict.rejectReason { connection.counters.reject(reason) }
             connection.gateway.notices.say(
                 .recipientRefused, connection.log,
@@ -41,6 +43,7 @@ extension RecipientVerdict {
         case .disabled: .disabled
         case .overQuota: .overQuota
         case .tryLater: .temporary
+        case .sendingLimit: .relay
         }
     }
 }

@@ -1,0 +1,145 @@
+#!/usr/bin/env python3
+"""The outbound queue: what a full one costs in memory, and how fast it empties into a sink on loopback.
+
+Messages of 4 KB are handed in over submission while nobody listens at the smart host; the queue is then as long as it gets.
+The memory of the node is read, the sink (smtp-sink of Debian's postfix) is started, and the time until the queue is empty
+is taken. Exits 0 when both figures are enough.
+
+Usage: sending.py [--program LETTERLOG] [--messages 100000] [--dir DIR] [--json FILE]
+"""
+import argparse
+import base64
+import json
+import os
+import re
+import shutil
+import socket
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+
+ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
+PASSWORD, SENDER = "bench", "alice@example.test"
+RATE_MIN, MEGABYTES_MAX = 500, 200
+CONNECTIONS = 8
+SECONDS_MAX = 1800
+
+
+def free_port():
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        return probe.getsockname()[1]
+
+
+def reply(file):
+    while True:
+        line = file.readline()
+        if not line:
+            raise SystemExit("the node closed the connection")
+        if line[3:4] != b"-":
+            return line
+
+
+def inject(port, count):
+    body = b"".join(b"%d: %s\r\n" % (n, b"x" * 66) for n in range(56))
+    with socket.create_connection(("127.0.0.1", port), timeout=120) as wire:
+        file = wire.makefile("rb")
+        reply(file)
+        plain = base64.b64encode(b"\0" + SENDER.encode() + b"\0" + PASSWORD.encode())
+        for line in (b"EHLO bench.test", b"AUTH PLAIN " + plain):
+            wire.sendall(line + b"\r\n")
+            said = reply(file)
+        if not said.startswith(b"235"):
+            raise SystemExit("no login: %r" % said)
+        head = b"From: %s\r\nSubject: bench\r\n\r\n" % SENDER.encode()
+        for number in range(count):
+            wire.sendall(b"MAIL FROM:<%s>\r\nRCPT TO:<r%d@there.test>\r\nDATA\r\n" % (SENDER.encode(), number))
+            for _ in range(3):
+                reply(file)
+            wire.sendall(head + body + b".\r\n")
+            said = reply(file)
+            if not said.startswith(b"250"):
+                raise SystemExit("not taken: %r" % said)
+
+
+def memory(process):
+    with open("/proc/%d/status" % process.pid) as status:
+        text = status.read()
+    return {key: int(re.search(key + r":\s+(\d+) kB", text).group(1)) / 1024 for key in ("RssAnon", "VmRSS", "VmHWM")}
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--program", default=os.path.join(ROOT, ".build/release/letterlog"))
+    parser.add_argument("--messages", type=int, default=100_000)
+    parser.add_argument("--dir")
+    parser.add_argument("--json")
+    options = parser.parse_args()
+    sink_program = shutil.which("smtp-sink", path=os.environ["PATH"] + ":/usr/sbin")
+    if not sink_program:
+        raise SystemExit("smtp-sink is missing: install the Debian package postfix")
+    directory = tempfile.mkdtemp(prefix="letterlog-sending-", dir=options.dir)
+    store, port = os.path.join(directory, "store"), free_port()
+    settings = (
+        "sending.smart-host=127.0.0.1:%d" % port, "sending.smart-host-tls=off", "sending.retry-first=1h",
+        "sending.connections-per-host=16", "maildir.enabled=false", "storage.soft-free=64000000",
+        "storage.hard-free=32000000")
+    sets = [word for setting in settings for word in ("--set", setting)]
+
+    def do(*words, stdin=None):
+        return subprocess.run([options.program, *words, "--store", store, *sets], input=stdin, text=True, check=True,
+                              capture_output=True).stdout
+    node = sink = None
+    try:
+        do("init", "--domain", "example.test")
+        do("account", "add", SENDER, "--password-stdin", stdin=PASSWORD + "\n")
+        node = subprocess.Popen([options.program, "serve", "--store", store, *sets, "--listen", "submission=127.0.0.1:0"],
+                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
+        submission = int(re.search(r"submission=\S+:(\d+)", node.stdout.readline()).group(1))
+        rest = memory(node)
+        began = time.monotonic()
+        threads = [threading.Thread(target=inject, args=(submission, options.messages // CONNECTIONS))
+                   for _ in range(CONNECTIONS)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        taken = time.monotonic() - began
+        count = options.messages // CONNECTIONS * CONNECTIONS
+        time.sleep(2)
+        full = memory(node)
+        sink = subprocess.Popen([sink_program, "-c", "127.0.0.1:%d" % port, "1000"], stdout=subprocess.DEVNULL,
+                                stderr=subprocess.DEVNULL)
+        time.sleep(0.5)
+        waiting = do("queue", "list", "--limit", "0", "--json")
+        do("queue", "retry", "--all")
+        began = time.monotonic()
+        while time.monotonic() - began < SECONDS_MAX:
+            left = int(re.search(r'"waiting":(\d+)', do("queue", "list", "--limit", "0", "--json")).group(1))
+            if left == 0:
+                break
+            time.sleep(0.2 if left < 20_000 else 1)
+        sent = time.monotonic() - began
+        peak = memory(node)
+        figures = {
+            "messages": count, "waiting_before": waiting.strip(), "handed_in_per_second": round(count / taken),
+            "sent_per_second": round(count / sent), "rest": rest, "full_queue": full, "while_sending": peak,
+            "left": left}
+        print(json.dumps(figures, indent=1))
+        if options.json:
+            with open(options.json, "w") as file:
+                json.dump(figures, file)
+        enough = left == 0 and count / sent >= RATE_MIN and full["RssAnon"] < MEGABYTES_MAX and peak["RssAnon"] < MEGABYTES_MAX
+        print("enough" if enough else "NOT ENOUGH: %d/s and %d MB are asked for" % (RATE_MIN, MEGABYTES_MAX))
+        return 0 if enough else 1
+    finally:
+        for process in (node, sink):
+            if process is not None:
+                process.terminate()
+                process.wait(timeout=60)
+        shutil.rmtree(directory, ignore_errors=True)
+
+
+sys.exit(main())

@@ -1,0 +1,83 @@
+// `queue retry`, `hold`, `release` and `remove`: an operator's word about entries of the queue.
+import EventStore
+import MailCore
+import MailEngine
+import MailTypes
+
+package enum QueueWork: String, Codable, Sendable, CaseIterable {
+    case retry, hold, release, remove
+
+    fileprivate func command(_ id: QueueID) -> AccountCommand {
+        switch self {
+        case .retry: .retryQueued(id)
+        case .hold: .holdQueued(id)
+        case .release: .releaseQueued(id)
+        case .remove: .removeFromQueue(id)
+        }
+    }
+
+    fileprivate var past: String {
+        switch self {
+        case .retry: "to be tried now"
+        case .hold: "held"
+        case .release: "released"
+        case .remove: "removed, without a report to the sender"
+        }
+    }
+}
+
+package struct QueueChange: AdministrationCommand {
+    package static let words = "queue change"
+
+    package var work: QueueWork
+    /// Empty takes those of the filter.
+    package var ids: [UInt64]
+    package var filter: QueueFilter
+    /// Every entry, where neither names any.
+    package var all: Bool
+
+    package init(_ work: QueueWork, ids: [UInt64], filter: QueueFilter, all: Bool) {
+        self.work = work
+        self.ids = ids
+        self.filter = filter
+        self.all = all
+    }
+
+    package func run(in session: AdministrationSession) throws -> AdministrationResult? {
+        guard !ids.isEmpty || !filter.isEmpty || all else {
+            throw AdministrationFailure("which messages? Name identifiers, --sender, --domain, --held or --all", .usage)
+        }
+        let chosen = try chosen(session)
+        var done = 0
+        for start in stride(from: 0, to: chosen.count, by: ServerLimits.queueChangedPerCommandMax) {
+            if session.isCancelled { break }
+            let part = chosen[start..<min(chosen.count, start + ServerLimits.queueChangedPerCommandMax)]
+            let outcomes = session.engine.performAndWait(
+                Request(part.map { Request.Item(.queue, work.command($0)) }, origin: session.origin))
+            for outcome in outcomes {
+                do {
+                    _ = try outcome.result()
+                    done += 1
+                } catch Refusal.noSuchQueueEntry where ids.isEmpty {
+                    // It was delivered meanwhile.
+                    continue
+                }
+            }
+            try session.progress(done, of: chosen.count)
+        }
+        return AdministrationResult(
+            done == 1 ? "1 message is \(work.past)" : "\(done) messages are \(work.past)", ["changed": .count(done)])
+    }
+
+    private func chosen(_ session: AdministrationSession) throws -> [QueueID] {
+        if !ids.isEmpty { return ids.map { QueueID($0) } }
+        return try session.engine.read { state in
+            var found: [QueueID] = []
+            try state.queue { id, entry in
+                if filter.accepts(entry) { found.append(id) }
+                return true
+            }
+            return found
+        }
+    }
+}

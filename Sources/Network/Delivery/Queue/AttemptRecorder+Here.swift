@@ -1,0 +1,111 @@
+// Recipients whose address is ours, by the time of the attempt: a copy in a mailbox here.
+import EventStore
+import MailCore
+import MailEngine
+import MailTypes
+import NIOPosix
+import SMTP
+
+/// What this node makes of a recipient.
+package enum LocalRecipient: Sendable {
+    case mailbox(AccountID, MailboxID)
+    /// The domain is ours; the address takes no mail, now or for good.
+    case refused(SMTPServerReply)
+    case elsewhere
+}
+
+extension AttemptRecorder {
+    /// Delivers to a recipient whose address is ours, in one transaction with the record of it and the report that the
+    /// sender wants.
+    /// - Returns: whether it was ours to deal with.
+    func deliverHere(_ message: QueuedMessage, _ index: UInt16, _ original: Original?) async -> Bool {
+        let recipient = message.recipient(index).address
+        let local: LocalRecipient
+        do {
+            local = try inbox(recipient)
+        } catch {
+            await record(message, [.deferred(index, "the directory cannot be read now")], original)
+            return true
+        }
+        switch local {
+        case .elsewhere: return false
+        case .refused(let reply):
+            let outcome: SMTPRecipientOutcome = reply.isPermanent ? .failed(reply) : .deferred(reply)
+            await record(message, [RecipientResult(index, outcome, remoteHost: "")], original)
+        case .mailbox(let account, let mailbox):
+            await deliver(message, index, to: account, mailbox, original)
+        }
+        return true
+    }
+
+    private func deliver(
+        _ message: QueuedMessage, _ index: UInt16, to account: AccountID, _ mailbox: MailboxID, _ original: Original?
+    ) async {
+        let stored: StoredBody
+        do {
+            stored = try StoredBody(engine: engine, blob: message.entry.blob)
+        } catch {
+            return await record(message, [.deferred(index, "the message cannot be read here now")], nil)
+        }
+        let append = AppendMessages(
+            mailbox: mailbox, messages: [NewMessage(body: 0)], origin: .smtp,
+            envelopeFrom: message.entry.mailFrom, envelopeTo: message.recipient(index).address)
+        var result = RecipientResult(
+            index, .delivered(SMTPServerReply(250, .init(2, 1, 5), lines: ["delivered here"])), remoteHost: "")
+        result.isHere = true
+        let written = QueueResult(
+            id: message.id, recipients: [index], code: 250, remoteHost: "", text: "delivered here")
+        var items = [
+            Request.Item(account, .append(append)),
+            Request.Item(
+                .queue, .recordAttempt(QueueAttempt(result: written, outcome: .delivered)), needsPrevious: true),
+        ]
+        var bodies: [any BodySource] = [stored]
+        let now = engine.clock()
+        for (kind, reported) in reports(on: [result], message, now) {
+            guard let body = await body(kind, reported, message, original, now) else { continue }
+            items.append(report(to: message, body: bodies.count))
+            bodies.append(body)
+        }
+        let outcomes = await perform(Request(items, bodies: bodies, origin: Origin(gateway: .engine)))
+        if case .refused(let refusal)? = outcomes.first {
+            // The mailbox filled, or its account went, between the question and the commit.
+            let reply = SMTPServerReply(451, .init(4, 2, 0), lines: ["not taken by the mailbox: \(refusal)"])
+            await record(message, [RecipientResult(index, .deferred(reply), remoteHost: "")], original)
+        }
+    }
+}
+
+/// A stored body as the source of a copy.
+final class StoredBody: BodySource {
+    let count: Int
+    let hash: ContentHash
+    private let handle: any BodyHandle
+
+    init(engine: MailEngine, blob: BlobNumber) throws {
+        guard let reference = try engine.read({ try $0.body(blob) }) else {
+            throw StoreError.damaged("body \(blob.rawValue) of the queue is not there")
+        }
+        handle = try engine.openBody(blob)
+        count = Int(reference.size)
+        hash = reference.hash
+    }
+
+    func read(_ body: (UnsafeRawBufferPointer) throws(StoreError) -> Void) throws(StoreError) {
+        var offset = 0
+        while offset < count {
+            var octets: [UInt8] = []
+            try handle.read(at: offset, count: min(1 << 20, count - offset), into: &octets)
+            guard !octets.isEmpty else { throw .damaged("a queued body ends at \(offset) of \(count) octets") }
+            offset += octets.count
+            let result: Result<Void, StoreError> = octets.withUnsafeBytes { bytes in
+                do throws(StoreError) {
+                    return .success(try body(bytes))
+                } catch {
+                    return .failure(error)
+                }
+            }
+            try result.get()
+        }
+    }
+}

@@ -1,0 +1,309 @@
+#!/usr/bin/env python3
+"""Mail leaves for other hosts and comes from them: Debian's Postfix as next hop, as smart host and as front, names from
+dnsmasq.
+
+Promised: two accounts exchange mail over submission by swaks, msmtp and smtplib; mail for others goes by MX, over TLS when
+that is offered, with wishes passed on; a null MX, a domain that does not exist and a refusal come back as reports, CNAMEs
+are followed, a host that is not there is passed over for the next, one that is slow is waited for, a storm of 4xx loses and doubles nothing;
+a smart host with a verified certificate and a login takes everything, and one with a strange certificate gets nothing;
+50 MB pass without being held in memory; the queue tells why each message waits, and obeys.
+
+Usage: sending.py LETTERLOG
+"""
+import email
+import json
+import os
+import re
+import smtplib
+import socket
+import ssl
+import tempfile
+import threading
+import time
+
+from node import (DOMAIN, Node, PASSWORD, expect, expect_match, main, need, run_well, wait_until)
+from postfix import NameServer, Postfix
+
+ALICE, BOB = "alice@" + DOMAIN, "bob@" + DOMAIN
+SECONDS_MAX = 90
+
+
+def submit(node, sender, recipients, text, **options):
+    with smtplib.SMTP("127.0.0.1", node.port("submission"), timeout=60) as client:
+        client.ehlo("client.test")
+        client.login(sender, PASSWORD)
+        return client.sendmail(sender, recipients, text, **options)
+
+
+def letter(sender, subject, body="A line\r\n"):
+    return "From: %s\r\nTo: somebody\r\nSubject: %s\r\n\r\n%s" % (sender, subject, body)
+
+
+def mailbox(node, account):
+    """The messages of a maildrop, parsed."""
+    with node.pop3(account) as wire:
+        count = int(wire.ok("STAT").split()[1])
+        return [email.message_from_bytes(wire.message(number)) for number in range(1, count + 1)]
+
+
+def arrives(node, account, subject):
+    def found():
+        return next((m for m in mailbox(node, account) if m["Subject"] == subject), None)
+    return wait_until("%s has `%s`" % (account, subject), SECONDS_MAX, found)
+
+
+def queue(node):
+    lines = node.do("queue", "list", "--json").splitlines()
+    return [json.loads(line) for line in lines if "recipients" in line]
+
+
+def empties(node):
+    wait_until("the queue is empty", SECONDS_MAX, lambda: not queue(node))
+
+
+class Slow:
+    """A host that takes its time, and then is Postfix."""
+
+    def __init__(self, address, port):
+        self.listener = socket.create_server((address, port))
+        self.target, self.seen = ("127.0.0.1", port), 0
+        threading.Thread(target=self.serve, daemon=True).start()
+
+    def serve(self):
+        while True:
+            try:
+                wire, _ = self.listener.accept()
+            except OSError:
+                return
+            self.seen += 1
+            threading.Thread(target=self.talk, args=(wire,), daemon=True).start()
+
+    def talk(self, wire):
+        time.sleep(2)
+        there = socket.create_connection(self.target, timeout=60)
+        for source, sink in ((wire, there), (there, wire)):
+            threading.Thread(target=self.pipe, args=(source, sink), daemon=True).start()
+
+    def pipe(self, source, sink):
+        try:
+            while True:
+                part = source.recv(65536)
+                if not part:
+                    break
+                sink.sendall(part)
+            sink.shutdown(socket.SHUT_WR)
+        except OSError:
+            pass
+
+    def close(self):
+        self.listener.close()
+
+
+# The promises
+
+def accounts_exchange(node):
+    port = str(node.port("submission"))
+    login = ["--server", "127.0.0.1", "--port", port, "--auth", "PLAIN", "--auth-user", ALICE, "--auth-password", PASSWORD]
+    swaks = need("swaks", "swaks")
+    run_well([swaks, *login, "--from", ALICE, "--to", BOB, "--header", "Subject: by swaks"])
+    run_well([swaks, *login, "--tls", "--from", ALICE, "--to", BOB, "--header", "Subject: by swaks over TLS"])
+    run_well([need("msmtp", "msmtp"), "--host=127.0.0.1", "--port=" + port, "--auth=plain", "--user=" + BOB,
+              "--passwordeval=echo " + PASSWORD, "--tls=off", "--from=" + BOB, "--read-envelope-from=off", "--", ALICE],
+             input=letter(BOB, "by msmtp").replace("\r\n", "\n").encode())
+    context = ssl.create_default_context()
+    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
+    with smtplib.SMTP_SSL("127.0.0.1", node.port("submissions"), timeout=60, context=context) as client:
+        client.login(BOB, PASSWORD)
+        client.sendmail(BOB, [ALICE], letter(BOB, "by smtplib"))
+    for account, subject in ((BOB, "by swaks"), (BOB, "by swaks over TLS"), (ALICE, "by msmtp"), (ALICE, "by smtplib")):
+        message = arrives(node, account, subject)
+        expect(message["Date"] and message["Message-ID"], "%s: %s" % (subject, message.as_string()))
+    try:
+        submit(node, ALICE, [BOB], letter(BOB, "forged"))
+        expect(False, "a forged From was taken")
+    except smtplib.SMTPDataError as refusal:
+        expect(refusal.smtp_code == 550 and refusal.smtp_error.startswith(b"5.7.1"), str(refusal))
+
+
+def by_exchangers(node, postfix):
+    submit(node, ALICE, ["carol@there.test", "dora@alias.test", "erin@slow.test", BOB],
+           letter(ALICE, "by MX").replace("To:", "Bcc: x@y\r\nTo:"))
+    arrives(node, BOB, "by MX")
+    empties(node)
+    wait_until("three have it", SECONDS_MAX, lambda: postfix.count() >= 3)
+    copies = [m for m in postfix.delivered() if b"Subject: by MX" in m]
+    expect(len(copies) == 3, "%d copies" % len(copies))
+    for copy in copies:
+        expect(b"Bcc" not in copy and copy.count(b"Return-Path:") == 1, copy.decode())
+    expect_match(r"TLSv1\.3", postfix.log(), "TLS to Postfix")
+
+
+def comes_back(node):
+    for recipient, status in (
+            ("x@nullmx.test", "5.1.10"), ("x@nowhere.test", "5.1.2"), ("x@refusing.test", "5.7.1")):
+        submit(node, ALICE, [recipient], letter(ALICE, "to " + recipient))
+
+        def report():
+            for message in mailbox(node, ALICE):
+                if message.get_content_type() == "multipart/report" and recipient in message.as_string():
+                    return message
+        said = wait_until("a report about " + recipient, SECONDS_MAX, report).as_string()
+        expect_match("Status: " + re.escape(status), said, recipient)
+        expect("to " + recipient in said, said)
+    empties(node)
+
+
+def reports_wanted(node, postfix):
+    """RFC 3461: Postfix knows DSN, and so tells of the delivery itself."""
+    before = postfix.count()
+    with smtplib.SMTP("127.0.0.1", node.port("submission"), timeout=60) as client:
+        client.ehlo("client.test")
+        client.login(ALICE, PASSWORD)
+        for extension in ("dsn", "futurerelease", "deliverby"):
+            expect(client.has_extn(extension), "submission does not offer %s" % extension)
+        client.sendmail(ALICE, ["carol@there.test"], letter(ALICE, "with wishes"),
+                        mail_options=["RET=HDRS", "ENVID=QQ314"], rcpt_options=["NOTIFY=SUCCESS", "ORCPT=rfc822;Carol@there.test"])
+        # One more, to be released in three seconds: a copy here waits too (RFC 4865).
+        client.sendmail(ALICE, [BOB, "carol@there.test"], letter(ALICE, "later"), mail_options=["HOLDFOR=3"])
+    wait_until("it came", SECONDS_MAX, lambda: postfix.count() > before)
+    expect(len(queue(node)) == 1 and "as its sender asked" in queue(node)[0]["reason"], "held: %s" % queue(node))
+    wait_until("Postfix tells of the delivery", SECONDS_MAX,
+               lambda: "sender delivery status notification" in postfix.log())
+    arrives(node, BOB, "later")
+    empties(node)
+
+
+def here_with_report(node):
+    """RFC 3461 section 5.2.3: a copy in a mailbox here is told of."""
+    with smtplib.SMTP("127.0.0.1", node.port("submission"), timeout=60) as client:
+        client.ehlo("client.test")
+        client.login(ALICE, PASSWORD)
+        client.sendmail(ALICE, [BOB], letter(ALICE, "with a receipt"), rcpt_options=["NOTIFY=SUCCESS"])
+    arrives(node, BOB, "with a receipt")
+
+    def report():
+        return next((m for m in mailbox(node, ALICE) if "Action: delivered" in m.as_string()), None)
+    expect_match("Final-Recipient: rfc822; " + BOB, wait_until("a report", SECONDS_MAX, report).as_string(), "report")
+
+
+def large(node, postfix):
+    before = postfix.count()
+    body = ("0123456789" * 7 + "\r\n") * 650_000
+    submit(node, ALICE, ["carol@there.test"], letter(ALICE, "large", body))
+    wait_until("50 MB arrived", SECONDS_MAX, lambda: postfix.count() > before)
+    empties(node)
+    sent = max(postfix.delivered(), key=len)
+    expect(body.replace("\r\n", "\n").encode() in sent, "the large message was changed")
+    with open("/proc/%d/status" % node.process.pid) as file:
+        peak = int(re.search(r"VmHWM:\s+(\d+) kB", file.read()).group(1)) // 1024
+    # Twice the message would be over 100 MB; the database and the libraries are in it too.
+    expect(peak < 160, "the node took %d MB at its peak" % peak)
+
+
+def operator(node):
+    submit(node, ALICE, ["x@storm.test"], letter(ALICE, "waits"))
+    entry = wait_until("it was tried", SECONDS_MAX,
+                       lambda: next((e for e in queue(node) if e["recipients"][0]["attempts"] > 0), None))
+    name = str(entry["id"])
+    expect_match(r"said 451 .*storm", entry["reason"], "queue list")
+    shown = node.do("queue", "show", name)
+    expect_match(r"route    the mail hosts of storm.test", shown, "queue show")
+    node.do("queue", "hold", name)
+    expect_match("held", node.do("queue", "list", "--held"), "queue list --held")
+    code, _, said = node.run("queue", "release", "99999999")
+    expect(code == 1 and "no such entry" in said, "%d %s" % (code, said))
+    node.do("queue", "release", name)
+    wait_until("it was tried again", SECONDS_MAX, lambda: any(e["recipients"][0]["attempts"] > 1 for e in queue(node)))
+    node.do("queue", "remove", "--domain", "storm.test")
+    expect(not queue(node), "queue remove left %s" % queue(node))
+    expect(not any(m["Subject"] == "waits" for m in mailbox(node, ALICE)), "remove told the sender")
+
+
+def check_exchangers(program):
+    with Postfix(smtpd_tls_security_level="may", smtpd_tls_chain_files=certificate(), smtpd_tls_loglevel="1",
+                 smtpd_relay_restrictions="reject_unauth_destination",
+                 smtpd_recipient_restrictions="check_recipient_access inline:{{storm.test=451 4.7.1 a storm}}, permit_mynetworks",
+                 virtual_mailbox_domains="there.test, alias.test, slow.test, storm.test") as postfix:
+        # One port for all hosts, so their addresses tell them apart: nobody listens on .7, and .8 takes its time.
+        slow = Slow("127.0.0.8", postfix.port)
+        with NameServer(
+                "--host-record=mx.there.test,127.0.0.1", "--host-record=dead.there.test,127.0.0.7",
+                "--host-record=slow.there.test,127.0.0.8", "--host-record=there.test,127.0.0.1",
+                "--mx-host=there.test,dead.there.test,10", "--mx-host=there.test,mx.there.test,20",
+                "--cname=alias.test,there.test",
+                "--mx-host=slow.test,slow.there.test,10",
+                "--mx-host=storm.test,mx.there.test,10", "--mx-host=refusing.test,mx.there.test,10",
+                "--mx-host=nullmx.test,.,0") as names:
+            with Node(program, [ALICE, BOB], [
+                    "sending.name-servers=127.0.0.1@%d" % names.port, "sending.port=%d" % postfix.port,
+                    "sending.connect-timeout=3s", "sending.retry-first=2s", "limits.message-size=60MB"]) as node:
+                accounts_exchange(node)
+                by_exchangers(node, postfix)
+                comes_back(node)
+                reports_wanted(node, postfix)
+                here_with_report(node)
+                operator(node)
+                large(node, postfix)
+        expect(slow.seen > 0, "the slow host was not asked")
+        slow.close()
+
+
+SECRETS = tempfile.TemporaryDirectory(prefix="letterlog-cert-")
+
+
+def certificate(name="localhost"):
+    """A key and a certificate that is its own authority, in one file."""
+    path = os.path.join(SECRETS.name, name + ".pem")
+    if not os.path.exists(path):
+        run_well([need("openssl", "openssl"), "req", "-x509", "-newkey", "rsa:2048", "-nodes", "-days", "2",
+                  "-subj", "/CN=" + name, "-addext", "subjectAltName=DNS:" + name, "-keyout", path + ".key",
+                  "-out", path + ".crt"])
+        with open(path, "w") as both:
+            for part in (".key", ".crt"):
+                with open(path + part) as file:
+                    both.write(file.read())
+    return path
+
+
+def check_smart_host(program):
+    """Another node of ours as smart host: mail is handed in under a login, over TLS."""
+    own = certificate("localhost")
+    with Node(program, [ALICE], ["tls.certificate=" + own, "sending.check-sender=false"]) as relay:
+        relay.do("account", "add", "zoe@other.test", "--password-stdin", stdin=PASSWORD + "\n")
+        secret = os.path.join(relay.directory, "secret")
+        with open(secret, "w") as file:
+            file.write(PASSWORD + "\n")
+        for mode, listener in (("required", "submission"), ("implicit", "submissions")):
+            with Node(program, [BOB], [
+                    "sending.smart-host=localhost:%d" % relay.port(listener), "sending.smart-host-tls=" + mode,
+                    "sending.smart-host-user=" + ALICE, "sending.smart-host-password-file=" + secret,
+                    "sending.retry-first=2s", "sending.authority=" + own + ".crt"]) as node:
+                submit(node, BOB, ["zoe@other.test"], letter(BOB, "by smart host, " + mode))
+                arrives(relay, "zoe@other.test", "by smart host, " + mode)
+                empties(node)
+        # One whose certificate nobody vouches for gets nothing, and the queue says why; a new route takes what waited.
+        settings = ["sending.smart-host=localhost:%d" % relay.port("submission"), "sending.smart-host-tls=required",
+                    "sending.smart-host-user=" + ALICE, "sending.smart-host-password-file=" + secret,
+                    "sending.retry-first=2s"]
+        with Node(program, [BOB], settings) as node:
+            submit(node, BOB, ["zoe@other.test"], letter(BOB, "under seal"))
+            entry = wait_until("it was tried", SECONDS_MAX, lambda: next(
+                (e for e in queue(node) if e["recipients"][0]["attempts"] > 0), None))
+            expect_match("TLS failed.*certificate", entry["reason"], "a strange certificate")
+            expect(not any(m["Subject"] == "under seal" for m in mailbox(relay, "zoe@other.test")), "it was sent")
+            node.stop()
+            node.settings.append("sending.authority=" + own + ".crt")
+            # Without a node the queue is in the store, and obeys too.
+            expect_match("1 message is to be tried now", node.do("queue", "retry", "--all"), "queue retry")
+            node.start()
+            arrives(relay, "zoe@other.test", "under seal")
+            empties(node)
+            expect(sum(m["Subject"] == "under seal" for m in mailbox(relay, "zoe@other.test")) == 1, "it came twice")
+
+
+def check(program):
+    check_exchangers(program)
+    check_smart_host(program)
+
+
+main(check)

@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Postfix in front of a node and behind it, while the node is killed twice.
+
+Promised: of messages that come by LMTP from a Postfix in front, and of messages that are handed in for people elsewhere and
+go to a Postfix as smart host, every one is in its mailbox exactly once. What SMTP cannot tell apart is counted: a message
+whose reply the kill cut off is sent again by whoever waited for it (RFC 1047), so it may be there twice. There can be no more
+of these than replies that were awaited at the kills.
+
+Usage: sending_kill.py LETTERLOG [MESSAGES]
+"""
+import collections
+import re
+import smtplib
+import sys
+import threading
+import time
+
+from node import DOMAIN, Node, PASSWORD, expect, main, wait_until
+from postfix import Postfix, free_port
+
+ALICE, BOB = "alice@" + DOMAIN, "bob@" + DOMAIN
+SENDERS = 4
+# Connections of Postfix to the node, and of the node to Postfix.
+CONNECTIONS = 8
+
+
+class Injector(threading.Thread):
+    """Hands messages in one after the other, each until it is taken; notes those whose reply was lost."""
+
+    def __init__(self, names, port, login, sender, recipient, state):
+        super().__init__(daemon=True)
+        self.names, self.port, self.login = names, port, login
+        self.sender, self.recipient, self.state = sender, recipient, state
+        self.lost, self.failure = 0, None
+
+    def run(self):
+        client = None
+        for name in self.names:
+            text = "From: %s\r\nTo: %s\r\nSubject: m%s.\r\n\r\nA line\r\n" % (self.sender, self.recipient, name)
+            deadline = time.monotonic() + 240
+            sent = False
+            while True:
+                try:
+                    if client is None:
+                        client = smtplib.SMTP("127.0.0.1", self.port, timeout=60)
+                        client.ehlo("client.test")
+                        if self.login:
+                            client.login(self.sender, PASSWORD)
+                    client.mail(self.sender)
+                    code, _ = client.rcpt(self.recipient)
+                    if code != 250:
+                        client.rset()
+                        raise smtplib.SMTPResponseException(code, b"RCPT")
+                    sent = True
+                    code, said = client.data(text)
+                    sent = False
+                    if code == 250:
+                        break
+                except (OSError, smtplib.SMTPException) as error:
+                    if sent:
+                        self.lost += 1
+                    client, sent = None, False
+                    if time.monotonic() > deadline:
+                        self.failure = error
+                        return
+                    time.sleep(0.2)
+            self.state.append(name)
+
+
+def numbers(texts):
+    return collections.Counter(int(n) for text in texts for n in re.findall(r"^Subject: m(\d+)\.", text, re.M))
+
+
+def check(program):
+    total = int(sys.argv[2]) if len(sys.argv) > 2 else 400
+    lmtp, submission, pop3 = free_port(), free_port(), free_port()
+    listeners = ["lmtp=127.0.0.1:%d" % lmtp, "submission=127.0.0.1:%d" % submission, "pop3=127.0.0.1:%d" % pop3]
+    with Postfix(relay_domains=DOMAIN, relay_transport="lmtp:inet:127.0.0.1:%d" % lmtp, relay_recipient_maps="",
+                 lmtp_destination_recipient_limit="1", default_destination_concurrency_limit=str(CONNECTIONS),
+                 lmtp_destination_concurrency_limit=str(CONNECTIONS), in_flow_delay="0") as postfix:
+        with Node(program, [ALICE, BOB], [
+                "sending.smart-host=127.0.0.1:%d" % postfix.port, "sending.retry-first=2s", "sending.retry-max=4s",
+                "sending.connections-per-host=%d" % CONNECTIONS, "maildir.enabled=false"],
+                listeners=listeners) as node:
+            inward, outward = [], []
+            work = [Injector(range(n, total, SENDERS), postfix.port, False, "sender@sender.test", ALICE, inward)
+                    for n in range(SENDERS)]
+            work += [Injector(range(n, total, SENDERS), submission, True, BOB, "carol@there.test", outward)
+                     for n in range(SENDERS)]
+            for injector in work:
+                injector.start()
+            for part in (1, 2):
+                wait_until("%d of 3 parts are under way" % part, 280, lambda: len(outward) >= total * part // 3
+                           or all(not injector.is_alive() for injector in work))
+                node.process.kill()
+                node.process.wait()
+                node.process.stdout.close()
+                node.start()
+            for injector in work:
+                injector.join(280)
+                expect(not injector.is_alive() and injector.failure is None, "not taken: %s" % injector.failure)
+
+            def all_there():
+                return count(node, ALICE) >= total and postfix.count() >= total and not postfix.waiting() \
+                    and "0 messages wait" in node.do("queue", "list")
+            wait_until("everything is where it belongs", 280, all_there)
+            inbox = numbers(read(node, ALICE))
+            away = numbers(message.decode() for message in postfix.delivered())
+            lost_replies = sum(injector.lost for injector in work)
+            for name, found, awaited in (("inward", inbox, 2 * CONNECTIONS),
+                                         ("outward", away, 2 * CONNECTIONS + lost_replies)):
+                missing = [n for n in range(total) if n not in found]
+                twice = sum(times - 1 for times in found.values())
+                expect(not missing, "%s: %d messages are missing: %s" % (name, len(missing), missing[:20]))
+                expect(set(found) <= set(range(total)), "%s: messages that nobody sent" % name)
+                print("%s: %d messages, %d twice (at most %d replies were awaited at the kills)"
+                      % (name, total, twice, awaited), flush=True)
+                expect(twice <= awaited, "%s: %d messages came twice" % (name, twice))
+            expect(node.run("verify", "--blobs", "0")[0] == 0, "verify")
+
+
+def count(node, account):
+    with node.pop3(account) as wire:
+        return int(wire.ok("STAT").split()[1])
+
+
+def read(node, account):
+    with node.pop3(account) as wire:
+        total = int(wire.ok("STAT").split()[1])
+        for number in range(1, total + 1):
+            wire.ok("TOP %d 0" % number)
+            yield wire.multiline().decode().replace("\r\n", "\n")
+
+
+main(check)

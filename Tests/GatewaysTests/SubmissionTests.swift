@@ -1,0 +1,195 @@
+// Submission: what people who have logged in may send, to whom, and what becomes of it on the way.
+import MailCore
+import MailEngine
+import MailTypes
+import Octets
+import Testing
+
+@testable import Gateways
+
+@Suite struct SubmissionTests {
+    private func withSubmission(
+        _ sending: SendingOptions = SendingOptions(),
+        _ body: @escaping @Sendable (TestNode, TestClient) throws -> Void,
+        then check: (TestNode) throws -> Void
+    ) async throws {
+        try await withNode(
+            listeners: [
+                (.submission, .tcp(host: "127.0.0.1", port: 0)), (.smtp, .tcp(host: "127.0.0.1", port: 0)),
+                (.lmtp, .tcp(host: "127.0.0.1", port: 0)),
+            ],
+            options: { options in
+                options.sending = sending
+                options.sending.isOpen = true
+            }
+        ) { node in
+            try await onOwnThread {
+                let client = try node.client(.submission)
+                _ = try client.reply()
+                try client.send("EHLO client.test\r\n")
+                _ = try client.reply()
+                let plain = Base64.encode(Array("\0alice\0\(password)".utf8))
+                #expect(try client.command("AUTH PLAIN \(plain)").hasPrefix("235"))
+                try body(node, client)
+            }
+            try check(node)
+        }
+    }
+
+    private func queue(_ node: TestNode) throws -> [QueueEntry] {
+        try node.engine.read { state in
+            var entries: [QueueEntry] = []
+            try state.queue { _, entry in
+                entries.append(entry)
+                return true
+            }
+            return entries
+        }
+    }
+
+    private func text(_ node: TestNode, _ blob: BlobNumber) throws -> String {
+        let handle = try node.engine.openBody(blob)
+        var bytes: [UInt8] = []
+        try handle.read(at: 0, count: handle.size, into: &bytes)
+        return String(decoding: bytes, as: UTF8.self)
+    }
+
+    @Test("one message for mailboxes here and elsewhere is one commit: copies here, one entry of the queue")
+    func mixed() async throws {
+        try await withSubmission { (_: TestNode, client: TestClient) throws in
+            #expect(try client.command("MAIL FROM:<alice@example.test>").hasPrefix("250"))
+            for recipient in ["bob@example.test", "x@there.test", "carol@example.test", "y@else.test"] {
+                #expect(try client.command("RCPT TO:<\(recipient)>").hasPrefix("250 2.1.5"))
+            }
+            #expect(try client.command("DATA").hasPrefix("354"))
+            #expect(
+                try client.command(
+                    "From: Alice <alice+a@example.test>\r\nBcc: y@else.test\r\nTo: bob\r\n\r\nhello\r\n."
+                ).hasPrefix("250 2.6.0"))
+        } then: { (node: TestNode) throws in
+            let entries = try queue(node)
+            #expect(entries.map { $0.recipients.map(\.address) } == [["x@there.test", "y@else.test"]])
+            #expect(entries.map(\.mailFrom) == ["alice@example.test"])
+            let sent = try text(node, entries[0].blob)
+            #expect(try node.letters("bob@example.test") == [sent])
+            #expect(try node.letters("carol@example.test") == [sent])
+            #expect(!sent.contains("Bcc"))
+            #expect(sent.contains("\r\nDate: "))
+            #expect(sent.contains("\r\nMessage-ID: <") && sent.contains("@example.test>\r\nFrom: Alice"))
+            #expect(sent.hasSuffix("\r\nTo: bob\r\n\r\nhello\r\n"))
+            #expect(sent.contains("([127.0.0.1])"))
+            var commits: Set<Timestamp> = []
+            try node.engine.read { state in
+                try state.log(after: .start) { logged in
+                    switch logged.event {
+                    case .messageAppended, .queueAccepted: commits.insert(logged.context.time)
+                    default: break
+                    }
+                    return true
+                }
+            }
+            #expect(commits.count == 1)
+        }
+    }
+
+    @Test("port 25 and LMTP relay for nobody")
+    func noRelay() async throws {
+        try await withSubmission { (node: TestNode, _: TestClient) throws in
+            for client in [try node.smtp(), try node.lmtp()] {
+                #expect(try client.command("MAIL FROM:<alice@example.test>").hasPrefix("250"))
+                #expect(try client.command("RCPT TO:<x@there.test>").hasPrefix("550 5.7.1"))
+            }
+        } then: { (node: TestNode) throws in
+            #expect(try queue(node).isEmpty)
+        }
+    }
+
+    @Test(
+        "whose name stands in the header",
+        arguments: [
+            ("From: alice@example.test\r\n", "250 2.6.0"), ("From: bob@example.test\r\n", "550 5.7.1"),
+            ("From: alice@example.test, bob@example.test\r\n", "550 5.7.1"),
+            ("From: alice@example.test\r\nFrom: bob@example.test\r\n", "550 5.7.1"),
+            ("From: alice@example.test\r\nSender: bob@example.test\r\n", "550 5.7.1"),
+            ("From: \"alice@example.test\" <bob@example.test>\r\n", "550 5.7.1"),
+            ("From: nobody in particular\r\n", "550 5."), ("Subject: x\r\n", "250 2.6.0"),
+            ("From: bob\r\n", "550 5."),
+        ])
+    func author(_ header: String, _ reply: String) async throws {
+        try await withSubmission { (_: TestNode, client: TestClient) throws in
+            #expect(try client.command("MAIL FROM:<alice@example.test>").hasPrefix("250"))
+            #expect(try client.command("RCPT TO:<x@there.test>").hasPrefix("250"))
+            #expect(try client.command("DATA").hasPrefix("354"))
+            #expect(try client.command("\(header)\r\nhello\r\n.").hasPrefix(reply), "\(header)")
+            #expect(try client.command("NOOP").hasPrefix("250"))
+        } then: { (node: TestNode) throws in
+            #expect(try queue(node).count == (reply.hasPrefix("250") ? 1 : 0))
+        }
+    }
+
+    @Test("a site may let people write under any name, and hide where they are")
+    func lenient() async throws {
+        var lenient = SendingOptions()
+        lenient.checksSender = false
+        lenient.hidesClient = true
+        try await withSubmission(lenient) { (_: TestNode, client: TestClient) throws in
+            #expect(try client.command("MAIL FROM:<list@there.test>").hasPrefix("250"))
+            #expect(try client.command("RCPT TO:<x@there.test>").hasPrefix("250"))
+            #expect(try client.command("DATA").hasPrefix("354"))
+            #expect(try client.command("From: bob@example.test\r\n\r\nhello\r\n.").hasPrefix("250"))
+        } then: { (node: TestNode) throws in
+            let sent = try text(node, try queue(node)[0].blob)
+            #expect(!sent.contains("127.0.0.1") && !sent.contains("client.test"))
+        }
+    }
+
+    @Test("an account has its share of the hour")
+    func rate() async throws {
+        var narrow = SendingOptions()
+        narrow.recipientsPerHourMax = 3
+        try await withSubmission(narrow) { (_: TestNode, client: TestClient) throws in
+            func message(_ second: String) throws {
+                #expect(try client.command("MAIL FROM:<alice@example.test>").hasPrefix("250"))
+                #expect(try client.command("RCPT TO:<x@there.test>").hasPrefix("250"))
+                #expect(try client.command("RCPT TO:<y@there.test>").hasPrefix(second))
+                // Mail that stays here is not counted.
+                #expect(try client.command("RCPT TO:<bob@example.test>").hasPrefix("250"))
+            }
+            try message("250")
+            #expect(try client.command("DATA").hasPrefix("354"))
+            #expect(try client.command("From: alice@example.test\r\n\r\nhello\r\n.").hasPrefix("250"))
+            try message("450 4.7.1")
+        } then: { _ in
+        }
+    }
+
+    @Test("a header that does not end is given up at its limit")
+    func endlessHeader() async throws {
+        try await withSubmission { (_: TestNode, client: TestClient) throws in
+            #expect(try client.command("MAIL FROM:<alice@example.test>").hasPrefix("250"))
+            #expect(try client.command("RCPT TO:<x@there.test>").hasPrefix("250"))
+            #expect(try client.command("DATA").hasPrefix("354"))
+            let line = "X: " + String(repeating: "x", count: 900) + "\r\n"
+            for _ in 0..<1_300 { try client.send(line) }
+            #expect(try client.command(".").hasPrefix("552 5.3.4"))
+        } then: { (node: TestNode) throws in
+            #expect(try queue(node).isEmpty)
+        }
+    }
+
+    @Test("a mailbox here that cannot take its copy gets another try by the queue")
+    func refusedHere() async throws {
+        try await withSubmission { (node: TestNode, client: TestClient) throws in
+            #expect(try client.command("MAIL FROM:<alice@example.test>").hasPrefix("250"))
+            for recipient in ["bob@example.test", "x@there.test"] {
+                #expect(try client.command("RCPT TO:<\(recipient)>").hasPrefix("250"))
+            }
+            #expect(try client.command("DATA").hasPrefix("354"))
+            node.perform(try node.account("bob@example.test"), .setQuota(Quota(bytes: 10, messages: 0)))
+            #expect(try client.command("From: alice@example.test\r\n\r\nhello\r\n.").hasPrefix("250 2.6.0"))
+        } then: { (node: TestNode) throws in
+            #expect(
+                try queue(node).map { $0.recipients.map(\.address) } == [["x@there.test"], ["bob@example.test"]])
+        }
+    }
+}
