@@ -488,7 +488,10 @@ static void run_idle(void) {
             for (int k = 0; k < count; k++) {
                 struct client *c = events[k].data.ptr;
                 int got;
-                while ((got = fill_in(c)) > 0) each_line(c, c == &other ? tagged : idle_reply);
+                while ((got = fill_in(c)) > 0) {
+                    each_line(c, c == &other ? tagged : idle_reply);
+                    if (!c->ssl) break;
+                }
                 if (got < 0) fail("the server closed the connection");
                 if (c == &other && c->is_done && !replied) replied = now();
             }
