@@ -58,7 +58,8 @@ let package = Package(
             "Storage", "EventStore", ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "LMDB", "CFile"]),
         // Engine
         room("Engine", "MailEngine", ["EventStore", "MailCore", "MailTypes"]),
-        room("Engine", "Projections", ["MailEngine", "EventStore", "MailCore", "MailTypes", "MIME", "Octets"]),
+        room(
+            "Engine", "Projections", ["MailEngine", "EventStore", "MailCore", "MailTypes", "MIME", "Digests", "Octets"]),
         // Network
         room("Network", "TLS", nio + ["COpenSSL"]),
         .systemLibrary(

@@ -15,7 +15,7 @@ struct Letterlog: ParsableCommand {
             Init.self, ServeCommand.self, CheckConfig.self, Account.self, Domain.self, Mailbox.self, Import.self,
             Export.self,
             Log.self, QueueCommand.self,
-            Rebuild.self, Verify.self, Stats.self, WhoCommand.self, KickCommand.self, Bench.self,
+            Rebuild.self, Verify.self, Stats.self, MaildirCommand.self, WhoCommand.self, KickCommand.self, Bench.self,
         ])
 
     func run() throws { throw ValidationError("a command is missing") }

@@ -69,13 +69,14 @@ package struct AnswerLine: Codable, Equatable, Sendable {
 package enum AdministrationCommands {
     package static let all: [any AdministrationCommand.Type] = [
         AccountAdd.self, AccountList.self, AccountShow.self, AccountSetPassword.self, AccountAlias.self,
-        AccountSetQuota.self, AccountSetCapabilities.self, AccountSetStatus.self, AccountRemove.self,
+        AccountSetQuota.self, AccountSetCapabilities.self, AccountSetMaildir.self, AccountSetStatus.self,
+        AccountRemove.self,
         AccountPasswordAdd.self, AccountPasswordList.self, AccountPasswordRevoke.self,
         DomainAdd.self, DomainList.self, DomainRemove.self, Who.self, Kick.self,
         MailboxList.self, MailboxStatus.self, MailboxCreate.self, MailboxRename.self, MailboxDelete.self,
         ImportMbox.self, ImportMaildir.self, ExportMbox.self, ExportMaildir.self, LogShow.self, LogTail.self,
         LogWhy.self, QueueList.self, QueueShow.self, QueueChange.self, StoreStats.self, StoreRebuild.self,
-        StoreVerify.self,
+        StoreVerify.self, MaildirShowStatus.self, MaildirConfirm.self, MaildirRestore.self,
     ]
 
     private struct Envelope<Command: AdministrationCommand>: Codable {

@@ -12,6 +12,8 @@ enum MaildirWork {
         } else {
             let projection = try open(session)
             do {
+                // What others changed in two-way accounts is taken first.
+                try projection.settleImports(account)
                 try projection.rebuild(account)
                 try projection.catchUp()
                 try projection.storeCheckpoint()
@@ -35,7 +37,7 @@ enum MaildirWork {
             let projection = try open(session)
             do {
                 // What the node had not come to when it ended is no difference.
-                try projection.catchUp()
+                try projection.settleImports(account)
                 try projection.storeCheckpoint()
                 report = try projection.check(account, contents: contents)
             } catch {
@@ -53,6 +55,47 @@ enum MaildirWork {
                 "projection": "maildir", "check": true, "accounts": .count(report.accounts),
                 "folders": .count(report.folders), "files": .count(report.files), "foreign": .count(report.foreign),
             ])
+    }
+
+    // MARK: Two-way accounts
+
+    static func importStatus(_ account: AccountID, _ session: AdministrationSession) throws -> MaildirImportStatus {
+        try perform(session, { $0.importStatus(account) }) { projection in
+            try projection.settleImports(account)
+            return try projection.importStatus(account)
+        }
+    }
+
+    static func confirm(_ account: AccountID, _ session: AdministrationSession) throws -> Int {
+        try perform(session, { $0.confirm(account) }) { try $0.confirm(account) }
+    }
+
+    static func restore(_ account: AccountID, _ session: AdministrationSession) throws {
+        try perform(session, { $0.restore(account) }) { projection in
+            try projection.restore(account)
+            try projection.catchUp()
+        }
+    }
+
+    private static func perform<R>(
+        _ session: AdministrationSession, _ served: (MaildirProjector) -> Result<R, MaildirCheckFailure>,
+        _ alone: (MaildirProjection) throws -> R
+    ) throws -> R {
+        if let projector = session.backend.projector {
+            do {
+                return try served(projector).get()
+            } catch {
+                throw AdministrationFailure("\(error)")
+            }
+        }
+        let projection = try open(session)
+        do {
+            let result = try alone(projection)
+            try projection.storeCheckpoint()
+            return result
+        } catch {
+            throw AdministrationFailure(error)
+        }
     }
 
     private static func open(_ session: AdministrationSession) throws -> MaildirProjection {

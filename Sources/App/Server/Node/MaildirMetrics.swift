@@ -11,5 +11,14 @@ extension MaildirStatus {
             + family("failures", "gauge", "Attempts that failed one after the other.", UInt64(failures))
             + family("files_total", "counter", "Message files written since the start.", filesWritten)
             + family("octets_total", "counter", "Octets of these files.", octetsWritten)
+            + family("two_way_accounts", "gauge", "Accounts whose Maildirs others may change.", imports.accounts)
+            + family("adopted_total", "counter", "Files of others that became messages.", imports.adopted)
+            + family(
+                "flag_changes_total", "counter", "Changes of flags that others made.", imports.flagChanges)
+            + family("moves_total", "counter", "Messages that others moved or copied.", imports.moves)
+            + family("deletions_total", "counter", "Messages that others deleted.", imports.deletions)
+            + family(
+                "quarantined_messages", "gauge", "Messages whose deletion waits for a word.", imports.quarantined)
+            + family("refused_files", "gauge", "Files of others that could not be taken.", imports.refused)
     }
 }

@@ -26,8 +26,8 @@ final class AccountMemory {
 /// What the tree needs to know of an account, from one snapshot.
 struct AccountPlan {
     var status: AccountStatus
-    /// The projection is switched off for it.
-    var isOff: Bool
+    /// Whether the tree follows the state, or each follows the other, or neither.
+    var mode: MaildirMode
     /// Name of its directory; nil without a primary address, as the queue's.
     var directory: String?
     var quota: Quota
@@ -44,7 +44,9 @@ struct WantedFolder {
 
 extension MaildirProjection {
     func project(_ account: AccountID, _ work: AccountWork, isReplay: Bool) throws {
-        guard let plan = try plan(account), !plan.isOff else { return }
+        guard let plan = try plan(account) else { return }
+        noteMode(account, plan)
+        guard plan.mode != .off else { return }
         if plan.status == .removed { return try removeAccount(account) }
         guard let directory = plan.directory else { return }
         let memory = try remembered(account, directory)
@@ -53,6 +55,7 @@ extension MaildirProjection {
         let isComplete = work.boxes.keys.allSatisfy { memory.folders[$0] != nil } && !memory.folders.isEmpty
         if work.layout || work.everything || !isComplete { try layOut(account, memory, plan, &work) }
         if work.everything {
+            if imports[account] != nil { imports[account] = AccountImport() }
             for mailbox in memory.folders.keys { work.boxes[mailbox, default: MailboxWork()].everything = true }
             try raiseHorizon()
         }
@@ -77,7 +80,7 @@ extension MaildirProjection {
                 keywords.append(try state.keyword(account, KeywordID(id)))
             }
             return AccountPlan(
-                status: head.status, isOff: try state.setting(account, Self.settingKey) == "off",
+                status: head.status, mode: MaildirMode(setting: try state.setting(account, Self.settingKey)),
                 directory: primary.map { MaildirDirectoryName.account($0.address, account) }, quota: head.quota,
                 used: head.used, keywords: keywords)
         }
@@ -116,7 +119,7 @@ extension MaildirProjection {
     private func link(_ account: AccountID) -> String { "\(stateDirectory)/accounts/\(account.rawValue)" }
 
     /// What is known of the account, from memory or from a look at its directory.
-    private func remembered(_ account: AccountID, _ directory: String) throws -> AccountMemory {
+    func remembered(_ account: AccountID, _ directory: String) throws -> AccountMemory {
         tick += 1
         if let memory = accounts[account] {
             memory.usedAt = tick
@@ -291,7 +294,7 @@ extension MaildirProjection {
     }
 
     /// Removes a parked folder that holds no message.
-    private func discard(_ path: String) throws {
+    func discard(_ path: String) throws {
         try disk.remove(path + "/" + UIDList.fileName)
         if try empty(path) { try disk.removeDirectory(path) }
     }

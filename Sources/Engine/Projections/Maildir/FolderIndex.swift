@@ -7,15 +7,19 @@ struct FolderEntry: Equatable {
     /// In `new/`, which has no letters.
     var isNew: Bool
     var letters: MaildirLetters
+    /// The number that mbsync gave the file in its name, `,U=<mark>`; 0 without. It stays as long as the file does.
+    var mark: UInt32 = 0
 }
 
 /// Ascending by UID. Mail arrives at the end, so an insertion moves nothing as a rule.
-struct FolderIndex {
+struct FolderIndex: Equatable {
     private static let removedSinglyMax = 16
 
     private var uids: [UInt32] = []
     private var letters: [UInt32] = []
     private var isNew: [Bool] = []
+    /// The few that have one.
+    private var marks: [UInt32: UInt32] = [:]
 
     var count: Int { uids.count }
 
@@ -34,11 +38,12 @@ struct FolderIndex {
         get {
             let at = position(uid.rawValue)
             guard at < uids.count, uids[at] == uid.rawValue else { return nil }
-            return FolderEntry(isNew: isNew[at], letters: MaildirLetters(bits: letters[at]))
+            return entry(at)
         }
         set {
             let at = position(uid.rawValue)
             let isThere = at < uids.count && uids[at] == uid.rawValue
+            mark(uid.rawValue, newValue?.mark ?? 0)
             switch (newValue, isThere) {
             case (let entry?, true):
                 letters[at] = entry.letters.bits
@@ -55,6 +60,19 @@ struct FolderIndex {
             }
         }
     }
+
+    private func entry(_ at: Int) -> FolderEntry {
+        FolderEntry(
+            isNew: isNew[at], letters: MaildirLetters(bits: letters[at]), mark: marks.isEmpty ? 0 : marks[uids[at]] ?? 0
+        )
+    }
+
+    private mutating func mark(_ uid: UInt32, _ mark: UInt32) {
+        if mark > 0 { marks[uid] = mark } else if !marks.isEmpty { marks[uid] = nil }
+    }
+
+    /// All, ascending; their positions go from 0 to `count`.
+    func element(at position: Int) -> (uid: UID, entry: FolderEntry) { (UID(uids[position]), entry(position)) }
 
     /// From entries in any order, as a directory gives them. Of two with one UID the first stays.
     /// - Returns: the UIDs that came twice.
@@ -74,6 +92,7 @@ struct FolderIndex {
             uids.append(uid)
             letters.append(entry.letters.bits)
             isNew.append(entry.isNew)
+            mark(uid, entry.mark)
         }
         return twice
     }
@@ -86,7 +105,10 @@ struct FolderIndex {
         }
         var kept = 0
         for at in uids.indices {
-            if gone.contains(UID(uids[at])) { continue }
+            if gone.contains(UID(uids[at])) {
+                mark(uids[at], 0)
+                continue
+            }
             uids[kept] = uids[at]
             letters[kept] = letters[at]
             isNew[kept] = isNew[at]

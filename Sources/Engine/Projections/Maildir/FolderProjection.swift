@@ -37,6 +37,8 @@ final class FolderMemory {
     var listed: UInt32?
     /// Lines of the list, and how many of them name messages that are gone; nil when not counted.
     var lines: (all: Int, stale: Int)?
+    /// Times that the folder was merged by the way.
+    var merges = 0
     /// What an interrupted run may have left has been put right.
     var isHealed = false
     var usedAt: UInt64 = 0
@@ -49,6 +51,8 @@ struct MessageState {
     var file: WantedFile?
     /// The name of a file that is no longer wanted, when the state still knows it.
     var gone: MaildirName?
+    /// Of the mailbox.
+    var validity: UIDValidity
 }
 
 /// What a message's file should be.
@@ -63,7 +67,16 @@ struct WantedFile {
 
 extension FolderEntry {
     /// Where a file lies below its folder.
-    func path(_ name: MaildirName) -> String { isNew ? "new/" + name.base : "cur/" + name.text(letters) }
+    func path(_ name: MaildirName) -> String {
+        let base = name.base(marked: mark)
+        return isNew ? "new/" + base : "cur/" + base + ":2," + letters.text
+    }
+
+    /// This entry for a file that lies as `other`: with its mark, and not back in `new/` where others may take it out.
+    func beside(_ other: FolderEntry?, staysInCur: Bool) -> FolderEntry {
+        guard let other else { return self }
+        return FolderEntry(isNew: isNew && (other.isNew || !staysInCur), letters: letters, mark: other.mark)
+    }
 }
 
 /// A folder at work: whose it is and where.
@@ -72,6 +85,8 @@ struct FolderPlace {
     var mailbox: MailboxID
     var path: String
     var memory: FolderMemory
+    /// What others change in it becomes events.
+    var isTwoWay: Bool
 }
 
 extension MaildirProjection {
@@ -89,11 +104,20 @@ extension MaildirProjection {
         memory.boxes[mailbox] = box
         tick += 1
         box.usedAt = tick
-        let place = FolderPlace(account: account, mailbox: mailbox, path: memory.path(of: folder), memory: box)
+        let place = FolderPlace(
+            account: account, mailbox: mailbox, path: memory.path(of: folder), memory: box,
+            isTwoWay: plan.mode == .twoWay)
         if work.everything { return try converge(place, row.uidValidity, memory) }
         if isReplay, !box.isHealed { try sweep(place) }
         var known = work.touched
-        if isReplay { known.formUnion(work.arrived) } else { known.subtract(work.arrived) }
+        if isReplay {
+            known.formUnion(work.arrived)
+        } else if let index = box.index, place.isTwoWay {
+            // But for those whose files were there before their events.
+            known.subtract(UIDSet(work.arrived.filter { index[$0] == nil }))
+        } else {
+            known.subtract(work.arrived)
+        }
         if !isReplay { try writeNew(work.arrived, place) }
         // What a power cut left of a file that was not synced has the right name and perhaps nothing in it.
         let gone = try settle(known, rewriting: isReplay ? work.arrived : UIDSet(), place, row.uidValidity)
@@ -111,7 +135,12 @@ extension MaildirProjection {
         for piece in uids.chunks(of: MaildirLimits.rowsPerSnapshotMax) {
             for message in try messages(piece, place) {
                 guard let file = message.file else { continue }
-                try write(file, place)
+                // A file of another program that became this message has its name already.
+                if place.isTwoWay, place.memory.index?[message.uid] != nil {
+                    try settle(file, message.uid, isRewritten: false, place, message.validity)
+                } else {
+                    try write(file, place)
+                }
             }
         }
     }
@@ -127,11 +156,21 @@ extension MaildirProjection {
         try loadIndex(place, validity)
         var unknown = UIDSet()
         for piece in uids.chunks(of: MaildirLimits.rowsPerSnapshotMax) {
-            for message in try messages(piece, place) {
+            let merges = place.memory.merges
+            for stale in try messages(piece, place) {
+                // A merge on the way may have changed the state of all.
+                let message =
+                    merges == place.memory.merges ? stale : try messages(UIDSet(stale.uid), place).first ?? stale
                 if let file = message.file {
+                    if place.isTwoWay, place.memory.index?[message.uid] == nil, isClaimed(message.uid, place, validity)
+                    {
+                        // Another program has moved it already: the next looks move the message.
+                        place.memory.index?[message.uid] = file.entry
+                        continue
+                    }
                     let isRewritten = rewriting.contains(message.uid)
-                    try settle(file, message.uid, isRewritten: isRewritten, place, validity)
-                    if isRewritten { try write(file, place) }
+                    let isMissing = try !settle(file, message.uid, isRewritten: isRewritten, place, validity)
+                    if isRewritten, !isMissing { try write(file, place) }
                 } else {
                     gone.insertAtEnd(message.uid)
                     guard let entry = place.memory.index?[message.uid] else { continue }
@@ -139,7 +178,9 @@ extension MaildirProjection {
                         unknown.insertAtEnd(message.uid)
                         continue
                     }
-                    try disk.removeMessage("\(place.path)/\(entry.path(name))")
+                    let wasThere = try disk.removeMessage("\(place.path)/\(entry.path(name))")
+                    // Under other letters, by another program.
+                    if !wasThere, place.isTwoWay { unknown.insertAtEnd(message.uid) }
                 }
             }
         }
@@ -149,23 +190,43 @@ extension MaildirProjection {
     }
 
     /// Gives a message's file its name; writes it when there is none, unless the caller does so anyway.
+    /// - Returns: false when another program has removed it, and nothing is to be written before that is understood.
+    @discardableResult
     private func settle(
         _ file: WantedFile, _ uid: UID, isRewritten: Bool, _ place: FolderPlace, _ validity: UIDValidity
-    ) throws {
+    ) throws -> Bool {
+        var file = file
         for isSecondLook in [false, true] {
             guard let entry = place.memory.index?[uid] else { break }
-            if entry == file.entry { return }
+            let target = file.entry.beside(entry, staysInCur: place.isTwoWay)
+            if entry == target {
+                // Gone already: not to be written again before it is understood why.
+                let isGone =
+                    isRewritten && place.isTwoWay && !disk.exists("\(place.path)/\(entry.path(file.name))")
+                return !isGone
+            }
             let old = "\(place.path)/\(entry.path(file.name))"
-            if try disk.rename(old, to: "\(place.path)/\(file.path)", .fileRenamed) {
-                place.memory.index?[uid] = file.entry
-                return
+            if try disk.rename(old, to: "\(place.path)/\(target.path(file.name))", .fileRenamed) {
+                place.memory.index?[uid] = target
+                return true
             }
             // Another program renamed or removed it: look once more.
-            if isSecondLook { break }
-            place.memory.index = nil
-            try loadIndex(place, validity)
+            if isSecondLook {
+                // Whether it was deleted or moved away is for the next looks to find out.
+                if place.isTwoWay { return false }
+                break
+            }
+            if place.isTwoWay {
+                try mergeNow(place)
+                guard let merged = try messages(UIDSet(uid), place).first?.file else { return false }
+                file = merged
+            } else {
+                place.memory.index = nil
+                try loadIndex(place, validity)
+            }
         }
         if !isRewritten { try write(file, place) }
+        return true
     }
 
     /// Files whose rows were collected before the projection came by: found by their numbers.
@@ -195,9 +256,12 @@ extension MaildirProjection {
         for piece in UIDSet(found).chunks(of: MaildirLimits.rowsPerSnapshotMax) {
             for message in try messages(piece, place) {
                 guard let file = message.file, !file.entry.isNew else { continue }
-                let old = "\(place.path)/new/\(file.name.base)"
-                if try disk.rename(old, to: "\(place.path)/\(file.path)", .fileRenamed) {
-                    place.memory.index?[message.uid] = file.entry
+                let known = place.memory.index?[message.uid]
+                let old = FolderEntry(isNew: true, letters: MaildirLetters(bits: 0), mark: known?.mark ?? 0)
+                let target = file.entry.beside(old, staysInCur: false)
+                let path = "\(place.path)/\(target.path(file.name))"
+                if try disk.rename("\(place.path)/\(old.path(file.name))", to: path, .fileRenamed) {
+                    place.memory.index?[message.uid] = target
                 }
             }
         }
@@ -214,12 +278,12 @@ extension MaildirProjection {
             for uid in uids {
                 if let row = try state.message(place.account, place.mailbox, uid) {
                     let file = try wanted(row, uid, box, forwarded, state, place.account, place.mailbox)
-                    result.append(MessageState(uid: uid, file: file))
+                    result.append(MessageState(uid: uid, file: file, validity: box.uidValidity))
                 } else {
                     let gone = try state.expunged(place.account, place.mailbox, uid).map {
                         MaildirName($0.row, uid, box.uidValidity, host: options.host)
                     }
-                    result.append(MessageState(uid: uid, gone: gone))
+                    result.append(MessageState(uid: uid, gone: gone, validity: box.uidValidity))
                 }
             }
             return result
@@ -247,7 +311,8 @@ extension MaildirProjection {
     // MARK: Files
 
     /// Writes a message's file to `tmp/` and gives it its name.
-    private func write(_ file: WantedFile, _ place: FolderPlace) throws {
+    func write(_ file: WantedFile, _ place: FolderPlace) throws {
+        let entry = file.entry.beside(place.memory.index?[file.name.uid], staysInCur: place.isTwoWay)
         let temporary = "\(place.path)/tmp/\(file.name.base)"
         do {
             try copy(file, to: temporary)
@@ -258,11 +323,11 @@ extension MaildirProjection {
             if isLive { throw fault }
             return
         }
-        try disk.rename(temporary, to: "\(place.path)/\(file.path)", .filePlaced)
-        place.memory.index?[file.name.uid] = file.entry
+        try disk.rename(temporary, to: "\(place.path)/\(entry.path(file.name))", .filePlaced)
+        place.memory.index?[file.name.uid] = entry
     }
 
-    private func copy(_ file: WantedFile, to path: String) throws {
+    func copy(_ file: WantedFile, to path: String) throws {
         let body = try engine.openBody(file.blob)
         guard body.size == Int(file.name.size) else {
             throw StoreError.damaged(
@@ -296,6 +361,7 @@ extension MaildirProjection {
     /// spelled in its own way are spelled as ours.
     private func loadIndex(_ place: FolderPlace, _ validity: UIDValidity) throws {
         guard place.memory.index == nil else { return }
+        if place.isTwoWay { return try mergeNow(place) }
         var found: [(uid: UInt32, entry: FolderEntry)] = []
         for part in ["cur", "new"] {
             let directory = "\(place.path)/\(part)"
@@ -304,7 +370,8 @@ extension MaildirProjection {
                     file.name.host == options.host
                 else { return true }
                 let isNew = part == "new" && file.letters == nil
-                let entry = FolderEntry(isNew: isNew, letters: file.letters ?? MaildirLetters(bits: 0))
+                let letters = file.letters ?? MaildirLetters(bits: 0)
+                let entry = FolderEntry(isNew: isNew, letters: letters, mark: file.mark)
                 let path = entry.path(file.name)
                 if path != "\(part)/\(name)" {
                     try disk.rename("\(directory)/\(name)", to: "\(place.path)/\(path)", .fileRenamed)
@@ -356,20 +423,40 @@ extension MaildirProjection {
             guard let target = wanted[file.name.uid], target.name.email == file.name.email,
                 target.name.size == file.name.size, try disk.size(path) == Int(file.name.size)
             else {
+                if place.isTwoWay, try isUnknown(file, path, wanted[file.name.uid], place) { continue }
                 try disk.removeMessage(path)
                 continue
             }
+            let there = FolderEntry(
+                isNew: part == "new" && file.letters == nil, letters: MaildirLetters(bits: 0), mark: file.mark)
+            let entry = target.entry.beside(there, staysInCur: place.isTwoWay)
             let isThere = index[file.name.uid] != nil
-            if target.path == "\(part)/\(name)" {
+            if entry.path(target.name) == "\(part)/\(name)" {
                 // A name met again after it was given, or the right one.
-                index[file.name.uid] = target.entry
+                index[file.name.uid] = entry
             } else if isThere {
                 try disk.removeMessage(path)
             } else {
-                try disk.rename(path, to: "\(place.path)/\(target.path)", .fileRenamed)
-                index[file.name.uid] = target.entry
+                try disk.rename(path, to: "\(place.path)/\(entry.path(target.name))", .fileRenamed)
+                index[file.name.uid] = entry
             }
         }
+    }
+
+    /// Octets that the store does not have: the file of a message it never had, which the next look takes, or one that
+    /// was written over, which is put aside.
+    private func isUnknown(
+        _ file: MaildirFile, _ path: String, _ message: WantedFile?, _ place: FolderPlace
+    ) throws -> Bool {
+        guard let row = try engine.read({ try $0.mailbox(place.account, place.mailbox) }) else { return false }
+        if message == nil, file.name.validity == row.uidValidity { return file.name.uid.rawValue >= row.uidNext }
+        // A power cut leaves files with nothing in them.
+        guard message?.name == file.name, try disk.size(path) ?? 0 > 0 else { return false }
+        let aside = "\(stateDirectory)/aside"
+        try disk.makeDirectory(aside)
+        let target = "\(aside)/\(place.account.rawValue).\(file.name.base)"
+        report("\(path) was written over; it is now \(target)")
+        return try disk.rename(path, to: target, .fileSetAside)
     }
 
     private func writeMissing(_ place: FolderPlace) throws {

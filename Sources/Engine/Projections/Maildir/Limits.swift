@@ -32,4 +32,36 @@ package enum MaildirLimits {
     static let smallFileOctetsMax = 16 << 20
     /// Octets of a list's first line.
     static let listHeaderOctetsMax = 512
+
+    // Two-way accounts
+
+    /// Messages of a folder whose files may go within `vanishedSeconds` without anybody being asked.
+    static let vanishedFree = 10
+    /// Beyond `vanishedFree`, one message in so many.
+    static let vanishedShare = 5
+    /// And so many in any case.
+    static let vanishedMax = 50
+    /// For how long files that went count together; seconds.
+    static let vanishedSeconds = 60.0
+    /// Time for looking at directories in one go, after which the projection gets its turn; seconds.
+    static let scanSecondsMax = 0.2
+    /// A folder is listed again after so many times what listing it took.
+    static let scanRest = 10.0
+    /// Files of others taken in one go, from one folder.
+    static let adoptionsMax = 64
+    /// Files of others that are remembered between two looks, in one folder; the rest waits for its turn.
+    static let foreignFilesMax = 20_000
+    /// Octets that the files taken in one go may have together, but for the first.
+    static let adoptionOctetsMax = 64 << 20
+    /// Time after which a file that was refused is tried again; seconds.
+    static let refusedSeconds = 60.0
+    /// Messages named by the log behind what was projected, over which the state counts and not the tree; for a start
+    /// after a long time.
+    static let windowMessagesMax = 100_000
+    /// How long after its deletion the file of a message that turns up counts as one that was missed; seconds.
+    static let leftoverSeconds: Int64 = 60
+    /// Looks at one account in a row until it is settled; each may take `adoptionsMax` files and more.
+    static let settleLooksMax = 1000
+    /// How far ahead of the clock a file's time may lie to be believed; seconds.
+    static let fileTimeAheadMax: Int64 = 86_400
 }

@@ -19,7 +19,8 @@ extension MaildirProjection {
             for piece in fresh.chunks(of: MaildirLimits.rowsPerSnapshotMax) {
                 for message in try messages(piece, place) {
                     guard let file = message.file else { continue }
-                    text.append(contentsOf: UIDList.line(message.uid, file.name.base).utf8)
+                    let base = file.name.base(marked: box.index?[message.uid]?.mark ?? 0)
+                    text.append(contentsOf: UIDList.line(message.uid, base).utf8)
                     listed = message.uid.rawValue + 1
                     count += 1
                 }
@@ -64,13 +65,14 @@ extension MaildirProjection {
             return
         }
         let path = memory.path(of: folder)
+        let index = memory.boxes[mailbox]?.index
         let temporary = FolderFile.temporary(path, UIDList.fileName)
         var count = 0
         let header = UIDList.Header(row.uidValidity, nextUID: row.uidNext, account, mailbox)
         try disk.write(temporary, modified: nil) { put in
             var text = Array(header.text.utf8)
             try eachName(account, mailbox, row) { uid, name in
-                text.append(contentsOf: UIDList.line(uid, name.base).utf8)
+                text.append(contentsOf: UIDList.line(uid, name.base(marked: index?[uid]?.mark ?? 0)).utf8)
                 count += 1
                 if text.count >= MaildirLimits.listBufferOctets {
                     try text.withUnsafeBytes { try put($0) }

@@ -71,7 +71,7 @@ extension MaildirProjection {
     }
 
     private func check(_ account: AccountID, _ contents: Bool, _ report: inout MaildirReport) throws {
-        guard let plan = try plan(account), !plan.isOff else { return }
+        guard let plan = try plan(account), plan.mode != .off else { return }
         report.accounts += 1
         if plan.status == .removed {
             let link = "\(stateDirectory)/accounts/\(account.rawValue)"
@@ -89,7 +89,8 @@ extension MaildirProjection {
         for (mailbox, folder) in wanted.sorted(by: { $0.key < $1.key }) where actual[mailbox] == folder.name {
             let memory = AccountMemory(path: path, folders: actual)
             let place = FolderPlace(
-                account: account, mailbox: mailbox, path: memory.path(of: folder.name), memory: FolderMemory())
+                account: account, mailbox: mailbox, path: memory.path(of: folder.name), memory: FolderMemory(),
+                isTwoWay: plan.mode == .twoWay)
             let shown = folder.name.isEmpty ? directory : "\(directory)/\(folder.name)"
             try checkFolder(place, folder.row, shown, plan, contents, &report)
         }
@@ -200,9 +201,13 @@ extension MaildirProjection {
                 report.add(.extraFile, path, "UID \(uid.rawValue) has two files")
                 continue
             }
-            present[uid] = target.entry
+            let there = FolderEntry(
+                isNew: part == "new" && file.letters == nil, letters: MaildirLetters(bits: 0), mark: file.mark)
+            let entry = target.entry.beside(there, staysInCur: place.isTwoWay)
+            present[uid] = entry
             report.files += 1
-            if target.path != "\(part)/\(name)" { report.add(.misnamedFile, path, "should be \(target.path)") }
+            let right = entry.path(target.name)
+            if right != "\(part)/\(name)" { report.add(.misnamedFile, path, "should be \(right)") }
             let full = "\(place.path)/\(part)/\(name)"
             if try disk.size(full) != Int(target.name.size) {
                 report.add(.wrongSize, path, "should have \(target.name.size) octets")
@@ -212,7 +217,7 @@ extension MaildirProjection {
         }
     }
 
-    private func hasContent(_ path: String, _ file: WantedFile) throws -> Bool {
+    func hasContent(_ path: String, _ file: WantedFile) throws -> Bool {
         let body = try engine.openBody(file.blob)
         var offset = 0
         var piece: [UInt8] = []
@@ -238,7 +243,7 @@ extension MaildirProjection {
         try lines.skipHeader()
         try eachName(place.account, place.mailbox, row) { uid, name in
             if present[uid] == nil { report.add(.missingFile, shown, "UID \(uid.rawValue), \(name.base)") }
-            if try lines.base(of: uid) != name.base {
+            if try lines.base(of: uid) != name.base(marked: present[uid]?.mark ?? 0) {
                 report.add(.wrongList, path, "has no right line for UID \(uid.rawValue)")
             }
         }
@@ -246,6 +251,16 @@ extension MaildirProjection {
         if lines.isDamaged { report.add(.wrongList, path, "has a line that is none, or UIDs out of order") }
         let next = max(header.nextUID, last &+ 1)
         if next != row.uidNext { report.add(.wrongList, path, "gives UID \(next) next, not \(row.uidNext)") }
+    }
+}
+
+extension MaildirProjection {
+    /// Whether a folder's list has the names of these files; ascending by UID.
+    func lists(_ files: [TreeFile], _ folder: String) throws -> Bool {
+        let lines = ListLines("\(folder)/\(UIDList.fileName)", disk)
+        try lines.skipHeader()
+        for file in files where try lines.base(of: file.uid) != file.name.base(marked: file.entry.mark) { return false }
+        return true
     }
 }
 

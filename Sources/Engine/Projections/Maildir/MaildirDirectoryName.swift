@@ -15,6 +15,35 @@ enum MaildirDirectoryName {
         return limited(text, ending: "\\-" + String(mailbox.rawValue, radix: 16))
     }
 
+    /// The mailbox that a folder of another program stands for; nil where its name says none.
+    static func mailbox(ofFolder folder: String) -> MailboxName? {
+        guard folder.hasPrefix("."), folder.utf8.count <= MaildirLimits.directoryNameOctetsMax else { return nil }
+        var components: [String] = []
+        for part in folder.dropFirst().split(separator: ".", omittingEmptySubsequences: false) {
+            guard let text = ModifiedUTF7.decode(String(part)), let component = unescaped(text) else { return nil }
+            components.append(component)
+        }
+        return MailboxName(components: components)
+    }
+
+    /// Nil where a backslash opens no escape of ours.
+    private static func unescaped(_ text: String) -> String? {
+        var octets: [UInt8] = []
+        var rest = Array(text.utf8)[...]
+        while let octet = rest.popFirst() {
+            guard octet == 0x5C else {
+                octets.append(octet)
+                continue
+            }
+            guard rest.count >= 2, let value = Hex.decode(String(decoding: rest.prefix(2), as: UTF8.self))?.first else {
+                return nil
+            }
+            octets.append(value)
+            rest = rest.dropFirst(2)
+        }
+        return String(validating: octets, as: UTF8.self)
+    }
+
     /// A folder on its way from one name to another.
     static func parked(_ mailbox: MailboxID) -> String { ".\\-" + String(mailbox.rawValue, radix: 16) }
 

@@ -10,6 +10,16 @@ package enum MaildirStep: String, CaseIterable, Sendable {
     case temporaryWritten, filePlaced, fileRenamed, fileRemoved
     case listAppended, listWritten, listPlaced, smallFilePlaced
     case synced, checkpointWritten
+    /// Two-way accounts: a file of another program is in the log, but not yet ours in the tree.
+    case adoptionCommitted, foreignRemoved
+    /// Two-way accounts: changes of another program are in the log, and not yet remembered as agreed.
+    case importCommitted
+    case fileSetAside
+
+    /// Those that only two-way accounts pass.
+    package static let twoWay: Set<MaildirStep> = [
+        .adoptionCommitted, .foreignRemoved, .importCommitted, .fileSetAside,
+    ]
 }
 
 /// A system call that failed.
@@ -114,9 +124,12 @@ final class MaildirDisk {
     }
 
     /// Octets of a file; nil when it is not there.
-    func size(_ path: String) throws -> Int? {
+    func size(_ path: String) throws -> Int? { try status(path).map { Int($0.st_size) } }
+
+    /// Nil when nothing is there.
+    func status(_ path: String) throws -> stat? {
         var status = stat()
-        if lstat(path, &status) == 0 { return Int(status.st_size) }
+        if lstat(path, &status) == 0 { return status }
         guard errno == ENOENT || errno == ENOTDIR else { throw failure("stat", path) }
         return nil
     }
@@ -145,8 +158,12 @@ final class MaildirDisk {
         return true
     }
 
-    func removeMessage(_ path: String) throws {
-        if try remove(path) { try reached(.fileRemoved) }
+    /// - Returns: false when it was not there.
+    @discardableResult
+    func removeMessage(_ path: String, _ step: MaildirStep = .fileRemoved) throws -> Bool {
+        guard try remove(path) else { return false }
+        try reached(step)
+        return true
     }
 
     func makeLink(_ path: String, to target: String) throws {

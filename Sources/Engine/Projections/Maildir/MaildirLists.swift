@@ -85,6 +85,20 @@ enum KeywordList {
         }
         return lines.isEmpty ? nil : lines.joined()
     }
+
+    /// The keywords of the lines, by number; what is none is nil.
+    static func names(_ text: [UInt8]) -> [Keyword?] {
+        var names: [Keyword?] = []
+        for line in String(decoding: text, as: UTF8.self).split(separator: "\n") {
+            let words = line.split(separator: " ", maxSplits: 1)
+            guard words.count == 2, let number = Int(words[0]),
+                (0..<MaildirLimits.keywordLettersMax).contains(number)
+            else { continue }
+            while names.count <= number { names.append(nil) }
+            names[number] = Keyword(String(words[1]))
+        }
+        return names
+    }
 }
 
 /// `subscriptions`, version 2.

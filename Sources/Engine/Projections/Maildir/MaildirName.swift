@@ -93,6 +93,9 @@ package struct MaildirName: Hashable, Sendable {
             + "E\(String(email.rawValue, radix: 16)).\(host),S=\(size),W=\(size)"
     }
 
+    /// The same with the number that mbsync gave the file.
+    func base(marked mark: UInt32) -> String { mark == 0 ? base : "\(base),U=\(mark)" }
+
     /// The name of a file in `cur/`.
     package func text(_ letters: MaildirLetters) -> String { base + ":2," + letters.text }
 }
@@ -102,8 +105,10 @@ package struct MaildirFile: Hashable, Sendable {
     package var name: MaildirName
     /// Letters of ours; nil without `:2,`.
     package var letters: MaildirLetters?
-    /// The letters are spelled as we would: in order, once each, none that we do not know.
+    /// The letters are spelled as we would: in order, once each, none that we do not know; and the name has no mark.
     package var isCanonical: Bool
+    /// The number of mbsync in `,U=<number>`, which it puts behind our fields; 0 without.
+    package var mark: UInt32
 
     /// Nil when `text` is not a name that this projection gives, with whatever letters another program has put to it.
     /// Total on any bytes.
@@ -121,6 +126,12 @@ package struct MaildirFile: Hashable, Sendable {
             size: size)
         letters = nil
         isCanonical = true
+        mark = 0
+        if reader.skip(",U=") {
+            guard let number = reader.decimal().flatMap(UInt32.init(exactly:)), number > 0 else { return nil }
+            mark = number
+            isCanonical = false
+        }
         if reader.isAtEnd { return }
         guard reader.skip(":2,") else { return nil }
         var bits: UInt32 = 0

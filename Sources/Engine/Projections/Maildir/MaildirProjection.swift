@@ -1,7 +1,7 @@
 // The Maildir projection: follows the log and keeps a tree of Maildirs equal to the state, for mutt, Dovecot and people.
 //
-// One way only: what others change in the tree is undone when it is next looked at, and what they put there is left
-// alone. Events say where to look; what a file should be is read from the state as it is then. So a file may be ahead
+// One way, unless the account's setting says otherwise: what others change in the tree is undone when it is next looked at,
+// and what they put there is left alone. In two-way accounts it becomes events (the folder TwoWay). Events say where to look; what a file should be is read from the state as it is then. So a file may be ahead
 // of the event that led to it, never behind the checkpoint, and every step may be done again.
 //
 // Invariants (engine.md, 29-30)
@@ -34,7 +34,7 @@ package struct MaildirOptions: Sendable {
 }
 
 package final class MaildirProjection {
-    /// The account setting that switches the projection: `off` leaves the account's tree as it is.
+    /// The account setting that says how tree and state stand to each other, a `MaildirMode`.
     package static let settingKey = "maildir"
 
     let engine: MailEngine
@@ -44,6 +44,11 @@ package final class MaildirProjection {
     /// Told of what an operator may want to know: foreign files left in place.
     let report: (String) -> Void
     var accounts: [AccountID: AccountMemory] = [:]
+    /// Two-way accounts, and what is remembered of the looks at their trees.
+    var imports: [AccountID: AccountImport] = [:]
+    package internal(set) var importCounts = MaildirImportCounts()
+    /// Where the next round of looks begins.
+    var nextImport = AccountID(0)
     /// Ticks at each use, for forgetting what was used longest ago.
     var tick: UInt64 = 0
     /// Everything at or below it is in the tree, though not yet synced.
@@ -175,7 +180,7 @@ package final class MaildirProjection {
         if let stored, stored.host == options.host, stored.cursor <= head {
             projected = stored.cursor
             checkpoint = stored.cursor
-            return
+            return try openImports()
         }
         // No checkpoint, other names, or a store restored to an earlier moment: only the state tells.
         try convergeAll()

@@ -22,6 +22,8 @@ package struct MaildirStatus: Sendable {
     package var filesWritten: UInt64 = 0
     /// Octets of them.
     package var octetsWritten: UInt64 = 0
+    /// What two-way accounts brought in.
+    package var imports = MaildirImportCounts()
     /// Events not yet in the tree.
     package var lag: UInt64 { head.rawValue > projected.rawValue ? head.rawValue - projected.rawValue : 0 }
     package init() {}
@@ -32,6 +34,7 @@ package struct MaildirStatus: Sendable {
         self.head = max(head, projected)
         filesWritten = projection.filesWritten
         octetsWritten = projection.octetsWritten
+        imports = projection.importCounts
     }
 }
 
@@ -47,6 +50,8 @@ package struct MaildirPace: Sendable {
     /// Wait after the first failure; doubled with each, up to `retrySecondsMax`; seconds.
     package var retrySecondsMin: Double = 0.5
     package var retrySecondsMax: Double = 60
+    /// Time between two looks at the trees of two-way accounts; half of it while there is something to do; seconds.
+    package var lookSeconds: Double = 1
     package init() {}
 }
 
@@ -93,7 +98,7 @@ package final class MaildirProjector: Sendable {
     package func settle() -> String? {
         perform { projection in
             Result {
-                try projection.catchUp()
+                try projection.settleImports()
                 try projection.storeCheckpoint()
             }.failureText
         }
@@ -104,6 +109,8 @@ package final class MaildirProjector: Sendable {
     package func rebuild(_ account: AccountID? = nil) -> String? {
         perform { projection in
             Result {
+                // What others changed in two-way accounts is taken first.
+                try projection.settleImports(account)
                 try projection.rebuild(account)
                 try projection.catchUp()
                 try projection.storeCheckpoint()
@@ -118,16 +125,48 @@ package final class MaildirProjector: Sendable {
     > {
         perform { projection in
             Result {
-                try projection.catchUp()
+                try projection.settleImports(account)
                 var report = try projection.check(account, contents: contents)
                 for _ in 0..<2 where !report.differences.isEmpty {
-                    try projection.catchUp()
+                    try projection.settleImports(account)
                     let before = Set(report.differences)
                     report = try projection.check(account, contents: contents)
                     report.differences.removeAll { !before.contains($0) }
                 }
                 return report
             }.mapError { MaildirCheckFailure(text: "\($0)") }
+        }
+    }
+
+    // MARK: Two-way accounts
+
+    /// What the import from an account's tree is about, after a look at it.
+    package func importStatus(_ account: AccountID) -> Result<MaildirImportStatus, MaildirCheckFailure> {
+        answer { projection in
+            try projection.settleImports(account)
+            return try projection.importStatus(account)
+        }
+    }
+
+    /// Deletes the messages whose files are gone.
+    /// - Returns: how many.
+    package func confirm(_ account: AccountID) -> Result<Int, MaildirCheckFailure> {
+        answer { try $0.confirm(account) }
+    }
+
+    /// Writes again what is gone.
+    package func restore(_ account: AccountID) -> Result<Void, MaildirCheckFailure> {
+        answer { projection in
+            try projection.restore(account)
+            try projection.catchUp()
+        }
+    }
+
+    private func answer<R: Sendable>(
+        _ body: @escaping @Sendable (MaildirProjection) throws -> R
+    ) -> Result<R, MaildirCheckFailure> {
+        perform { projection in
+            Result { try body(projection) }.mapError { MaildirCheckFailure(text: "\($0)") }
         }
     }
 
@@ -186,6 +225,7 @@ private struct ProjectorLoop {
         var failures = 0
         var checkpointed = monotonicSeconds()
         var filesAtCheckpoint: UInt64 = 0
+        var nextLook = 0.0
         while true {
             let (jobs, isClosed) = inbox.withLock { inbox in
                 defer { inbox.jobs = [] }
@@ -196,6 +236,10 @@ private struct ProjectorLoop {
             var hasMore = false
             do {
                 hasMore = try !isClosed && projection.step()
+                if !isClosed, projection.hasImports, monotonicSeconds() >= nextLook {
+                    let isQuiet = try projection.importChanges()
+                    nextLook = monotonicSeconds() + pace.lookSeconds * (isQuiet ? 1 : 0.5)
+                }
                 let age = monotonicSeconds() - checkpointed
                 let isDue = age >= pace.checkpointSecondsMax || (age >= pace.checkpointSeconds && !hasMore)
                 if isDue || isClosed || projection.filesWritten - filesAtCheckpoint >= pace.checkpointFiles {
@@ -211,7 +255,7 @@ private struct ProjectorLoop {
             }
             if isClosed { return }
             if hasMore { continue }
-            wait(failures, checkpointed)
+            wait(failures, checkpointed, projection.hasImports ? nextLook : nil)
         }
     }
 
@@ -228,15 +272,16 @@ private struct ProjectorLoop {
             failure.map { "maildir: stopped at event \(projection.projected.rawValue): \($0)" } ?? "maildir: goes on")
     }
 
-    /// Until there is something to do: new events, a job, the time of a checkpoint or of another attempt.
-    private func wait(_ failures: Int, _ checkpointed: Double) {
+    /// Until there is something to do: new events, a job, the time of a checkpoint, of a look or of another attempt.
+    private func wait(_ failures: Int, _ checkpointed: Double, _ nextLook: Double?) {
         if failures > 0 {
             let seconds = min(pace.retrySecondsMax, pace.retrySecondsMin * Double(1 << min(failures - 1, 16)))
             // New events are no reason to try earlier.
             inbox.wait(until: monotonicSeconds() + seconds) { $0.isClosed || !$0.jobs.isEmpty }
         } else {
-            let deadline = projection.isUnsynced ? checkpointed + pace.checkpointSeconds : nil
-            inbox.wait(until: deadline) { $0.isWoken || $0.isClosed }
+            let deadlines = [projection.isUnsynced ? checkpointed + pace.checkpointSeconds : nil, nextLook]
+            inbox.wait(until: deadlines.compactMap { $0 }.min()) { $0.isWoken || $0.isClosed }
+            guard inbox.withLock({ $0.isWoken }) else { return }
             inbox.wait(until: monotonicSeconds() + pace.gatherSeconds) { $0.isClosed || !$0.jobs.isEmpty }
         }
     }

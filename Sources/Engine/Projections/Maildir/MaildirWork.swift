@@ -97,7 +97,7 @@ struct MaildirWork {
 
 extension MessagesCopied {
     /// The UIDs at the destination.
-    fileprivate var arrivals: UIDSet {
+    var arrivals: UIDSet {
         UIDSet(firstUID...UID(firstUID.rawValue + UInt32(uids.count) - 1))
     }
 }

@@ -1,0 +1,267 @@
+// A file of another program becomes a message: by MOVE or COPY when its name says which message of the account it is, by
+// APPEND of its octets otherwise. After the commit it gets our name.
+//
+// Each carries a command identifier made of the file itself. A crash between commit and renaming leaves the file as it was;
+// the next attempt, in whatever way, is then known to be done, and only the file is put away.
+import Digests
+import EventStore
+import MailCore
+import MailEngine
+import MailTypes
+
+private struct Adoption {
+    var file: ForeignFile
+    var place: FolderPlace
+    var request: Request
+    /// The file is octet for octet as it is stored, so that it can be kept.
+    var isStored: Bool
+    /// Its octets are new to the account.
+    var isAppend: Bool
+    /// The mailbox and message it was, when it is moved away from there.
+    var leaves: (place: FolderPlace, uid: UID)?
+}
+
+extension MaildirProjection {
+    func adopt(_ look: inout AccountLook, _ memory: AccountMemory, _ memo: AccountImport) throws {
+        var rest = look.foreign[...]
+        while !rest.isEmpty {
+            var octets: UInt64 = 0
+            var adoptions: [Adoption] = []
+            while let (file, place) = rest.first, adoptions.count < MaildirLimits.adoptionsMax,
+                adoptions.isEmpty || octets + file.identity.octets <= MaildirLimits.adoptionOctetsMax
+            {
+                rest.removeFirst()
+                octets += file.identity.octets
+                if let adoption = try prepare(file, place, memory, memo) { adoptions.append(adoption) }
+            }
+            let outcomes = try perform(adoptions.map(\.request))
+            if !adoptions.isEmpty { try disk.passed(.adoptionCommitted) }
+            for (adoption, outcome) in zip(adoptions, outcomes) {
+                look.hasActed = true
+                try finish(adoption, outcome, memo)
+            }
+        }
+    }
+
+    private func refuse(_ file: ForeignFile, _ place: FolderPlace, _ memo: AccountImport, _ reason: String) {
+        let path = "\(place.path)/\(file.path)"
+        let isNews = memo.told.insert("\(file.identity.inode) \(path) \(reason)").inserted
+        let box = memo.folder(place.mailbox)
+        if box.refused.isEmpty { box.retry = monotonicSeconds() + MaildirLimits.refusedSeconds }
+        box.refused[file.identity.inode] = FolderImport.Refused(path: path, reason: reason)
+        box.foreign[file.identity.inode] = nil
+        if isNews { report("\(path) stays outside: \(reason)") }
+    }
+
+    /// Nil when the file changed meanwhile or cannot be taken.
+    private func prepare(
+        _ file: ForeignFile, _ place: FolderPlace, _ memory: AccountMemory, _ memo: AccountImport
+    ) throws -> Adoption? {
+        let path = "\(place.path)/\(file.path)"
+        let writer = engine.makeBody()
+        var hasher = SHA256Hasher()
+        var offset = 0
+        var wasReturn = false
+        do {
+            while let piece = try disk.read(path, from: offset, limit: MaildirLimits.pieceOctets), !piece.isEmpty {
+                offset += piece.count
+                let octets = Self.withCRLF(piece, &wasReturn)
+                hasher.update(octets)
+                try writer.append(octets)
+            }
+            guard let now = try disk.identity(path), now.inode == file.identity.inode,
+                now.octets == file.identity.octets, now.modified == file.identity.modified, offset == Int(now.octets)
+            else { return nil }
+            let source = try writer.finish()
+            let isStored = source.count == offset
+            let hash = hasher.finalize()
+            let id = Self.command(file, place, hash)
+            if isStored, let name = file.name, name.host == options.host, Int(name.size) == offset {
+                if let (command, leaves) = try transfer(name, path, place, memory) {
+                    return Adoption(
+                        file: file, place: place, request: importRequest(place.account, command, id: id),
+                        isStored: true, isAppend: false, leaves: leaves)
+                }
+                if try isElsewhere(name, path, place) {
+                    memo.folder(place.mailbox).foreign[file.identity.inode] = nil
+                    try disk.removeMessage(path, .foreignRemoved)
+                    return nil
+                }
+            }
+            let command = try append(file, place)
+            return Adoption(
+                file: file, place: place,
+                request: importRequest(place.account, command, bodies: [source], id: id), isStored: isStored,
+                isAppend: true)
+        } catch EngineFailure.tooLarge(let limit) {
+            refuse(file, place, memo, "it has more than \(limit) octets")
+        } catch let failure as MaildirFailure where failure.operation != "opendir" {
+            refuse(file, place, memo, "\(failure)")
+        }
+        return nil
+    }
+
+    /// Every LF gets the CR that it lacks; what has one stays.
+    private static func withCRLF(_ piece: [UInt8], _ wasReturn: inout Bool) -> [UInt8] {
+        var octets: [UInt8] = []
+        octets.reserveCapacity(piece.count + piece.count / 32)
+        for octet in piece {
+            if octet == 0x0A, !wasReturn { octets.append(0x0D) }
+            octets.append(octet)
+            wasReturn = octet == 0x0D
+        }
+        return octets
+    }
+
+    private static func command(_ file: ForeignFile, _ place: FolderPlace, _ hash: SHA256Digest) -> CommandID {
+        var hasher = SHA256Hasher()
+        let identity = file.identity
+        // One that was moved to another folder meanwhile is still the same; one with names in several is not.
+        let mailbox = identity.links > 1 ? place.mailbox.rawValue : 0
+        hasher.update(Array("\(place.account.rawValue) \(mailbox) \(file.base)\n".utf8))
+        hasher.update(Array("\(identity.inode) \(identity.octets) \(identity.modified)\n".utf8))
+        hasher.update(hash)
+        let words = ContentHash(hasher.finalize()).words
+        return CommandID(high: words.0, low: words.1)
+    }
+
+    private func append(_ file: ForeignFile, _ place: FolderPlace) throws -> AccountCommand {
+        var bits: UInt32 = 0
+        for letter in file.letters { bits |= MaildirLetters.bit(of: letter) ?? 0 }
+        var names: [Keyword?] = []
+        if bits >> 6 != 0 {
+            names = try plan(place.account)?.keywords ?? []
+            names += try foreignKeywords(place, from: names.count)
+        }
+        let (flags, words) = Self.meaning(bits, names)
+        // A time that cannot be right is none.
+        let seconds = file.identity.modified / 1_000_000_000
+        let isPast = seconds > 0 && seconds <= engine.clock().seconds + MaildirLimits.fileTimeAheadMax
+        let message = NewMessage(
+            body: 0, flags: flags, keywords: Array(words.prefix(DomainLimits.keywordsPerMessageMax)),
+            internalDate: isPast ? InternalDate(time: Timestamp(seconds: seconds)) : nil)
+        return .append(AppendMessages(mailbox: place.mailbox, messages: [message], origin: .import))
+    }
+
+    /// MOVE or COPY, when the file is that of a message in another folder.
+    private func transfer(
+        _ name: MaildirName, _ path: String, _ place: FolderPlace, _ memory: AccountMemory
+    ) throws -> (AccountCommand, leaves: (place: FolderPlace, uid: UID)?)? {
+        let found = try engine.read { state -> MailboxID? in
+            var source: MailboxID?
+            try state.mailboxes(place.account) { id, row in
+                if row.uidValidity == name.validity { source = id }
+                return source == nil
+            }
+            guard let source, source != place.mailbox,
+                let row = try state.message(place.account, source, name.uid), row.email == name.email,
+                row.size == name.size
+            else { return nil }
+            return source
+        }
+        guard let found, let folder = memory.folders[found], let box = memory.boxes[found] else { return nil }
+        let source = FolderPlace(
+            account: place.account, mailbox: found, path: memory.path(of: folder), memory: box, isTwoWay: true)
+        let wanted = try messages(UIDSet(name.uid), source).first?.file
+        guard let wanted, try hasContent(path, wanted) else { return nil }
+        let copy = CopyMessages(source: found, destination: place.mailbox, uids: UIDSet(name.uid))
+        return try isThere(name, source) ? (.copy(copy), nil) : (.move(copy), (source, name.uid))
+    }
+
+    /// Both sides moved it: the message is where the state has it, and the projection writes its file there.
+    private func isElsewhere(_ name: MaildirName, _ path: String, _ place: FolderPlace) throws -> Bool {
+        var boxes: [MailboxID] = []
+        try engine.read { state in
+            try state.mailboxes(place.account) { id, _ in
+                boxes.append(id)
+                return true
+            }
+        }
+        for mailbox in boxes {
+            let other = FolderPlace(
+                account: place.account, mailbox: mailbox, path: "", memory: FolderMemory(), isTwoWay: true)
+            var next: UID? = UID(1)
+            while let first = next {
+                var found: UID?
+                next = nil
+                var seen = 0
+                try engine.read { state in
+                    try state.messages(place.account, mailbox, from: first) { uid, row in
+                        if row.email == name.email { found = uid }
+                        seen += 1
+                        if seen == MaildirLimits.rowsPerSnapshotMax, uid.rawValue < .max {
+                            next = UID(uid.rawValue + 1)
+                        }
+                        return found == nil && next == nil
+                    }
+                }
+                if let found, let file = try messages(UIDSet(found), other).first?.file {
+                    return try file.name.size == name.size && hasContent(path, file)
+                }
+            }
+        }
+        return false
+    }
+
+    private func isThere(_ name: MaildirName, _ place: FolderPlace) throws -> Bool {
+        if let entry = place.memory.index?[name.uid], disk.exists("\(place.path)/\(entry.path(name))") { return true }
+        var isThere = false
+        for part in ["cur", "new"] {
+            try disk.list("\(place.path)/\(part)") { text in
+                isThere = MaildirFile(parsing: text.utf8)?.name == name
+                return !isThere
+            }
+            if isThere { break }
+        }
+        return isThere
+    }
+
+    private func finish(_ adoption: Adoption, _ outcome: CommandOutcome, _ memo: AccountImport) throws {
+        let (file, place) = (adoption.file, adoption.place)
+        var uid: UID?
+        switch outcome {
+        case .done(.appended(_, let uids), _):
+            uid = uids.first
+            importCounts.adopted += 1
+        case .done(.copied(_, _, let uids), _):
+            uid = uids.first
+            importCounts.moves += 1
+            // The message went meanwhile: the file is looked at again, as one of its own.
+            if uid == nil { return }
+        case .done: return
+        case .duplicate: break
+        case .refused(let refusal): return refuse(file, place, memo, "\(refusal)")
+        case .failed(let failure): throw failure
+        }
+        memo.folder(place.mailbox).foreign[file.identity.inode] = nil
+        for twin in file.twins { try disk.removeMessage("\(place.path)/\(twin)", .foreignRemoved) }
+        if let leaves = adoption.leaves { leaves.place.memory.index?.remove(UIDSet(leaves.uid)) }
+        let path = "\(place.path)/\(file.path)"
+        guard let uid, let wanted = try messages(UIDSet(uid), place).first?.file else {
+            // Done before, or gone again: the projection writes or has written what there is to be.
+            try disk.removeMessage(path, .foreignRemoved)
+            return
+        }
+        var entry = wanted.entry
+        entry.mark = file.mark
+        entry.isNew = entry.isNew && file.isNew
+        // A message that was there brings its flags; what the file says beyond them is a change like any other.
+        var shown = entry
+        if !adoption.isAppend {
+            shown.letters = MaildirLetters(bits: file.letters.reduce(0) { $0 | (MaildirLetters.bit(of: $1) ?? 0) })
+            shown.isNew = file.isNew && shown.letters.bits == 0
+            entry.isNew = shown.isNew
+        }
+        if !adoption.isStored || wanted.name.seconds != file.identity.modified / 1_000_000_000 {
+            let temporary = "\(place.path)/tmp/\(wanted.name.base)"
+            try copy(wanted, to: temporary)
+            try disk.removeMessage(path, .foreignRemoved)
+            try disk.rename(temporary, to: "\(place.path)/\(shown.path(wanted.name))", .filePlaced)
+        } else if try !disk.rename(path, to: "\(place.path)/\(shown.path(wanted.name))", .filePlaced) {
+            // Renamed by its owner meanwhile; the next look finds it, and knows it by its identifier.
+            memo.folder(place.mailbox).isQuiet = false
+            return
+        }
+        place.memory.index?[uid] = entry
+    }
+}

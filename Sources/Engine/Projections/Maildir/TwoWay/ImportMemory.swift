@@ -1,0 +1,118 @@
+// What is remembered of a two-way account between two looks at its tree. It may be forgotten: the next looks find it again.
+import MailTypes
+
+final class FolderImport {
+    /// As they were before the last look.
+    var times: FolderTimes?
+    /// Two looks in a row found the same, and nothing to do.
+    var isQuiet = false
+    /// Not before this moment of the monotonic clock.
+    var nextLook = 0.0
+    /// Messages whose files the last look did not find.
+    var missing = UIDSet()
+    /// Those of them whose deletion waits for somebody to confirm it.
+    var quarantined = UIDSet()
+    /// Files of others as the last look found them, by inode.
+    var foreign: [UInt64: ForeignFile.Identity] = [:]
+    /// What has names of ours that belong to other folders.
+    var claims: [UIDValidity: UIDSet] = [:]
+    /// Files that the engine did not take, by inode; they rest until `retry`.
+    var refused: [UInt64: Refused] = [:]
+    /// On the monotonic clock.
+    var retry = 0.0
+    var ignored = 0
+    /// Deletions that were taken over lately, for the limit on them.
+    private var goneCount = 0
+    private var goneSince = 0.0
+
+    struct Refused {
+        var path: String
+        var reason: String
+    }
+
+    func goneLately(_ now: Double) -> Int {
+        if now - goneSince > MaildirLimits.vanishedSeconds { goneCount = 0 }
+        return goneCount
+    }
+
+    func noteGone(_ count: Int, _ now: Double) {
+        if goneLately(now) == 0 { goneSince = now }
+        goneCount += count
+    }
+}
+
+final class AccountImport {
+    var folders: [MailboxID: FolderImport] = [:]
+    /// When the account's directory was changed last, as it was before the last look.
+    var layoutTime: Int64?
+    var isLayoutQuiet = false
+    /// Directories of others that the last look found.
+    var strangers: Set<String> = []
+    /// Mailboxes whose folders the last look did not find.
+    var missingFolders: Set<MailboxID> = []
+    /// Those of them whose deletion waits for somebody to confirm it.
+    var quarantinedFolders: Set<MailboxID> = []
+    /// What has been told, so that it is told once.
+    var told: Set<String> = []
+    var failure: String?
+
+    func folder(_ mailbox: MailboxID) -> FolderImport {
+        if let folder = folders[mailbox] { return folder }
+        let folder = FolderImport()
+        folders[mailbox] = folder
+        return folder
+    }
+
+    var isQuiet: Bool { isLayoutQuiet && folders.values.allSatisfy(\.isQuiet) && failure == nil }
+}
+
+/// How an account's tree and the state stand to each other.
+package enum MaildirMode: String, CaseIterable, Sendable {
+    /// The tree follows the state; what others change in it is undone.
+    case oneWay = "one-way"
+    /// What others change in the tree becomes events.
+    case twoWay = "two-way"
+    /// The tree is left as it is.
+    case off
+
+    /// As the account's setting has it.
+    package init(setting: String?) { self = setting.flatMap { MaildirMode(rawValue: $0) } ?? .oneWay }
+}
+
+/// What the import from one account's tree is about.
+package struct MaildirImportStatus: Sendable {
+    package struct Quarantine: Equatable, Sendable {
+        /// The mailbox's name.
+        package var mailbox: String
+        package var messages: Int
+        /// The whole folder is gone.
+        package var isFolder: Bool
+    }
+
+    package var mode = MaildirMode.oneWay
+    /// Every folder was found the same twice, with nothing to do.
+    package var isQuiet = true
+    package var quarantine: [Quarantine] = []
+    /// Files that could not be taken, and why.
+    package var refused: [(path: String, reason: String)] = []
+    /// Files of others that wait for a second look.
+    package var waiting = 0
+    /// Files that are left alone: empty, or with a name that is none.
+    package var ignored = 0
+    package var failure: String?
+}
+
+/// Totals since the start.
+package struct MaildirImportCounts: Equatable, Sendable {
+    package var accounts: UInt64 = 0
+    package var adopted: UInt64 = 0
+    package var flagChanges: UInt64 = 0
+    package var moves: UInt64 = 0
+    package var deletions: UInt64 = 0
+    package var folders: UInt64 = 0
+    /// Messages whose deletion waits for a word, now.
+    package var quarantined: UInt64 = 0
+    /// Files that could not be taken, now.
+    package var refused: UInt64 = 0
+    package init() {}
+}
