@@ -49,6 +49,8 @@ package enum MaildirLimits {
     static let scanRest = 10.0
     /// Files of others taken in one go, from one folder.
     static let adoptionsMax = 64
+    /// Time for taking files in one look at an account; seconds.
+    static let adoptionSecondsMax = 1.0
     /// Files of others that are remembered between two looks, in one folder; the rest waits for its turn.
     static let foreignFilesMax = 20_000
     /// Octets that the files taken in one go may have together, but for the first.

@@ -262,7 +262,8 @@ final class MaildirDisk {
 
     /// Up to `limit` octets from `offset`; nil when the file is not there.
     func read(_ path: String, from offset: Int = 0, limit: Int) throws -> [UInt8]? {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
+        // Others may write here: no link is followed, and no pipe is waited for.
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK)
         guard descriptor >= 0 else {
             guard errno == ENOENT || errno == ENOTDIR else { throw failure("open", path) }
             return nil
@@ -270,6 +271,7 @@ final class MaildirDisk {
         defer { Glibc.close(descriptor) }
         var status = stat()
         guard fstat(descriptor, &status) == 0 else { throw failure("stat", path) }
+        guard status.st_mode & S_IFMT == S_IFREG else { return nil }
         let wanted = max(0, min(limit, Int(status.st_size) - offset))
         var bytes = [UInt8](repeating: 0, count: wanted)
         var filled = 0

@@ -24,7 +24,13 @@ private struct Adoption {
 extension MaildirProjection {
     func adopt(_ look: inout AccountLook, _ memory: AccountMemory, _ memo: AccountImport) throws {
         var rest = look.foreign[...]
+        let deadline = monotonicSeconds() + MaildirLimits.adoptionSecondsMax
         while !rest.isEmpty {
+            if monotonicSeconds() > deadline {
+                // The next look goes on.
+                look.hasActed = true
+                return
+            }
             var octets: UInt64 = 0
             var adoptions: [Adoption] = []
             while let (file, place) = rest.first, adoptions.count < MaildirLimits.adoptionsMax,
