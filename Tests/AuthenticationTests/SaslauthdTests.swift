@@ -115,7 +115,10 @@ private func say(_ descriptor: CInt, _ octets: [UInt8]) -> Bool {
     @Test func loginsThatWaitAreFew() async throws {
         let daemon = try Daemon { sleepUntilClosed($0) }
         defer { daemon.stop() }
-        let external = ExternalPasswords(SaslauthdClient(path: daemon.path, secondsMax: 1), coverage: .all)
+        let reports = Mutex<[String]>([])
+        let external = ExternalPasswords(SaslauthdClient(path: daemon.path, secondsMax: 1), coverage: .all) { text in
+            reports.withLock { $0.append(text) }
+        }
         let name = try #require(LoginName("ann@example.test", defaultDomain: "example.test"))
         let atOnce = Mutex(0)
         let sent = Mutex(false)
@@ -129,6 +132,7 @@ private func say(_ descriptor: CInt, _ octets: [UInt8]) -> Bool {
         }
         sent.withLock { $0 = true }
         #expect(atOnce.withLock { $0 } == 10)
+        #expect(reports.withLock { $0 } == ["64 logins wait for it"], "once a minute")
         external.shutDown()
     }
 }

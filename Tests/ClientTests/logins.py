@@ -190,6 +190,8 @@ def hanging(program):
                 expect(len(answers) == len(waiting), "%d of %d answers" % (len(answers), len(waiting)))
                 for name, reply in answers:
                     expect_match(LATER[name], reply, "a hanging saslauthd over " + name)
+                with open(node.log_path) as log:
+                    expect(log.read().count("saslauthd cannot be asked") == 1, "the log tells of a hanging saslauthd once")
         finally:
             shutil.rmtree(folder, ignore_errors=True)
 

@@ -9,6 +9,7 @@ not grow with what a client leaves unread.
 
 Usage: tls_clients.py LETTERLOG
 """
+import imaplib
 import os
 import poplib
 import re
@@ -50,7 +51,8 @@ def with_s_client(node):
     openssl = need("openssl", "openssl")
     base = [openssl, "s_client", "-CAfile", own_certificate(node), "-verify_return_error", "-brief"]
     for name, starttls in (("pop3s", None), ("submissions", None), ("pop3", "pop3"), ("smtp", "smtp"),
-                           ("submission", "smtp"), ("lmtp", "lmtp")):
+                           ("submission", "smtp"), ("lmtp", "lmtp"), ("imaps", None),
+                           ("imap", "imap")):
         to = ["-connect", "127.0.0.1:%d" % node.port(name), *(["-starttls", starttls] if starttls else [])]
         for version in ("-tls1_2", "-tls1_3"):
             said = run_well([*base, *to, version], input=b"").decode(errors="replace")
@@ -103,6 +105,21 @@ def with_python(node):
         got = b"\r\n".join(client.retr(before + 1)[1]) + b"\r\n"
         expect(without_trace(got)[2] == content, "other octets than were sent")
         client.quit()
+    for client in (imaplib.IMAP4_SSL("127.0.0.1", node.port("imaps"), timeout=30, ssl_context=context),
+                   imaplib.IMAP4("127.0.0.1", node.port("imap"), timeout=30)):
+        if not isinstance(client, imaplib.IMAP4_SSL):
+            expect("STARTTLS" in client.capabilities, "IMAP offers no STARTTLS")
+            client.starttls(context)
+        expect("STARTTLS" not in client.capabilities, "IMAP offers STARTTLS twice")
+        client.login(ACCOUNT, PASSWORD)
+        client.select()
+        got = client.fetch(str(before + 1), "(BODY.PEEK[])")[1][0][1]
+        expect(without_trace(got)[2] == content, "other octets than were sent, over IMAP")
+        client.append("INBOX", None, None, content)
+        found = int(client.select()[1][0])
+        client.store(str(found), "+FLAGS", r"(\Deleted)")
+        client.expunge()
+        client.logout()
     # A session goes on from an earlier one.
     session = None
     for turn in range(2):
@@ -145,6 +162,9 @@ def with_programs(node):
     for url in ("pop3s://127.0.0.1:%d/" % node.port("pop3s"), "pop3://127.0.0.1:%d/" % node.port("pop3")):
         listing = run_well([curl, "-sS", "--ssl-reqd", url, *login])
         expect(len(listing.splitlines()) == total, "curl lists %r" % listing)
+    for url in ("imaps://127.0.0.1:%d/" % node.port("imaps"), "imap://127.0.0.1:%d/" % node.port("imap")):
+        said = run_well([curl, "-sS", "--ssl-reqd", url, *login, "-X", "STATUS INBOX (MESSAGES)"])
+        expect_match(r"MESSAGES %d\)" % total, said, "curl over " + url)
     code, said = run([curl, "-sS", "pop3s://127.0.0.1:%d/" % node.port("pop3s"), "--user", "a:b"])
     expect(code == 60, "curl trusts a certificate that nobody vouches for: exit %d" % code)
     home = os.path.join(node.directory, "sealed")

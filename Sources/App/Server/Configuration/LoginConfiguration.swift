@@ -154,9 +154,11 @@ extension NodeConfiguration.Logins {
         return found
     }
 
-    func external() -> ExternalPasswords? {
+    /// - Parameter report: gets why saslauthd could not be asked.
+    func external(report: @escaping @Sendable (String) -> Void) -> ExternalPasswords? {
         saslauthd.map {
-            ExternalPasswords(SaslauthdClient(path: $0, secondsMax: saslauthdSecondsMax), coverage: saslauthdAccounts)
+            ExternalPasswords(
+                SaslauthdClient(path: $0, secondsMax: saslauthdSecondsMax), coverage: saslauthdAccounts, report: report)
         }
     }
 }

@@ -61,7 +61,9 @@ package final class Node: AdministrationBackend {
         options.tokens = try configuration.logins.tokens { reason in
             log.warning("the token service cannot be asked", metadata: ["reason": "\(reason)"])
         }
-        options.externalPasswords = configuration.logins.external()
+        options.externalPasswords = configuration.logins.external { reason in
+            log.warning("saslauthd cannot be asked", metadata: ["reason": "\(reason)"])
+        }
         if !configuration.logins.mechanisms.isEmpty, let problem = SASLServer.libraryProblem {
             throw AdministrationFailure(
                 "logins by SASL are not possible: \(problem); `logins.mechanisms: none` goes on without")

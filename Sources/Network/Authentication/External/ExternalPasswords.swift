@@ -15,11 +15,16 @@ package final class ExternalPasswords: Sendable {
 
     let coverage: Coverage
     private let client: SaslauthdClient
+    private let trouble: TroubleReport
     private let threads: NIOThreadPool
     private let pending = Atomic<Int>(0)
 
-    package init(_ client: SaslauthdClient, coverage: Coverage) {
+    /// - Parameter report: gets why saslauthd could not be asked, for the log, once a minute at most.
+    package init(
+        _ client: SaslauthdClient, coverage: Coverage, report: @escaping @Sendable (String) -> Void = { _ in }
+    ) {
         self.client = client
+        trouble = TroubleReport(report)
         self.coverage = coverage
         threads = NIOThreadPool(numberOfThreads: AuthenticationLimits.externalThreads)
         threads.start()
@@ -32,6 +37,7 @@ package final class ExternalPasswords: Sendable {
     ) {
         guard pending.add(1, ordering: .relaxed).newValue <= AuthenticationLimits.externalPendingMax else {
             pending.subtract(1, ordering: .relaxed)
+            trouble.tell("\(AuthenticationLimits.externalPendingMax) logins wait for it")
             return completion(.unavailable)
         }
         let end = NIODeadline.now() + .seconds(Int64(client.secondsMax))
@@ -40,9 +46,12 @@ package final class ExternalPasswords: Sendable {
             // All threads hang: who has waited for one as long as for an answer does not wait for both.
             guard NIODeadline.now() < end else { return completion(.unavailable) }
             guard state == .active, let name else { return completion(name == nil ? .bad : .unavailable) }
-            completion(
-                client.check(
-                    login: name.address.localPart, password: password, service: service, realm: name.address.domain))
+            let verdict = client.check(
+                login: name.address.localPart, password: password, service: service, realm: name.address.domain)
+            if verdict == .unavailable {
+                trouble.tell("\(client.path) gives no good answer within \(client.secondsMax) s")
+            }
+            completion(verdict)
         }
     }
 

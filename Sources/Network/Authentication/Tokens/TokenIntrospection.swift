@@ -65,7 +65,7 @@ package final class TokenIntrospection: TokenService {
 
     private let options: TokenIntrospectionOptions
     private let question: TokenQuestion
-    private let report: @Sendable (String) -> Void
+    private let trouble: TroubleReport
     /// The time, in seconds since 1970.
     private let clock: @Sendable () -> Double
     private let memory = Mutex(Memory())
@@ -74,8 +74,6 @@ package final class TokenIntrospection: TokenService {
 
     private struct Memory {
         var entries: [[UInt8]: (name: String, end: NIODeadline)] = [:]
-        /// Nothing is reported before.
-        var silence = NIODeadline.uptimeNanoseconds(0)
     }
 
     /// - Parameters:
@@ -90,7 +88,7 @@ package final class TokenIntrospection: TokenService {
         self.clock = clock
         self.options = options
         question = TokenQuestion(options, encryption: encryption, group: group)
-        self.report = report
+        trouble = TroubleReport(report)
     }
 
     package func judge(_ token: [UInt8], completion: @escaping @Sendable (TokenVerdict) -> Void) {
@@ -100,7 +98,7 @@ package final class TokenIntrospection: TokenService {
         }
         guard pending.add(1, ordering: .relaxed).newValue <= AuthenticationLimits.tokenQuestionsMax else {
             pending.subtract(1, ordering: .relaxed)
-            tell("\(AuthenticationLimits.tokenQuestionsMax) questions wait for an answer")
+            trouble.tell("\(AuthenticationLimits.tokenQuestionsMax) questions wait for an answer")
             return completion(.unavailable)
         }
         question.ask(token) { [self] answer in
@@ -112,19 +110,10 @@ package final class TokenIntrospection: TokenService {
                 if case .active(let name) = found.verdict { remember(digest, name, found.secondsLeft) }
                 completion(found.verdict)
             } catch {
-                tell(error.text)
+                trouble.tell(error.text)
                 completion(.unavailable)
             }
         }
-    }
-
-    private func tell(_ text: String) {
-        let isDue = memory.withLock { memory in
-            guard memory.silence <= .now() else { return false }
-            memory.silence = .now() + .minutes(1)
-            return true
-        }
-        if isDue { report(text) }
     }
 
     private func remember(_ digest: [UInt8], _ name: String, _ secondsLeft: Int64?) {
