@@ -52,7 +52,7 @@ def programs(node):
     host, port = node.addresses["submission"][0]
     pop3 = node.addresses["pop3"][0][1]
     folder = node.directory
-    mail = letter("by many programs")
+    mail = letter("by many programs", sender=ANN)
     with smtplib.SMTP(host, port, local_hostname="client.test", timeout=30) as client:
         client.login(ANN, PASSWORD)
         client.sendmail(ANN, [ANN], mail)

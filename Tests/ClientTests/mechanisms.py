@@ -452,7 +452,7 @@ def programs_external(node, pair):
              "--host=localhost"]
     run_well([need("msmtp", "msmtp"), "--file=/dev/null", "--source-ip=127.0.0.1",
               "--port=%d" % node.port("submissions"), "--tls-starttls=off", *trust, "--from=" + CAL, CAL],
-             input=letter("by a certificate"))
+             input=letter("by a certificate", sender=CAL))
     target = os.path.join(node.directory, "by-certificate")
     run_well([need("mpop", "mpop"), "--port=%d" % node.port("pop3s"), "--tls-starttls=off", *trust, "--keep=on",
               "--delivery=mbox," + target, "--uidls-file=" + target + ".uidls"])

@@ -409,8 +409,8 @@ def deliver(node, recipients, content, sender="sender@sender.test", name="smtp")
         wire.command("QUIT", "221")
 
 
-def letter(subject, body=b"A letter.\r\n"):
-    return (b"From: Sender <sender@sender.test>\r\nTo: somebody@example.test\r\nSubject: " + subject.encode() +
+def letter(subject, body=b"A letter.\r\n", sender="sender@sender.test"):
+    return (b"From: Sender <" + sender.encode() + b">\r\nTo: somebody@example.test\r\nSubject: " + subject.encode() +
             b"\r\nMessage-ID: <" + re.sub(rb"\W+", b".", subject.encode()) + b"@sender.test>\r\n\r\n" + body)
 
 

@@ -108,7 +108,7 @@ def accounts_exchange(node):
     run_well([swaks, *login, "--from", ALICE, "--to", BOB, "--header", "Subject: by swaks"])
     run_well([swaks, *login, "--tls", "--from", ALICE, "--to", BOB, "--header", "Subject: by swaks over TLS"])
     run_well([need("msmtp", "msmtp"), "--host=127.0.0.1", "--port=" + port, "--auth=plain", "--user=" + BOB,
-              "--passwordeval=echo " + PASSWORD, "--tls=off", "--from=" + BOB, "--read-envelope-from=off", "--", ALICE],
+              "--passwordeval=echo " + PASSWORD, "--tls=off", "--from=" + BOB, "--", ALICE],
              input=letter(BOB, "by msmtp").replace("\r\n", "\n").encode())
     context = ssl.create_default_context()
     context.check_hostname, context.verify_mode = False, ssl.CERT_NONE

@@ -24,6 +24,8 @@ from node import (Node, PASSWORD, deliver, expect, expect_match, letter, main, n
                   without_trace)
 
 ACCOUNT = "alice@example.test"
+# A submission without one is given one.
+DATE = b"Date: Thu, 26 Nov 2026 12:00:00 +0000\r\n"
 
 
 def own_certificate(node):
@@ -82,7 +84,7 @@ def with_s_client(node):
 def with_python(node):
     context = trusting(node)
     before = count(node)
-    content = letter("sealed", b"A line\r\n" * 30000)
+    content = DATE + letter("sealed", b"A line\r\n" * 30000, sender=ACCOUNT)
     with smtplib.SMTP_SSL("127.0.0.1", node.port("submissions"), "client.test", timeout=30, context=context) as client:
         client.login(ACCOUNT, PASSWORD)
         client.sendmail(ACCOUNT, [ACCOUNT], content)
@@ -138,7 +140,7 @@ def with_programs(node):
     curl, swaks = need("curl", "curl"), need("swaks", "swaks")
     msmtp, mpop, fetchmail = need("msmtp", "msmtp"), need("mpop", "mpop"), need("fetchmail", "fetchmail")
     trust, before = own_certificate(node), count(node)
-    content = letter("by a program", b"A line\r\n")
+    content = DATE + letter("by a program", b"A line\r\n", sender=ACCOUNT)
     path = os.path.join(node.directory, "sealed-letter")
     with open(path, "wb") as file:
         file.write(content)
