@@ -99,7 +99,7 @@ let package = Package(
                 "Gateways", "Delivery", "SMTP", "Projections", "Authentication", "MailEngine", "EventStore",
                 "EventFormat",
                 "MailCore",
-                "MIME", "MailTypes", "TLS",
+                "IMAP", "MIME", "MailTypes", "TLS",
                 "Octets", "Digests", .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ]),
@@ -131,8 +131,10 @@ let package = Package(
             exclude: [
                 "badinput.py", "clients.py", "corpus.py", "dovecot_maildir.py", "imap_badinput.py", "imap_fetch.py",
                 "imap_python.py",
-                "imap_screen.py", "imap_soak.py", "imap_sync.py", "imap_thunderbird.py", "imapserver.py",
-                "listeners.py", "logins.py", "mutt.py", "node.py", "pasted.py", "secrets.py", "serve_maildir.py",
+                "imap_screen.py", "imap_soak.py", "imap_sync.py", "imap_thunderbird.py", "import_imap.py",
+                "imapserver.py",
+                "listeners.py", "logins.py", "migrate.py", "mutt.py", "node.py", "pasted.py", "peers.py", "secrets.py",
+                "serve_maildir.py",
                 "storm.py", "terminal.py", "tls_clients.py",
             ],
             swiftSettings: settings),
@@ -157,7 +159,8 @@ let package = Package(
             name: "ServerTests",
             dependencies: [
                 "Server", "letterlog", "Gateways", "MailEngine", "EventStore", "MailCore", "MailTypes", "Digests",
-            ],
+                "IMAP",
+            ] + nio,
             path: "Tests/ServerTests", swiftSettings: settings),
         tests("SimulationTests", ["EventStore", "LMDB", "MailCore", "MailTypes"]),
         tests(

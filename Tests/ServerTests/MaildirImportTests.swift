@@ -178,9 +178,9 @@ import Testing
         let backend = try store(scratch)
         defer { backend.close() }
         let tree = try dovecot(scratch.path + "/tree")
-        try tree.folder(".&bad")
+        try tree.folder(".a..b")
         let lines = try backend.answer(ImportMaildir(address: "alice", directory: tree.path))
-        #expect(lines.first?.text == ".&bad: no name for a mailbox")
+        #expect(lines.first?.text == ".a..b: no name for a mailbox")
         #expect(lines.last?.kind == .failed && lines.last?.text.hasSuffix("; 1 could not be imported") == true)
         let none = try backend.answer(ImportMaildir(address: "alice", directory: scratch.path))
         #expect(none.last?.text.contains("is no Maildir") == true)
@@ -238,10 +238,11 @@ import Testing
     func lineEnds(_ text: String, _ expected: String) {
         for cut in 0...text.utf8.count {
             let octets = Array(text.utf8)
-            var ends = false
-            let whole =
-                MaildirImport.withCRLF(Data(octets[..<cut]), after: &ends)
-                + MaildirImport.withCRLF(Data(octets[cut...]), after: &ends)
+            var ends = LineEnds()
+            var whole: [UInt8] = []
+            for part in [octets[..<cut], octets[cut...]] {
+                Array(part).withUnsafeBytes { ends.pass($0) { whole.append(contentsOf: $0) } }
+            }
             #expect(String(decoding: whole, as: UTF8.self) == expected)
         }
     }

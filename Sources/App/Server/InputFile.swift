@@ -11,4 +11,21 @@ package enum InputFile {
         }
         return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
+
+    /// Hands out the octets of a file in pieces, each good for the length of the call.
+    /// - Throws: a failure with the system's reason, or what `take` throws.
+    static func read(
+        _ path: String, into buffer: inout [UInt8], _ take: (UnsafeRawBufferPointer) throws -> Void
+    ) throws {
+        let descriptor = Glibc.open(path, O_RDONLY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw AdministrationFailure(String(cString: strerror(errno))) }
+        defer { Glibc.close(descriptor) }
+        while true {
+            let count = buffer.withUnsafeMutableBytes { Glibc.read(descriptor, $0.baseAddress, $0.count) }
+            if count < 0, errno == EINTR { continue }
+            guard count >= 0 else { throw AdministrationFailure(String(cString: strerror(errno))) }
+            if count == 0 { return }
+            try buffer.withUnsafeBytes { try take(UnsafeRawBufferPointer(rebasing: $0[..<count])) }
+        }
+    }
 }

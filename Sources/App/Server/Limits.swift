@@ -24,6 +24,30 @@ package enum ServerLimits {
     package static let importOctetsPerCommandMax = 8 << 20
     /// Octets of one list beside the messages of a Maildir that is imported.
     package static let importListOctetsMax = 256 << 20
+    /// Octets from a source that wait to be taken; above, it is not read from.
+    static let importWindowOctets = 1 << 20
+    /// Texts asked for that the source has not sent yet, in windows of one command's messages.
+    static let importWindowsAsked = 2
+    /// Seconds until a source answers a connection.
+    static let importConnectSeconds = 30
+    /// Seconds without an octet from a source that owes an answer.
+    static let importSilenceSeconds = 120
+    /// Connections made for one folder, until its failure is that of the import.
+    static let importAttemptsMax = 3
+    /// Messages of one folder of a source.
+    static let importFolderMessagesMax = 10_000_000
+    /// Folders of one account of a source.
+    static let importFoldersMax = 10_000
+    /// Octets of a text that is over the limit of a message and is read to be dropped.
+    static let importDroppedOctetsMax: UInt64 = 4 << 30
+    /// Connections to a source for one account.
+    package static let importConnectionsMax = 16
+    /// Accounts whose mail is copied at the same time.
+    package static let importAccountsAtOnceMax = 16
+    /// Accounts in one run of `import imap`.
+    package static let importAccountsMax = 10_000
+    /// Octets of a journal of an import that are read.
+    static let importJournalOctetsMax = 1 << 30
     /// Errors an import lists one by one.
     package static let importErrorsListedMax = 100
     /// Messages dropped by one round of the retention collector.

@@ -10,13 +10,15 @@ enum AccountFile {
         var password: String
     }
 
-    static func read(path: String) throws -> [Record] {
+    static func read(path: String) throws -> [Record] { try parse(try text(path), path: path) }
+
+    static func text(_ path: String) throws -> String {
         let data = try InputFile.open(path).read(upToCount: octetsMax + 1) ?? Data()
         guard data.count <= octetsMax else { throw AdministrationFailure("\(path) is larger than \(octetsMax) octets") }
         guard let text = String(data: data, encoding: .utf8) else {
             throw AdministrationFailure("\(path) is not UTF-8")
         }
-        return try parse(text, path: path)
+        return text
     }
 
     /// - Throws: a failure that names the line, and repeats nothing of it: it may hold a password.
@@ -36,7 +38,7 @@ enum AccountFile {
     }
 
     /// The fields of one line; nil when a quote is not closed or stands in the middle.
-    private static func fields(_ line: Substring) -> [String]? {
+    static func fields(_ line: Substring) -> [String]? {
         var fields: [String] = []
         var rest = line
         while true {
@@ -62,5 +64,26 @@ enum AccountFile {
             guard rest.first == "," else { return fields }
             rest.removeFirst()
         }
+    }
+}
+
+/// The CSV files of `import imap`: `account,user,password`; the user may be missing when it is the account, and the
+/// password when a master user has one.
+enum SourceAccountFile {
+    /// - Throws: a failure that names the line, and repeats nothing of it: it may hold a password.
+    static func read(path: String, needsPasswords: Bool) throws -> [ImportImap.Entry] {
+        var entries: [ImportImap.Entry] = []
+        let lines = try AccountFile.text(path).split(omittingEmptySubsequences: false, whereSeparator: \.isNewline)
+        for (index, line) in lines.enumerated() where !line.isEmpty {
+            guard let fields = AccountFile.fields(line), (1...3).contains(fields.count), !fields[0].isEmpty,
+                !needsPasswords || fields.count == 3
+            else {
+                throw AdministrationFailure("\(path):\(index + 1): is not account,user,password", .usage)
+            }
+            if entries.isEmpty, fields[0].lowercased() == "account" { continue }
+            let user = fields.count > 1 && !fields[1].isEmpty ? fields[1] : fields[0]
+            entries.append(.init(address: fields[0], user: user, password: fields.count > 2 ? fields[2] : ""))
+        }
+        return entries
     }
 }

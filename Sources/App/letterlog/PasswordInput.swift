@@ -4,13 +4,16 @@ import Server
 
 /// Where passwords come from: the first line of standard input, or a terminal that does not show them.
 enum PasswordInput {
-    /// - Parameter fromInput: whether `--password-stdin` was given.
-    static func read(fromInput: Bool) throws -> [UInt8] {
+    /// - Parameters:
+    ///   - fromInput: whether `--password-stdin` was given.
+    ///   - confirms: a new password is asked for twice.
+    static func read(fromInput: Bool, confirms: Bool = true) throws -> [UInt8] {
         if fromInput { return try firstLine() }
         guard isatty(STDIN_FILENO) == 1 else {
             throw AdministrationFailure("no terminal to ask for the password; use --password-stdin", .usage)
         }
         let first = try ask("Password: ")
+        guard confirms else { return first }
         guard try ask("Again: ") == first else { throw AdministrationFailure("the two passwords differ", .usage) }
         return first
     }

@@ -63,4 +63,14 @@ package enum IMAPLimits {
     package static let replyTextOctetsMax = 400
     /// A string that is written quoted; longer ones are literals.
     package static let quotedOctetsMax = 1_024
+
+    // What a server sends to a client of ours
+    /// A response with its literals, the text of a message not counted.
+    package static let responseOctetsMax = 1 << 20
+    /// Capabilities, names that were enabled, namespaces of one kind.
+    package static let serverWordsMax = 512
+    /// Flags of one message; Dovecot has been seen with hundreds of keywords.
+    package static let serverFlagsMax = 1_024
+    /// Lists within each other in an item that is passed over.
+    package static let serverListDepthMax = 64
 }

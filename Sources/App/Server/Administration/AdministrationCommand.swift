@@ -74,7 +74,8 @@ package enum AdministrationCommands {
         AccountPasswordAdd.self, AccountPasswordList.self, AccountPasswordRevoke.self,
         DomainAdd.self, DomainList.self, DomainRemove.self, Who.self, Kick.self,
         MailboxList.self, MailboxStatus.self, MailboxCreate.self, MailboxRename.self, MailboxDelete.self,
-        ImportMbox.self, ImportMaildir.self, ExportMbox.self, ExportMaildir.self, LogShow.self, LogTail.self,
+        ImportMbox.self, ImportMaildir.self, ImportImap.self, ExportMbox.self, ExportMaildir.self, LogShow.self,
+        LogTail.self,
         LogWhy.self, QueueList.self, QueueShow.self, QueueChange.self, StoreStats.self, StoreRebuild.self,
         StoreVerify.self, MaildirShowStatus.self, MaildirConfirm.self, MaildirRestore.self,
     ]

@@ -1,8 +1,11 @@
 // One mbox file on its way into a mailbox: read in pieces, bodies streamed to the engine, appended in batches.
 //
 // A message that cannot be taken is listed and left out; what stops a batch (quota, a full disk) ends the import, and
-// what was appended before stays. A mailbox that is missing is made with the UIDVALIDITY that the file names, and then
-// its messages keep their UIDs; into a mailbox that is there they get new ones.
+// what was appended before stays. Run again, it goes on: a message is recognised by the SHA-256 of its stored form, as
+// often as it is there. UIDs come along where the mailbox has the UIDVALIDITY that the file names, which one that is new
+// or has given no UID takes. At the end the mailbox is counted against the file, and flags are compared.
+import Digests
+import EventFormat
 import EventStore
 import Foundation
 import MIME
@@ -11,12 +14,24 @@ import MailEngine
 import MailTypes
 
 final class MboxImport {
+    private struct Placed {
+        var number: Int
+        var flags: SystemFlags
+        var keywords: [Keyword]
+    }
+
     private let session: AdministrationSession
     private let account: AccountID
     private let name: MailboxName
-    private var mailbox: MailboxID?
-    private var keepsUIDs = false
-    private var lastUID: UInt32 = 0
+    private let quoting: MboxQuoting
+    private var target: ImportMailbox?
+    private var nextUID: UInt32 = 1
+    /// How often each message is in the mailbox and was not met in the file yet.
+    private var there: [ContentHash: Int] = [:]
+    private var wanted: [ContentHash: Int] = [:]
+    private var waiting: [Placed] = []
+    private var placed: [(Placed, UID)] = []
+    private(set) var report: FolderReport
 
     private var date: InternalDate?
     private var body: BodyWriter?
@@ -26,22 +41,21 @@ final class MboxImport {
     private var bodies: [any BodySource] = []
     private var pendingOctets = 0
 
-    private(set) var imported = 0
-    private(set) var octets = 0
-    private(set) var failed = 0
+    var imported: Int { report.imported }
 
-    init(_ session: AdministrationSession, account: AccountID, mailbox: MailboxName) {
+    init(_ session: AdministrationSession, account: AccountID, mailbox: MailboxName, quoting: MboxQuoting = .mboxrd) {
         self.session = session
         self.account = account
+        self.quoting = quoting
         name = mailbox
+        report = FolderReport(name: mailbox)
     }
 
     func read(_ path: String) throws {
-        mailbox = try session.engine.read { try $0.mailboxID(account, named: name) }
         let handle = try InputFile.open(path)
         let size = Int(clamping: (try? handle.seekToEnd()) ?? 0)
         try? handle.seek(toOffset: 0)
-        var reader = MboxReader(dropsStatusFields: true)
+        var reader = MboxReader(quoting: quoting, dropsStatusFields: true)
         var seen = 0
         while let chunk = try handle.read(upToCount: 1 << 18), !chunk.isEmpty {
             try chunk.withUnsafeBytes { try reader.consume($0, take) }
@@ -54,6 +68,7 @@ final class MboxImport {
             throw AdministrationFailure("\(path) is no mbox: no line `From sender date` begins a message")
         }
         try flush()
+        try check()
         if reader.strayOctets > 0 {
             try session.note("\(reader.strayOctets) octets before the first message were passed over")
         }
@@ -81,18 +96,29 @@ final class MboxImport {
 
     private func end(_ status: MboxStatus) throws {
         defer { body = nil }
-        if mailbox == nil { try createMailbox(status) }
+        if target == nil { try prepare(status) }
         if status.isMailboxData { return }
-        if let bodyFailure { return try leaveOut(bodyFailure) }
+        report.found += 1
+        if let bodyFailure { return report.missing.append(("message \(report.found)", bodyFailure)) }
         guard let source = try body?.finish() else { return }
+        report.hash.update(source.hash.digest)
+        wanted[source.hash, default: 0] += 1
+        if let count = there[source.hash], count > 0 {
+            there[source.hash] = count - 1
+            report.present += 1
+            return
+        }
         var message = NewMessage(
             body: bodies.count, flags: status.flags, keywords: status.keywords, internalDate: date)
-        if keepsUIDs, let uid = status.uid, uid.rawValue > lastUID, uid.rawValue < .max {
+        if report.keepsUIDs, let uid = status.uid, uid.rawValue >= nextUID, uid.rawValue < .max {
             message.uid = uid
-            lastUID = uid.rawValue
+            nextUID = uid.rawValue + 1
+        } else {
+            nextUID = .max
         }
         messages.append(message)
         bodies.append(source)
+        waiting.append(Placed(number: report.found, flags: status.flags, keywords: status.keywords))
         pendingOctets += source.count
         let isFull =
             messages.count == ServerLimits.importMessagesPerCommandMax
@@ -100,36 +126,56 @@ final class MboxImport {
         if isFull { try flush() }
     }
 
-    private func createMailbox(_ status: MboxStatus) throws {
-        func create(_ validity: UIDValidity?) throws -> CommandResult {
-            try session.perform(
-                account, .createMailbox(NewMailbox(name: name, subscribed: true, uidValidity: validity)))
+    private func prepare(_ status: MboxStatus) throws {
+        let isNew = try session.engine.read { try $0.mailboxID(account, named: name) == nil }
+        let validities = status.uidValidity.map { [name: $0.rawValue] } ?? [:]
+        try ImportMailbox.makeRoom(account, [name], validities, in: session.engine) {
+            try session.perform(account, $0)
         }
-        let result: CommandResult
-        do {
-            result = try create(status.uidValidity)
-            keepsUIDs = status.uidValidity != nil
-        } catch Refusal.uidValidityNotAscending {
-            result = try create(nil)
+        let target = try ImportMailbox.prepare(account, name, status.uidValidity, in: session.engine) {
+            try session.perform(account, $0)
         }
-        if case .mailbox(let id, _) = result { mailbox = id }
-    }
-
-    private func leaveOut(_ reason: String) throws {
-        failed += 1
-        guard failed <= ServerLimits.importErrorsListedMax else { return }
-        let number = imported + messages.count + failed
-        try session.item("message \(number): \(reason)", ["message": .count(number), "error": .string(reason)])
+        if isNew { _ = try session.perform(account, .setSubscription(name, true)) }
+        self.target = target
+        nextUID = target.uidNext
+        report.keepsUIDs = target.keepsUIDs
+        there = try session.engine.read { try $0.importedHashes(account, target.id) }
     }
 
     private func flush() throws {
-        guard let mailbox, !messages.isEmpty else { return }
-        let append = AppendMessages(mailbox: mailbox, messages: messages, origin: .import)
-        _ = try session.perform(account, .append(append), bodies: bodies)
-        imported += messages.count
-        octets += pendingOctets
+        guard let target, !messages.isEmpty else { return }
+        let append = AppendMessages(mailbox: target.id, messages: messages, origin: .import)
+        let result = try session.perform(account, .append(append), bodies: bodies)
+        if case .appended(_, let uids) = result { placed += zip(waiting, uids).map { ($0, $1) } }
+        report.imported += messages.count
+        report.octets += pendingOctets
         messages = []
         bodies = []
+        waiting = []
         pendingOctets = 0
+    }
+
+    /// Every message of the file is in the mailbox as often as in the file; those of this run have their flags.
+    private func check() throws {
+        guard let target else { return }
+        let now = try session.engine.read { try $0.importedHashes(account, target.id) }
+        let short = wanted.reduce(0) { $0 + max(0, $1.value - (now[$1.key] ?? 0)) }
+        if short > 0 {
+            report.missing.append((name.description, "\(short) messages of the file are not in the mailbox"))
+        }
+        var rest = placed[...]
+        while !rest.isEmpty {
+            let slice = rest.prefix(ServerLimits.eventsPerSnapshotMax)
+            rest = rest.dropFirst(slice.count)
+            try session.engine.read { state in
+                for (message, uid) in slice {
+                    guard let row = try state.message(account, target.id, uid) else { continue }
+                    let keywords = try state.importedKeywords(account, target.id, uid, row)
+                    if row.flags != message.flags || keywords != Set(message.keywords) {
+                        report.missing.append(("message \(message.number)", "its flags are not those of the file"))
+                    }
+                }
+            }
+        }
     }
 }

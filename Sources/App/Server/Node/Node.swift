@@ -34,6 +34,7 @@ package final class Node: AdministrationBackend {
     private let retention: RetentionCollector
     /// Nil where the node sends nothing.
     private let sending: Sending?
+    private let sampler: MaildirSampler?
     private let administration = Mutex<AdministrationSocket?>(nil)
 
     /// Opens the store; nothing listens yet.
@@ -72,11 +73,13 @@ package final class Node: AdministrationBackend {
             MaildirProjector(engine: engine, options: options) { log.warning("maildir", metadata: ["report": "\($0)"]) }
         }
         self.projector = projector
+        let sampler = projector.map { [engine] in MaildirSampler(engine, $0, log: log) }
+        self.sampler = sampler
         let sendingMetrics = Mutex<(@Sendable () -> String)?>(nil)
         listeners = Gateways(
             engine: engine, options: options, logger: log,
             extraMetrics: { [cache] in
-                (projector?.status.metrics ?? "") + (cache?.statistics.metrics ?? "")
+                (projector?.status.metrics ?? "") + (sampler?.metrics ?? "") + (cache?.statistics.metrics ?? "")
                     + (sendingMetrics.withLock { $0 }?() ?? "")
             })
         sending =
@@ -105,6 +108,7 @@ package final class Node: AdministrationBackend {
         let bound = try await listeners.start(configuration.listenerList)
         await sending?.start()
         retention.start()
+        sampler?.start()
         return "ready" + bound.map { " \($0.0.rawValue)=\($0.1)" }.joined()
     }
 
@@ -115,6 +119,7 @@ package final class Node: AdministrationBackend {
         await sending?.stop(within: configuration.limits.drainSecondsMax)
         administration.withLock { $0 }?.close()
         retention.stop()
+        sampler?.stop()
         projector?.close()
         cache?.close()
         engine.close()

@@ -40,6 +40,11 @@ struct Export: ParsableCommand {
             help: "The directory of the tree, not the projection's own. The process that owns the store writes there.")
         var directory: String
 
-        func run() throws { try options.run(ExportMaildir(address: account, directory: absolute(directory))) }
+        @Option(help: "Only this mailbox, into a directory that is not there yet.")
+        var mailbox: String?
+
+        func run() throws {
+            try options.run(ExportMaildir(address: account, directory: absolute(directory), mailbox: mailbox))
+        }
     }
 }

@@ -1,7 +1,7 @@
 import MailTypes
 
-/// What the fields that mbox programs add to a header say: `Status`, `X-Status`, `X-Keywords`, `X-UID`, `X-IMAP` and
-/// `X-IMAPbase`, as mutt, UW-IMAP and Dovecot write them.
+/// What the fields that mbox programs add to a header say: `Status`, `X-Status`, `X-Keywords`, `X-UID`, `X-IMAP`,
+/// `X-IMAPbase` and `Content-Length`, as mutt, UW-IMAP and Dovecot write them.
 package struct MboxStatus: Hashable, Sendable {
     package var flags: SystemFlags = []
     /// `O` in Status: some session has known of it, so it is not recent.
@@ -17,8 +17,11 @@ package struct MboxStatus: Hashable, Sendable {
     package var isMailboxData = false
     package init() {}
 
-    /// Names of fields that belong to the mbox and not to the message, in lower case.
-    static let fields: Set<String> = ["status", "x-status", "x-keywords", "x-uid", "x-imap", "x-imapbase"]
+    /// Names of fields that belong to the mbox and not to the message, in lower case. Dovecot and Solaris write
+    /// `Content-Length`; what it says is not used, since files that were edited since have wrong ones.
+    static let fields: Set<String> = [
+        "status", "x-status", "x-keywords", "x-uid", "x-imap", "x-imapbase", "content-length",
+    ]
 
     /// - Parameters:
     ///   - name: in lower case.

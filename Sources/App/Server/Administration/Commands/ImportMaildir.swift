@@ -1,6 +1,5 @@
 import MailCore
 import MailTypes
-import Octets
 
 /// `import maildir`: a Maildir tree of Dovecot's or Courier's into an account.
 package struct ImportMaildir: AdministrationCommand {
@@ -24,6 +23,11 @@ package struct ImportMaildir: AdministrationCommand {
             try session.item(
                 "\(name): no name for a mailbox", ["directory": .string(name), "error": "no name for a mailbox"])
         }
+        var validities: [MailboxName: UInt32] = [:]
+        for folder in source.folders { validities[folder.name] = MaildirSource.uidValidity(folder)?.rawValue }
+        try ImportMailbox.makeRoom(account.id, source.folders.map(\.name), validities, in: session.engine) {
+            try session.perform(account.id, $0)
+        }
         for folder in source.folders {
             let report: FolderReport
             do {
@@ -34,7 +38,8 @@ package struct ImportMaildir: AdministrationCommand {
                     "\(folder.name): \(failure.text) (after \(work.imported) messages; run it again to go on)",
                     failure.status)
             }
-            try tell(report, session)
+            for (text, value) in report.complaints(account.address) { try session.item(text, value) }
+            try session.item(report.text, report.value(account.address))
             missing += report.missing.count
         }
         for name in try source.subscriptions() {
@@ -47,23 +52,6 @@ package struct ImportMaildir: AdministrationCommand {
             [
                 "address": .string(account.address), "folders": .count(source.folders.count),
                 "imported": .count(work.imported),
-            ])
-    }
-
-    private func tell(_ report: FolderReport, _ session: AdministrationSession) throws {
-        let hash = report.hash.finalize().withBytes { Hex.encode(Array($0)) }
-        for (path, reason) in report.missing.prefix(ServerLimits.importErrorsListedMax) {
-            try session.item("\(path): \(reason)", ["file": .string(path), "error": .string(reason)])
-        }
-        try session.item(
-            "\(report.name)  \(report.found) files, \(report.imported) imported, \(report.present) there before, "
-                + "\(report.missing.count) missing, \(report.octets) octets, UIDs \(report.keepsUIDs ? "kept" : "new")"
-                + ", sha256 \(hash)",
-            [
-                "mailbox": .string(report.name.description), "found": .count(report.found),
-                "imported": .count(report.imported), "present": .count(report.present),
-                "missing": .count(report.missing.count), "octets": .count(report.octets),
-                "keeps_uids": .bool(report.keepsUIDs), "sha256": .string(hash),
             ])
     }
 }

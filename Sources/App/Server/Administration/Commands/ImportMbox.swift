@@ -1,3 +1,4 @@
+import MIME
 import MailCore
 import MailTypes
 
@@ -9,31 +10,51 @@ package struct ImportMbox: AdministrationCommand {
     /// An absolute path: the process that owns the store reads it.
     package var file: String
     package var mailbox: String
+    /// How lines that begin with `From ` are protected in the file; nil is mboxrd, which reads mboxo as well.
+    package var quoting: MboxForm?
 
-    package init(address: String, file: String, mailbox: String) {
+    package init(address: String, file: String, mailbox: String, quoting: MboxForm? = nil) {
         self.address = address
         self.file = file
         self.mailbox = mailbox
+        self.quoting = quoting
     }
 
     package func run(in session: AdministrationSession) throws -> AdministrationResult? {
         let account = try session.account(address)
         let name = try session.mailboxName(mailbox)
-        let work = MboxImport(session, account: account.id, mailbox: name)
+        let work = MboxImport(session, account: account.id, mailbox: name, quoting: quoting?.quoting ?? .mboxrd)
         do {
             try work.read(file)
         } catch {
             let failure = AdministrationFailure(error)
             throw AdministrationFailure("\(failure.text) (after \(work.imported) messages)", failure.status)
         }
-        var text = "\(work.imported) messages into \(name) of \(account.address)"
-        if work.failed > 0 { text += ", \(work.failed) could not be imported" }
-        guard work.failed == 0 else { throw AdministrationFailure(text) }
+        let report = work.report
+        for (text, value) in report.complaints(account.address) { try session.item(text, value) }
+        try session.item(report.text, report.value(account.address))
+        let text = "\(report.imported) messages into \(name) of \(account.address)"
+        guard report.missing.isEmpty else {
+            throw AdministrationFailure("\(text), \(report.missing.count) could not be imported")
+        }
         return AdministrationResult(
             text,
             [
                 "address": .string(account.address), "mailbox": .string(name.description),
-                "imported": .count(work.imported), "octets": .count(work.octets), "failed": .count(work.failed),
+                "imported": .count(report.imported), "octets": .count(report.octets), "failed": .count(0),
             ])
+    }
+}
+
+/// The forms of mbox that differ in what stands before a line of a message that begins with `From `.
+package enum MboxForm: String, Codable, Sendable, CaseIterable {
+    case mboxrd, mboxo, none
+
+    var quoting: MboxQuoting {
+        switch self {
+        case .mboxrd: .mboxrd
+        case .mboxo: .mboxo
+        case .none: .none
+        }
     }
 }

@@ -12,23 +12,6 @@ import MailCore
 import MailEngine
 import MailTypes
 
-/// What became of one folder.
-struct FolderReport {
-    var name: MailboxName
-    /// Files.
-    var found = 0
-    var imported = 0
-    /// Were there already, from a run before.
-    var present = 0
-    var octets = 0
-    /// UIDs and UIDVALIDITY are those of the source.
-    var keepsUIDs = false
-    /// Files that are not in the mailbox, with the reason.
-    var missing: [(path: String, reason: String)] = []
-    /// SHA-256 over the messages' own, in the order of the source.
-    var hash = SHA256Hasher()
-}
-
 final class MaildirImport {
     private let session: AdministrationSession
     private let account: AccountID
@@ -39,6 +22,11 @@ final class MaildirImport {
     /// UIDs from here on can be kept.
     private var nextUID: UInt32 = 1
     private(set) var imported = 0
+    /// Messages of this run with the UIDs they got.
+    private var placed: [(file: MaildirMessage, uid: UID)] = []
+    private var waiting: [MaildirMessage] = []
+    /// One for all files: most are small, and a new one for each would cost more than reading them.
+    private var buffer = [UInt8](repeating: 0, count: 1 << 18)
 
     init(_ session: AdministrationSession, account: AccountID) {
         self.session = session
@@ -47,22 +35,27 @@ final class MaildirImport {
     }
 
     func run(_ folder: MaildirFolder) throws -> FolderReport {
-        report = FolderReport(name: folder.name)
+        report = FolderReport(name: folder.name, unit: "files")
         let uids = try MaildirSource.uids(folder)
         let files = try MaildirSource.messages(folder, uids)
         report.found = files.count
-        let mailbox = try prepare(folder.name, uids.uidValidity)
+        let target = try ImportMailbox.prepare(account, folder.name, uids.uidValidity, in: session.engine) {
+            try session.perform(account, $0)
+        }
+        let mailbox = target.id
+        nextUID = target.uidNext
+        report.keepsUIDs = target.keepsUIDs
+        placed = []
         var there = try hashes(mailbox)
         var wanted: [ContentHash: [String]] = [:]
         for (index, file) in files.enumerated() {
             if session.isCancelled { throw AdministrationFailure("the import was interrupted") }
             try session.progress(index, of: files.count)
             guard let (source, hash) = try read(file) else { continue }
-            report.hash.update(hash)
-            let content = ContentHash(hash)
-            wanted[content, default: []].append(file.path)
-            if let count = there[content], count > 0 {
-                there[content] = count - 1
+            report.hash.update(hash.digest)
+            wanted[hash, default: []].append(file.path)
+            if let count = there[hash], count > 0 {
+                there[hash] = count - 1
                 report.present += 1
                 continue
             }
@@ -70,81 +63,30 @@ final class MaildirImport {
         }
         try flush(mailbox)
         try check(mailbox, wanted)
+        try checkFlags(mailbox)
         return report
     }
 
-    /// The mailbox, made when it is missing, under the source's UIDVALIDITY where it can be.
-    private func prepare(_ name: MailboxName, _ validity: UIDValidity?) throws -> MailboxID {
-        var id = try session.engine.read { try $0.mailboxID(account, named: name) }
-        if id == nil {
-            let result = try session.perform(account, .createMailbox(NewMailbox(name: name)))
-            if case .mailbox(let made, _) = result { id = made }
-        }
-        guard let id, let row = try session.engine.read({ try $0.mailbox(account, id) }) else {
-            throw Refusal.noSuchMailbox
-        }
-        nextUID = row.uidNext
-        guard let validity else { return id }
-        if row.uidValidity != validity, row.uidNext == 1 {
-            do {
-                _ = try session.perform(account, .adoptUIDValidity(id, validity))
-                report.keepsUIDs = true
-            } catch Refusal.uidValidityNotAscending {}
-        } else {
-            report.keepsUIDs = row.uidValidity == validity
-        }
-        return id
-    }
-
-    /// How often each message is in the mailbox.
     private func hashes(_ mailbox: MailboxID) throws -> [ContentHash: Int] {
-        try session.engine.read { state in
-            var blobs: [BlobNumber] = []
-            try state.messages(account, mailbox, from: UID(1)) { _, row in
-                blobs.append(row.blob)
-                return true
-            }
-            var counts: [ContentHash: Int] = [:]
-            for blob in blobs {
-                if let body = try state.body(blob) { counts[body.hash, default: 0] += 1 }
-            }
-            return counts
-        }
+        try session.engine.read { try $0.importedHashes(account, mailbox) }
     }
 
     /// The file in its stored form; nil, and told, when it cannot be taken.
-    private func read(_ file: MaildirMessage) throws -> (any BodySource, SHA256Digest)? {
+    private func read(_ file: MaildirMessage) throws -> (any BodySource, ContentHash)? {
         let writer = session.engine.makeBody()
-        var hasher = SHA256Hasher()
-        var endsInReturn = false
+        var ends = LineEnds()
         do {
-            let handle = try InputFile.open(file.path)
-            while let chunk = try handle.read(upToCount: 1 << 18), !chunk.isEmpty {
-                let octets = Self.withCRLF(chunk, after: &endsInReturn)
-                hasher.update(octets)
-                try writer.append(octets)
+            try InputFile.read(file.path, into: &buffer) { octets in
+                try ends.pass(octets) { try writer.append($0) }
             }
-            return (try writer.finish(), hasher.finalize())
+            let source = try writer.finish()
+            return (source, source.hash)
         } catch EngineFailure.full {
             throw EngineFailure.full
         } catch {
             report.missing.append((file.path, AdministrationFailure(error).text))
             return nil
         }
-    }
-
-    /// Every LF gets the CR that it lacks; what has one stays.
-    static func withCRLF(_ chunk: Data, after endsInReturn: inout Bool) -> [UInt8] {
-        var octets: [UInt8] = []
-        octets.reserveCapacity(chunk.count + chunk.count / 32)
-        var last: UInt8 = endsInReturn ? 0x0D : 0
-        for octet in chunk {
-            if octet == 0x0A, last != 0x0D { octets.append(0x0D) }
-            octets.append(octet)
-            last = octet
-        }
-        endsInReturn = last == 0x0D
-        return octets
     }
 
     private func add(_ file: MaildirMessage, _ source: any BodySource, to mailbox: MailboxID) throws {
@@ -158,6 +100,7 @@ final class MaildirImport {
                 uid: uid,
                 uidl: file.uidl.flatMap { $0.utf8.count <= DomainLimits.uidlOctetsMax ? $0 : nil }))
         bodies.append(source)
+        waiting.append(file)
         pendingOctets += source.count
         let isFull =
             messages.count == ServerLimits.importMessagesPerCommandMax
@@ -168,7 +111,9 @@ final class MaildirImport {
     private func flush(_ mailbox: MailboxID) throws {
         guard !messages.isEmpty else { return }
         let append = AppendMessages(mailbox: mailbox, messages: messages, origin: .import)
-        _ = try session.perform(account, .append(append), bodies: bodies)
+        let result = try session.perform(account, .append(append), bodies: bodies)
+        if case .appended(_, let uids) = result { placed += zip(waiting, uids).map { (file: $0, uid: $1) } }
+        waiting = []
         imported += messages.count
         report.imported += messages.count
         report.octets += pendingOctets
@@ -183,6 +128,25 @@ final class MaildirImport {
         for (hash, paths) in wanted {
             for path in paths.dropFirst(there[hash] ?? 0) {
                 report.missing.append((path, "is not in the mailbox as it is in the file"))
+            }
+        }
+    }
+
+    /// Each message of this run has the flags, keywords and date that its file says.
+    private func checkFlags(_ mailbox: MailboxID) throws {
+        var rest = placed[...]
+        while !rest.isEmpty {
+            let slice = rest.prefix(ServerLimits.eventsPerSnapshotMax)
+            rest = rest.dropFirst(slice.count)
+            try session.engine.read { state in
+                for (file, uid) in slice {
+                    guard let row = try state.message(account, mailbox, uid) else { continue }
+                    let keywords = try state.importedKeywords(account, mailbox, uid, row)
+                    let isSame =
+                        row.flags == file.flags && keywords == Set(file.keywords)
+                        && row.internalDate.time.seconds == file.date.time.seconds
+                    if !isSame { report.missing.append((file.path, "its flags or its date are not those of the file")) }
+                }
             }
         }
     }

@@ -68,12 +68,12 @@ struct MaildirSource {
         }
     }
 
-    /// `A.B` in modified UTF-7, with `\2e` for a dot within a component (Dovecot's listescape).
+    /// `A.B` in modified UTF-7, with `\2e` for a dot within a component (Dovecot's listescape); in UTF-8 where it is no
+    /// modified UTF-7, as Courier has it.
     static func mailbox(_ name: some StringProtocol) -> MailboxName? {
         var components: [String] = []
         for part in name.split(separator: ".", omittingEmptySubsequences: false) {
-            guard let text = ModifiedUTF7.decode(String(part)) else { return nil }
-            components.append(unescaped(text))
+            components.append(unescaped(ModifiedUTF7.decode(String(part)) ?? String(part)))
         }
         return MailboxName(components: components)
     }
@@ -104,6 +104,18 @@ struct MaildirSource {
             throw AdministrationFailure("\(path) is larger than \(ServerLimits.importListOctetsMax) octets")
         }
         return String(decoding: data, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+    }
+
+    /// What the head of a folder's list says, without its lines.
+    static func uidValidity(_ folder: MaildirFolder) -> UIDValidity? {
+        for name in ["dovecot-uidlist", "courierimapuiddb"] {
+            guard let handle = try? InputFile.open(folder.path + "/" + name),
+                let head = try? handle.read(upToCount: 1024),
+                let line = String(decoding: head, as: UTF8.self).split(separator: "\n", maxSplits: 1).first
+            else { continue }
+            return dovecotUIDs(line, []).uidValidity
+        }
+        return nil
     }
 
     static func uids(_ folder: MaildirFolder) throws -> MaildirUIDs {
@@ -238,9 +250,20 @@ struct MaildirSource {
         return letters
     }
 
-    /// Names of keywords, an empty line, then `FILE:NUMBER NUMBER`.
+    /// Names of keywords, an empty line, then `FILE:NUMBER NUMBER`. Beside the list, a file with a message's name has its
+    /// keywords, one on a line, since they changed after the list was written.
     private static func courierKeywords(_ folder: MaildirFolder) throws -> [String: [Keyword]] {
-        let lines = try lines(folder.path + "/courierimapkeywords/:list")
+        let directory = folder.path + "/courierimapkeywords"
+        var found = try courierKeywordList(directory + "/:list")
+        for name in (try? FileManager.default.contentsOfDirectory(atPath: directory)) ?? []
+        where !name.hasPrefix(".") && name != ":list" {
+            found[base(name)] = try lines(directory + "/" + name).compactMap { Keyword(String($0)) }
+        }
+        return found
+    }
+
+    private static func courierKeywordList(_ path: String) throws -> [String: [Keyword]] {
+        let lines = try lines(path)
         guard let blank = lines.firstIndex(of: "") else { return [:] }
         let names = lines[..<blank].map { Keyword(String($0)) }
         var found: [String: [Keyword]] = [:]

@@ -1,0 +1,62 @@
+// What the threads of an import share: the engine, the way out for lines, and the named points at which a test stops one.
+import EventStore
+import MailCore
+import MailEngine
+import MailTypes
+import Synchronization
+
+/// What an import has just done; a test may stop it there as a crash would.
+package enum ImportStep: String, CaseIterable, Sendable {
+    case folderPrepared, batchAppended, journalWritten, flagsChanged, folderChecked
+}
+
+// The session belongs to one thread; others reach it through the lock alone, and its engine, which is for all threads.
+final class ImportDesk: @unchecked Sendable {
+    private let session: AdministrationSession
+    private let lock = Mutex(Totals())
+    let engine: MailEngine
+    private let origin: Origin
+    let reached: (ImportStep) throws -> Void
+
+    private struct Totals {
+        var done = 0
+        var total = 0
+        var stopped = false
+    }
+
+    init(_ session: AdministrationSession, reached: @escaping (ImportStep) throws -> Void = { _ in }) {
+        self.session = session
+        engine = session.engine
+        origin = session.origin
+        self.reached = reached
+    }
+
+    /// Whoever asked has gone, or the store takes no more.
+    var isCancelled: Bool { lock.withLock { $0.stopped || session.isCancelled } }
+
+    /// Every thread of the import ends.
+    func stop() { lock.withLock { $0.stopped = true } }
+
+    func perform(
+        _ account: AccountID, _ command: AccountCommand, bodies: [any BodySource] = []
+    ) throws -> CommandResult {
+        let outcomes = engine.performAndWait(
+            Request([Request.Item(account, command)], bodies: bodies, origin: origin))
+        return try outcomes[0].result()
+    }
+
+    func item(_ text: String, _ value: JSONValue) {
+        lock.withLock { totals in
+            do { try session.item(text, value) } catch { totals.stopped = true }
+        }
+    }
+
+    func expect(_ messages: Int) { lock.withLock { $0.total += messages } }
+
+    func did(_ messages: Int) {
+        lock.withLock { totals in
+            totals.done += messages
+            do { try session.progress(totals.done, of: totals.total) } catch { totals.stopped = true }
+        }
+    }
+}
