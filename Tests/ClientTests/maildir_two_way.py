@@ -5,7 +5,7 @@ Promised: what mutt flags, deletes and saves to another folder, what maildrop an
 carries both ways between the tree and an account elsewhere, is there over IMAP; changes of both sides to one message
 meet; nothing is lost and nothing there twice. `log why` names the import. Once all are done another look makes no event,
 and `verify --maildir` and `rebuild --check` hold. Much that is deleted at once waits for `maildir confirm` or `maildir
-restore`, with the account served.
+restore`, with the account served. kill -9 at odd moments loses nothing and doubles nothing.
 
 Usage: maildir_two_way.py LETTERLOG
 """
@@ -14,7 +14,9 @@ import imaplib
 import json
 import os
 import re
+import time
 import urllib.request
+from random import Random
 
 from node import PASSWORD, Node, deliver, expect, letter, main, need, run, run_well
 from terminal import Terminal
@@ -276,6 +278,49 @@ def with_accident(site):
     site.expect_agreed({"INBOX": ""})
 
 
+def with_kills(site):
+    """kill -9 at odd moments while files come, change and move: all of them are there once, with what was done to them."""
+    kept, random = set(site.over_imap()), Random(7)
+    brought, flagged, moved = set(), set(), set()
+    for round in range(5):
+        for number in range(12):
+            subject = "kill %d.%d" % (round, number)
+            name = "%d.%d_%d.kill.test" % (time.time_ns() // 1_000_000_000, round, number)
+            with open(os.path.join(site.tree, "tmp", name), "wb") as file:
+                file.write(letter(subject).replace(b"\r\n", b"\n") if number % 2 else letter(subject))
+            os.rename(os.path.join(site.tree, "tmp", name), os.path.join(site.tree, "new", name))
+            brought.add(subject)
+        deliver(site.node, [TREE], letter("killed %d" % round))
+        brought.add("killed %d" % round)
+        # Old files of this phase: one more letter, and another folder.
+        for subject, (path, flags) in sorted(site.in_tree().items()):
+            if subject in brought and subject not in flagged and ".letterlog," in path and random.random() < 0.3:
+                base, _, letters = os.path.basename(path).partition(":2,")
+                try:
+                    if random.random() < 0.3:
+                        os.rename(path, os.path.join(site.tree, ".Archive", "cur", base + ":2," + letters))
+                        moved.add(subject)
+                    else:
+                        os.rename(path, os.path.join(site.tree, "cur", base + ":2," + "".join(sorted(letters + "F"))))
+                        flagged.add(subject)
+                except FileNotFoundError:
+                    # The node was quicker.
+                    pass
+        time.sleep(random.random() * 2)
+        site.node.process.kill()
+        site.node.process.wait()
+        site.node.process.stdout.close()
+        site.node.start()
+    site.expect_agreed({"INBOX": "", "Archive": ".Archive"})
+    inbox, archive = site.over_imap(), site.over_imap(TREE, "Archive")
+    lost = (kept | brought) - set(inbox) - set(archive)
+    expect(not lost, "lost by kill -9: %s" % sorted(lost))
+    expect(not set(inbox) & set(archive), "in both mailboxes: %s" % sorted(set(inbox) & set(archive)))
+    for subject in flagged:
+        expect("\\Flagged" in inbox.get(subject, archive.get(subject)), "%s lost its flag" % subject)
+    expect(moved <= set(archive), "not moved: %s" % sorted(moved - set(archive)))
+
+
 def body(program):
     with Node(program, [TREE, FAR]) as node:
         expect("one-way" in node.do("account", "maildir", TREE), "an account does not begin one-way")
@@ -286,6 +331,7 @@ def body(program):
         with_delivery(site)
         with_mbsync(site)
         with_accident(site)
+        with_kills(site)
 
 
 main(body)

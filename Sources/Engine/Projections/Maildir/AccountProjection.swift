@@ -56,6 +56,8 @@ extension MaildirProjection {
         if work.layout || work.everything || !isComplete { try layOut(account, memory, plan, &work) }
         if work.everything {
             if imports[account] != nil { imports[account] = AccountImport() }
+            // Done again after a crash, it would undo what others do from now on.
+            isCheckpointWanted = true
             for mailbox in memory.folders.keys { work.boxes[mailbox, default: MailboxWork()].everything = true }
             try raiseHorizon()
         }

@@ -55,6 +55,8 @@ package final class MaildirProjection {
     package private(set) var projected = Cursor.start
     /// Everything at or below it is on stable storage.
     package private(set) var checkpoint = Cursor.start
+    /// Whole folders were made as the state has them, so the next checkpoint should not wait.
+    package internal(set) var isCheckpointWanted = false
     /// Arrivals at or below it may be in the tree already, from a run that did not reach its checkpoint.
     private var horizon = Cursor.start
     private var isOpen = false
@@ -129,6 +131,7 @@ package final class MaildirProjection {
         try MaildirCheckpoint(cursor: reached, store: storeIdentity(), host: options.host)
             .store(in: stateDirectory, disk)
         checkpoint = reached
+        isCheckpointWanted = false
     }
 
     private func nextSlice() throws -> MaildirWork {

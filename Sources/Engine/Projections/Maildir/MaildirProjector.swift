@@ -241,7 +241,9 @@ private struct ProjectorLoop {
                     nextLook = monotonicSeconds() + pace.lookSeconds * (isQuiet ? 1 : 0.5)
                 }
                 let age = monotonicSeconds() - checkpointed
-                let isDue = age >= pace.checkpointSecondsMax || (age >= pace.checkpointSeconds && !hasMore)
+                let isDue =
+                    age >= pace.checkpointSecondsMax || (age >= pace.checkpointSeconds && !hasMore)
+                    || (projection.isCheckpointWanted && !hasMore)
                 if isDue || isClosed || projection.filesWritten - filesAtCheckpoint >= pace.checkpointFiles {
                     try projection.storeCheckpoint()
                     checkpointed = monotonicSeconds()
