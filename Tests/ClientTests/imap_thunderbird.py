@@ -116,7 +116,9 @@ class Marionette:
         return self.ask("WebDriver:ExecuteScript", {
             "script": head + script, "args": list(arguments), "newSandbox": True, "sandbox": "system"})["value"]
 
-    def wait_for(self, what, script, *arguments, seconds=60):
+    # Seen now and then: what comes within milliseconds of the `+` of IDLE is not noticed (it has COMPRESS on, and waits on
+    # its socket). The next line of the server, the one that keeps the connection alive within two minutes, wakes it.
+    def wait_for(self, what, script, *arguments, seconds=150):
         last = None
 
         def is_so():

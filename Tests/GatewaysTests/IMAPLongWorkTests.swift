@@ -1,5 +1,6 @@
 // What takes long: searches that say how far they are and end with their client, and idle sessions that are kept alive.
 import Glibc
+import MailCore
 import MailTypes
 import NIOCore
 import Synchronization
@@ -99,6 +100,50 @@ struct IMAPLongWorkTests {
         #expect((5..<20).contains(clock.count), "\(clock.count) looks")
     }
 
+    @Test("what comes while an idle client is told of something else is told behind it")
+    func idleWokenAgain() async throws {
+        let (armed, held, release) = (Flags(), Flags(), Flags())
+        let looks = Atomic(0)
+        let clock = SlowClock { _ in
+            // Of the reading of flags that was begun: its first slice, on a thread for reading.
+            guard armed.has, looks.add(1, ordering: .relaxed).newValue == 2 else { return }
+            held.set()
+            release.wait()
+        }
+        let options: (inout GatewayOptions) -> Void = {
+            $0.readingClock = { clock.now() }
+            $0.eventLoops = 1
+        }
+        try await withNode(options: options) { node in
+            try await onOwnThread {
+                let count = GatewayLimits.imapInlineRowsMax + 10
+                let account = try node.account("alice@example.test")
+                for _ in 0..<count { try node.deposit("alice@example.test", Array(letter.utf8)) }
+                let other = try node.imap("bob")
+                let client = try node.imap("alice")
+                try client.run("SELECT INBOX")
+                let tag = try client.send("IDLE")
+                #expect(try client.line().hasPrefix("+ "))
+                armed.set()
+                let inbox = try #require(try node.engine.read { try $0.mailboxID(account, named: .inbox) })
+                let all = UIDSet(UID(1)...UID(UInt32(count)))
+                node.perform(
+                    account,
+                    .changeFlags(ChangeFlags(mailbox: inbox, uids: all, operation: .add, flags: .flagged)))
+                held.wait()
+                try node.deposit("alice@example.test", Array(letter.utf8))
+                // The one loop has seen the signal of that commit when it answers this.
+                #expect(try other.run("NOOP").isOK)
+                release.set()
+                for number in 1...count { #expect(try client.line().hasPrefix("* \(number) FETCH")) }
+                #expect(try client.line() == "* \(count + 1) EXISTS")
+                #expect(try client.line().hasSuffix(" RECENT"))
+                try client.socket.send("DONE\r\n")
+                #expect(try client.answer(tag).isOK)
+            }
+        }
+    }
+
     @Test("an idle client hears something, and may go on")
     func keepAlive() async throws {
         #expect(GatewayLimits.imapKeepAliveEvery < .minutes(2))
@@ -123,9 +168,10 @@ struct IMAPLongWorkTests {
 /// Something that happens once and is waited for by threads.
 private final class Flags: Sendable {
     private let isSet = Atomic(false)
+    var has: Bool { isSet.load(ordering: .sequentiallyConsistent) }
     func set() { isSet.store(true, ordering: .sequentiallyConsistent) }
 
     func wait() {
-        for _ in 0..<6_000 where !isSet.load(ordering: .sequentiallyConsistent) { usleep(5_000) }
+        for _ in 0..<6_000 where !has { usleep(5_000) }
     }
 }

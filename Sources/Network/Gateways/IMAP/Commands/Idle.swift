@@ -10,6 +10,8 @@ final class Idle {
     /// DONE has come while something is told.
     var isEnding = false
     var isTelling = false
+    /// There was a commit meanwhile.
+    var isWokenAgain = false
 
     func keepAlive(_ timer: Scheduled<Void>) { self.timer = timer }
 
@@ -44,13 +46,20 @@ extension IMAPSession {
         finish(.ok("Idle ended"))
     }
 
-    /// There was a commit. Not before IDLE has begun or while it is being told of the one before.
+    /// There was a commit. One that comes while another is told is told behind it.
     func idleWoken() {
-        guard let idle, !idle.isTelling, !isOver else { return }
+        guard let idle, !isOver else { return }
+        guard !idle.isTelling else {
+            idle.isWokenAgain = true
+            return
+        }
         idle.isTelling = true
         sync(.full) { [self] in
             idle.isTelling = false
-            if idle.isEnding { endIdle() }
+            guard !idle.isEnding else { return endIdle() }
+            guard idle.isWokenAgain else { return }
+            idle.isWokenAgain = false
+            idleWoken()
         }
     }
 

@@ -1,4 +1,5 @@
-// GETQUOTA, GETQUOTAROOT and SETQUOTA (RFC 9208). Every mailbox of an account has one quota root, which is named "".
+// GETQUOTA, GETQUOTAROOT and SETQUOTA (RFC 9208). Every mailbox of an account that has a limit has one quota root, which is
+// named "". Without a limit there is none: section 7 has no empty list of resources, and Thunderbird cannot read one.
 import IMAP
 import MailCore
 import MailEngine
@@ -6,8 +7,10 @@ import MailTypes
 
 extension IMAPSession {
     func getQuota(_ root: String) {
-        guard root.isEmpty else { return finish(.no("There is no such quota root", code: .nonExistent)) }
         guard let resources = quotaResources() else { return }
+        guard root.isEmpty, !resources.isEmpty else {
+            return finish(.no("There is no such quota root", code: .nonExistent))
+        }
         respond { $0.quota(root: root, resources) }
         finish(.ok("Done"))
     }
@@ -15,8 +18,8 @@ extension IMAPSession {
     func getQuotaRoot(_ name: MailboxName) {
         guard mailboxID(name) != nil, let resources = quotaResources() else { return }
         respond { out in
-            out.quotaRoot(name, [""])
-            out.quota(root: "", resources)
+            out.quotaRoot(name, resources.isEmpty ? [] : [""])
+            if !resources.isEmpty { out.quota(root: "", resources) }
         }
         finish(.ok("Done"))
     }
