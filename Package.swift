@@ -158,8 +158,8 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "letterlog", "Gateways", "MailEngine", "EventStore", "MailCore", "MailTypes", "Digests",
-                "IMAP",
+                "Server", "letterlog", "Gateways", "Delivery", "SMTP", "IMAP", "MailEngine", "EventStore", "MailCore",
+                "MailTypes", "Digests", .product(name: "Logging", package: "swift-log"),
             ] + nio,
             path: "Tests/ServerTests", swiftSettings: settings),
         tests("SimulationTests", ["EventStore", "LMDB", "MailCore", "MailTypes"]),

@@ -6,7 +6,8 @@ import Testing
 /// with 1. A client program that is not installed fails its script, which names the Debian package.
 ///
 /// With `LETTERLOG_SOAK_SEED` the messages of corpus.py and the changes of imap_soak.py are others; with
-/// `LETTERLOG_SOAK_SECONDS` the latter goes on for as long, but for ten minutes at most.
+/// `LETTERLOG_SOAK_SECONDS` the latter goes on for as long, but for ten minutes at most, and 10,000 messages go through
+/// sending_kill.py each way.
 @Suite("clients that are not ours, against a node", .serialized)
 struct ScriptTests {
     @Test(
@@ -30,6 +31,7 @@ struct ScriptTests {
         if name == "corpus.py", let seed = environment["LETTERLOG_SOAK_SEED"] {
             arguments.append(seed)
         }
+        if name == "sending_kill.py", environment["LETTERLOG_SOAK_SECONDS"] != nil { arguments.append("10000") }
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
         process.arguments = arguments

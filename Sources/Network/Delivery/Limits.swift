@@ -24,6 +24,8 @@ package enum DeliveryLimits {
     package static let recipientsPerTransactionMax = 100
     /// Entries of the queue that are looked at in search of work.
     package static let entriesScannedMax = 200_000
+    /// The same where the whole was looked through less than a second ago.
+    package static let entriesScannedShallowMax = 2_000
     /// Octets of the header that a report carries back.
     package static let reportHeaderOctetsMax = 16_384
     /// Octets of one field of a report; longer text is cut.

@@ -108,6 +108,8 @@ package actor QueueRunner {
         /// When to look again; nil when nothing waits.
         var next: Timestamp?
         var scanned = 0
+        /// It was not looked to the end of what is due.
+        var isCut = false
     }
 
     private func takeDue() async {
@@ -115,9 +117,14 @@ package actor QueueRunner {
         await pool.closeIdle(before: .now() - options.idleMax)
         let room = options.messagesMax - inFlight.count
         guard room > 0 else { return }
+        // A long queue behind a busy destination is read to its end once a second only.
+        let isDeep = NIODeadline.now() - lastDeepLook > .seconds(1)
+        if isDeep { lastDeepLook = .now() }
         let found: Found
         do {
-            found = try await find(atMost: room)
+            found = try await find(
+                atMost: room,
+                among: isDeep ? DeliveryLimits.entriesScannedMax : DeliveryLimits.entriesScannedShallowMax)
         } catch {
             log.error("the queue cannot be read", metadata: ["error": "\(error)"])
             return wake(after: .seconds(10))
@@ -131,10 +138,8 @@ package actor QueueRunner {
             }
         }
         counters.withLock { $0.inFlight = inFlight.count }
-        if found.due.isEmpty, found.scanned > 5_000 {
-            // Much waits behind busy destinations; a commit of each is no reason to read it all again.
-            return wake(after: .seconds(1))
-        }
+        // Something may be due behind what was looked at.
+        if found.isCut { return wake(after: .seconds(1)) }
         guard let next = found.next else { return wake(after: options.idleMax) }
         let delay = max(0, next.rawValue - engine.clock().rawValue)
         wake(after: min(.milliseconds(delay), .minutes(10)))
@@ -149,10 +154,12 @@ package actor QueueRunner {
         }
     }
 
-    private func find(atMost room: Int) async throws -> Found {
+    private func find(atMost room: Int, among depth: Int) async throws -> Found {
         let now = engine.clock()
         let taken = inFlight
         let (loadNow, loadMax) = (load, loadMax)
+        // With a smart host what is behind a full destination goes there too.
+        let hasOneWay = options.smartHost != nil
         return try await fileThreads.runIfActive { [engine, router] in
             var found = Found()
             var load = loadNow
@@ -169,8 +176,11 @@ package actor QueueRunner {
                     if destinations.allSatisfy({ load[$0, default: 0] < loadMax }) {
                         for destination in destinations { load[destination, default: 0] += 1 }
                         found.due.append(message)
+                    } else if hasOneWay {
+                        found.isCut = true
                     }
-                    return found.due.count < room && found.scanned < DeliveryLimits.entriesScannedMax
+                    if found.due.count >= room || found.scanned >= depth { found.isCut = true }
+                    return !found.isCut
                 }
             }
             return found
@@ -186,6 +196,7 @@ package actor QueueRunner {
     }
     /// Messages under way, by destination.
     private var load: [String: Int] = [:]
+    private var lastDeepLook = NIODeadline.uptimeNanoseconds(0)
 
     private func destinations(of message: QueuedMessage) -> Set<String> { Self.destinations(of: message, router) }
 
