@@ -139,6 +139,46 @@ struct MailboxViewTests {
         }
     }
 
+    @Test("a step that one view has made is the step of every view that stands there", arguments: 0..<20)
+    func sharedSteps(seed: UInt64) throws {
+        var random = SeededRandom(seed: seed)
+        var (state, timeline) = try newState()
+        let (indexes, steps) = (MailboxIndexes(), MailboxSteps())
+        var views = try (0..<4).map { _ in try #require(try MailboxView(state, account, inbox, sharing: indexes)) }
+        var clients = [ModelClient](repeating: ModelClient(), count: views.count)
+        var (head, taken) = (UInt64(1), 0)
+        for _ in 0..<80 {
+            for _ in 0..<random.below(3) {
+                let next = try #require(state.mailbox(account, inbox)).uidNext
+                try timeline.run(randomCommand(&random, next), account, state)
+                head += 1
+            }
+            for index in views.indices where random.below(4) > 0 {
+                let (before, tells) = (views[index], random.below(4) > 0)
+                #expect(steps.next(before, since: Cursor(head + 1)) == nil, "a step from before the last commit")
+                var slow = before
+                let expected = try slow.sync(state, tellsGone: tells)
+                var report = expected
+                if tells, let (next, known) = steps.next(before, since: Cursor(head)) {
+                    (views[index], report) = (next, known)
+                    taken += 1
+                } else {
+                    report = try views[index].sync(state, tellsGone: tells, sharing: indexes)
+                    if tells { steps.keep(from: before, to: views[index], report, head: Cursor(head)) }
+                }
+                #expect(report.gone.map { $0.sequenceNumber } == expected.gone.map { $0.sequenceNumber })
+                #expect(report.arrived == expected.arrived)
+                #expect(report.changed == expected.changed)
+                #expect(report.exists == expected.exists)
+                #expect(report.highestModSeq == expected.highestModSeq)
+                #expect(views[index].uids.uids == slow.uids.uids)
+                #expect(views[index].position == slow.position)
+                try clients[index].apply(report, state, account, inbox)
+            }
+        }
+        #expect(taken > 20)
+    }
+
     @Test("an index over its room goes, the newest stays")
     func indexRoom() throws {
         var (state, timeline) = try newState()

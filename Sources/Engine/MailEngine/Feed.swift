@@ -7,14 +7,14 @@ import Synchronization
 final class Feed: Sendable {
     private struct Subscribers {
         var next: UInt64 = 0
-        var byAccount: [AccountID: [UInt64: @Sendable () -> Void]] = [:]
+        var byAccount: [AccountID: [UInt64: @Sendable (Cursor) -> Void]] = [:]
         var all: [UInt64: @Sendable (Cursor) -> Void] = [:]
         var standings: [UInt64: @Sendable ([StandingChange]) -> Void] = [:]
     }
 
     private let subscribers = Mutex(Subscribers())
 
-    func subscribe(_ account: AccountID, _ notify: @escaping @Sendable () -> Void) -> Subscription {
+    func subscribe(_ account: AccountID, _ notify: @escaping @Sendable (Cursor) -> Void) -> Subscription {
         let id = subscribers.withLock { subscribers in
             subscribers.next += 1
             subscribers.byAccount[account, default: [:]][subscribers.next] = notify
@@ -58,7 +58,7 @@ final class Feed: Sendable {
                 Array(subscribers.all.values)
             )
         }
-        for notify in some { notify() }
+        for notify in some { notify(head) }
         for notify in all { notify(head) }
     }
 }

@@ -13,6 +13,7 @@ package final class MailEngine: Sendable {
     package let clock: @Sendable () -> Timestamp
     /// What the sessions of one mailbox share.
     package let indexes: MailboxIndexes
+    package let steps = MailboxSteps()
     package let recents = RecentClaims()
     let leases = Mutex<Set<AccountID>>([])
     private let feed = Feed()
@@ -92,8 +93,9 @@ package final class MailEngine: Sendable {
 
     package func openBody(_ blob: BlobNumber) throws(StoreError) -> any BodyHandle { try store.openBody(blob) }
 
-    /// `notify` runs after each commit that touched the account. It must only set a flag or schedule.
-    package func subscribe(_ account: AccountID, _ notify: @escaping @Sendable () -> Void) -> Subscription {
+    /// `notify` runs after each commit that touched the account, with the end of the log behind it. It must only set a flag
+    /// or schedule.
+    package func subscribe(_ account: AccountID, _ notify: @escaping @Sendable (Cursor) -> Void) -> Subscription {
         feed.subscribe(account, notify)
     }
 

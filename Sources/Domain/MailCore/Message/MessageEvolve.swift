@@ -34,8 +34,8 @@ func foldFlags(
     let addBits = inlineBits(event.addKeywords)
     let removeBits = inlineBits(event.removeKeywords)
     let spill = event.addKeywords.contains(where: \.isSpilled) || event.removeKeywords.contains(where: \.isSpilled)
-    for uid in event.uids {
-        var row = try requiredMessage(uid, event.mailbox, account, state)
+    for (uid, stored) in try requiredMessages(event.uids, event.mailbox, account, state) {
+        var row = stored
         box.count(row, -1)
         row.flags = row.flags.subtracting(event.remove).union(event.add)
         row.keywordBits = row.keywordBits & ~removeBits | addBits
@@ -62,8 +62,7 @@ func foldGone(
     let account = context.account
     var box = try required(mailbox, account, state)
     let due = dayNumber(context.time, plusDays: head.retention.undeleteDays)
-    for uid in uids {
-        let row = try requiredMessage(uid, mailbox, account, state)
+    for (uid, row) in try requiredMessages(uids, mailbox, account, state) {
         guard box.exists > 0, box.bytes >= UInt64(row.size), head.used.messages > 0,
             head.used.bytes >= UInt64(row.size)
         else { throw .inconsistent("counters of mailbox \(mailbox.rawValue) are below what it holds") }
@@ -86,12 +85,8 @@ func foldGone(
 func foldCopied(
     _ event: MessagesCopied, at context: EventContext, head: inout AccountHead, in state: any StateEditor
 ) throws(StateFault) {
-    var rows: [(UID, MessageRow)] = []
-    for uid in event.uids {
-        let row = try requiredMessage(uid, event.source, context.account, state)
-        try state.adjustReferences(row.blob, by: 1)
-        rows.append((uid, row))
-    }
+    let rows = try requiredMessages(event.uids, event.source, context.account, state)
+    for (_, row) in rows { try state.adjustReferences(row.blob, by: 1) }
     let arrived = try foldArrivals(rows, event, at: context, head: &head, in: state)
     try state.addChange(context.account, event.destination, context.aseq, ChangeRow(arrived: arrived))
 }
@@ -99,8 +94,7 @@ func foldCopied(
 func foldMoved(
     _ event: MessagesCopied, at context: EventContext, head: inout AccountHead, in state: any StateEditor
 ) throws(StateFault) {
-    var rows: [(UID, MessageRow)] = []
-    for uid in event.uids { rows.append((uid, try requiredMessage(uid, event.source, context.account, state))) }
+    let rows = try requiredMessages(event.uids, event.source, context.account, state)
     // The arrivals go first: they read the spilled keywords of the source.
     let arrived = try foldArrivals(rows, event, at: context, head: &head, in: state)
     try foldGone(
@@ -241,6 +235,25 @@ private func setSpill(
 ) throws(StateFault) {
     if ids.isEmpty { row.keywordBits &= ~MessageRow.spillBit } else { row.keywordBits |= MessageRow.spillBit }
     try state.setSpilledKeywords(account, mailbox, uid, ids)
+}
+
+/// All of them, ascending, read before any of them changes: one walk costs a fraction of as many look-ups.
+private func requiredMessages(
+    _ uids: UIDSet, _ mailbox: MailboxID, _ account: AccountID, _ state: any StateReader
+) throws(StateFault) -> [(UID, MessageRow)] {
+    guard let first = uids.first else { return [] }
+    guard uids.count > 1 else { return [(first, try requiredMessage(first, mailbox, account, state))] }
+    var rows: [(UID, MessageRow)] = []
+    rows.reserveCapacity(uids.count)
+    try state.messages(account, mailbox, in: uids, from: first) { uid, row in
+        rows.append((uid, row))
+        return true
+    }
+    guard rows.count == uids.count else {
+        throw .inconsistent(
+            "event for \(uids.count - rows.count) messages of mailbox \(mailbox.rawValue) that are not there")
+    }
+    return rows
 }
 
 private func requiredMessage(

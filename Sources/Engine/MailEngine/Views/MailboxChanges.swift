@@ -18,6 +18,8 @@ package struct MailboxChanges: Equatable, Sendable {
     package var silenced = UIDSet()
     /// The account's position these changes lead to.
     package var position: ModSeq
+    /// Messages that a view has to look at to follow.
+    package var count: Int { arrived.count + changed.count + gone.count + silenced.count }
     package var isEmpty: Bool { arrived.isEmpty && changed.isEmpty && gone.isEmpty }
 
     package init(position: ModSeq) { self.position = position }

@@ -82,6 +82,14 @@ package struct MailboxView: Sendable {
     package mutating func sync(
         _ state: any StateReader, tellsGone: Bool, silenced: Set<ModSeq> = [], sharing indexes: MailboxIndexes? = nil
     ) throws(StateFault) -> SyncReport {
+        try sync(state, tellsGone: tellsGone, silenced: silenced, sharing: indexes, messagesMax: .max) ?? SyncReport()
+    }
+
+    /// The same if at most so many messages have changed; otherwise nil, and the view stays as it is.
+    package mutating func sync(
+        _ state: any StateReader, tellsGone: Bool, silenced: Set<ModSeq>, sharing indexes: MailboxIndexes?,
+        messagesMax: Int
+    ) throws(StateFault) -> SyncReport? {
         var report = SyncReport()
         guard let head = try state.head(account), head.status == .active else {
             report.end = .accountClosed
@@ -106,6 +114,7 @@ package struct MailboxView: Sendable {
             } else {
                 changes = try compare(state, now: head.aseq)
             }
+            guard changes.count <= messagesMax else { return nil }
             tell(changes, tellsGone: tellsGone, &report)
             let shared = pendingGone.isEmpty ? indexes?.index(account, mailbox) : nil
             if let shared, shared.isCurrent(head, row) {
@@ -124,6 +133,15 @@ package struct MailboxView: Sendable {
         if pendingGone.isEmpty { lastFullModSeq = row.highestModSeq }
         report.highestModSeq = lastFullModSeq
         return report
+    }
+
+    /// This view moved to where another one of its mailbox, which began at the same position, has come; nil while something
+    /// is pending.
+    func followed(to other: MailboxView) -> MailboxView? {
+        guard pendingGone.isEmpty else { return nil }
+        var next = other
+        next.keywordBits |= keywordBits
+        return next
     }
 
     /// Writes down what the client has to hear. What is told to be gone leaves the view; what arrived is not in it yet.

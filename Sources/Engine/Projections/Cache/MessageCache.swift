@@ -96,6 +96,13 @@ package final class MessageCache: Sendable {
         _ account: AccountID, _ email: EmailID, _ handle: any BodyHandle
     ) throws(StoreError) -> PackedSummary {
         if let summary = known(account, [email])[0] { return summary }
+        return try read(account, email, handle)
+    }
+
+    /// The summary of a message that the cache was seen not to have: read from the message, and kept.
+    package func read(
+        _ account: AccountID, _ email: EmailID, _ handle: any BodyHandle
+    ) throws(StoreError) -> PackedSummary {
         let summary = PackedSummary(try MessageSummary(scanning: handle))
         keep(summary, account, email)
         return summary

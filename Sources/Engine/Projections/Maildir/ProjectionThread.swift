@@ -8,9 +8,12 @@ func monotonicSeconds() -> Double {
 }
 
 // `handle` is written once in init, before anyone else can see the object.
-/// A joinable operating-system thread that runs one closure.
+/// A joinable operating-system thread that runs one closure, behind whoever answers clients: a projection follows.
 final class ProjectionThread: @unchecked Sendable {
     private var handle = pthread_t()
+
+    /// As of nice(1).
+    private static let niceness: Int32 = 10
 
     private final class Box {
         let body: @Sendable () -> Void
@@ -24,6 +27,8 @@ final class ProjectionThread: @unchecked Sendable {
             { argument in
                 guard let argument else { return nil }
                 let box = Unmanaged<Box>.fromOpaque(argument).takeRetainedValue()
+                // Of this thread alone, on Linux. Where it is not allowed, the thread stays as it is.
+                _ = setpriority(__priority_which_t(PRIO_PROCESS.rawValue), 0, ProjectionThread.niceness)
                 box.body()
                 return nil
             }, box.toOpaque())

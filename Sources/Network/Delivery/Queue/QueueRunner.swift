@@ -69,7 +69,7 @@ package actor QueueRunner {
         isRunning = true
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         waker = continuation
-        subscription = engine.subscribe(.queue) { continuation.yield() }
+        subscription = engine.subscribe(.queue) { _ in continuation.yield() }
         loop = Task { [weak self] in
             for await _ in stream { await self?.takeDue() }
         }

@@ -163,9 +163,9 @@ final class IMAPSession: MailSession {
         }
     }
 
-    /// UID commands see what has come in the meantime: `n:*` means it too (engine.md section 9.4).
+    /// Some see what has come in the meantime first (engine.md section 9.4).
     func begin(_ command: IMAPCommand) {
-        guard command.isUIDCommand, selected != nil else { return perform(command) }
+        guard command.seesNews, selected != nil else { return perform(command) }
         sync(.withoutExpunge) { [self] in
             guard selected != nil else { return finish(.no("The mailbox is no more", code: .nonExistent)) }
             perform(command)

@@ -127,7 +127,7 @@ final class MessageStream {
     private var summary: PackedSummary {
         get throws {
             if let known { return known }
-            let summary = try cache.summary(account, row.email, try handle)
+            let summary = try cache.read(account, row.email, try handle)
             known = summary
             return summary
         }

@@ -212,7 +212,7 @@ final class SearchedMessage {
         get throws {
             if let known { return known }
             guard let body = try body else { return nil }
-            known = try cache.summary(account, row.email, body)
+            known = try cache.read(account, row.email, body)
             return known
         }
     }

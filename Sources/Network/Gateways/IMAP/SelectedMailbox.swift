@@ -1,4 +1,5 @@
 // The mailbox a session has selected: the engine's view of it and what only this session knows.
+import EventStore
 import IMAP
 import MailCore
 import MailEngine
@@ -47,17 +48,23 @@ struct SelectedMailbox {
 final class Wake: Sendable {
     private let dirty = Atomic<Bool>(true)
     private let idling = Atomic<Bool>(false)
+    /// None is known yet: above every end, so that nothing found before counts.
+    private let head = Atomic<UInt64>(.max)
     private let signal: @Sendable () -> Void
 
     init(_ signal: @escaping @Sendable () -> Void) { self.signal = signal }
 
-    func note() {
+    /// - Parameter end: of the log, behind the commit.
+    func note(_ end: Cursor) {
+        head.store(end.rawValue, ordering: .sequentiallyConsistent)
         dirty.store(true, ordering: .sequentiallyConsistent)
         if idling.load(ordering: .sequentiallyConsistent) { signal() }
     }
 
     /// Whether there was a commit since the last call. To be called before the snapshot is taken.
     func takeDirty() -> Bool { dirty.exchange(false, ordering: .sequentiallyConsistent) }
+    /// The end of the log behind the last commit that it was told of. To be asked after `takeDirty`.
+    var lastCommit: Cursor { Cursor(head.load(ordering: .sequentiallyConsistent)) }
     func setDirty() { dirty.store(true, ordering: .sequentiallyConsistent) }
 
     /// From now on each commit also signals.

@@ -1,5 +1,5 @@
 // SORT and THREAD as work in slices: a search, then what the answer is ordered by, gathered message by message; the
-// ordering itself is one step at the end.
+// ordering itself is one step at the end, which no other session waits for (`isUncut`).
 //
 // What is gathered grows with what was found, so it has a limit (`GatewayLimits.imapSortOctetsMax`): a search that finds more is
 // refused, not half sorted.
@@ -21,6 +21,8 @@ class GatherWork: SlicedWork {
     private let mailbox: MailboxID
     private let cache: MessageCache
     private var isSearching = true
+    /// All is gathered, and it is much.
+    private(set) var isUncut = false
     private var rest = UIDSet()
     private var done = 0
     private var octets = 0
@@ -44,6 +46,10 @@ class GatherWork: SlicedWork {
             isSearching = false
             rest = search.found.uids
         }
+        if isUncut {
+            order()
+            return false
+        }
         while let first = rest.first {
             var batch: [(UID, MessageRow)] = []
             try context.engine.read { state in
@@ -62,6 +68,8 @@ class GatherWork: SlicedWork {
             rest = rest.after(last)
             if context.isOver, !rest.isEmpty { return true }
         }
+        isUncut = done > GatewayLimits.imapInlineOrderMax
+        if isUncut { return true }
         order()
         return false
     }

@@ -23,31 +23,41 @@ extension IMAPSession {
         let isDirty = mailbox.wake.takeDirty()
         guard isDirty || stored != nil || tellsGone && !mailbox.view.pendingGone.isEmpty else { return then() }
         let (view, silenced, indexes) = (mailbox.view, ownPositions, engine.indexes)
-        let work: Synced
+        // What another session of the mailbox has found at this commit.
+        let isShared = tellsGone && stored == nil && silenced.isEmpty
+        if isShared, let (next, report) = engine.steps.next(view, since: mailbox.wake.lastCommit) {
+            return synced(.success(Synced(view: next, report: report)), then)
+        }
+        let near: Synced?
         do {
-            let isNear = try engine.read { state in
+            near = try engine.read { [engine] state in
                 let row = try state.mailbox(view.account, view.mailbox)
-                return (row?.highestModSeq.rawValue ?? 0) <= view.position.rawValue
-                    + UInt64(GatewayLimits.imapInlineRowsMax)
-            }
-            guard isNear else {
-                let answer = connection.answering { [self] (result: Result<Synced, any Error>) in
-                    if !isOver { synced(result, then) }
+                guard
+                    (row?.highestModSeq.rawValue ?? 0) <= view.position.rawValue
+                        + UInt64(GatewayLimits.imapInlineRowsMax)
+                else { return nil }
+                let synced = try Synced(
+                    state, view, tellsGone, silenced, indexes, messagesMax: GatewayLimits.imapInlineRowsMax)
+                if isShared, let synced {
+                    engine.steps.keep(from: view, to: synced.view, synced.report, head: state.head)
                 }
-                let engine = engine
-                connection.gateway.readThreads.submit { _ in
-                    answer(
-                        Result {
-                            try engine.read { try Synced($0, view, tellsGone, silenced, indexes) }
-                        })
-                }
-                return
+                return synced
             }
-            work = try engine.read { try Synced($0, view, tellsGone, silenced, indexes) }
         } catch {
             return synced(.failure(error), then)
         }
-        synced(.success(work), then)
+        if let near { return synced(.success(near), then) }
+        let answer = connection.answering { [self] (result: Result<Synced, any Error>) in
+            if !isOver { synced(result, then) }
+        }
+        connection.gateway.readThreads.submit { [engine] _ in
+            answer(
+                Result {
+                    let synced = try engine.read { try Synced($0, view, tellsGone, silenced, indexes) }
+                    guard let synced else { throw StateFault.inconsistent("a view that went no further") }
+                    return synced
+                })
+        }
     }
 
     private func synced(_ result: Result<Synced, any Error>, _ then: @escaping () -> Void) {
@@ -186,14 +196,24 @@ extension IMAPSession {
 
 /// A view moved forward on one snapshot.
 private struct Synced: Sendable {
-    var view: MailboxView
+    let view: MailboxView
     let report: SyncReport
 
-    init(
-        _ state: any ShardReader, _ view: MailboxView, _ tellsGone: Bool, _ silenced: Set<ModSeq>,
-        _ indexes: MailboxIndexes
-    ) throws {
+    init(view: MailboxView, report: SyncReport) {
         self.view = view
-        report = try self.view.sync(state, tellsGone: tellsGone, silenced: silenced, sharing: indexes)
+        self.report = report
+    }
+
+    /// Nil when more messages than `messagesMax` have changed.
+    init?(
+        _ state: any ShardReader, _ view: MailboxView, _ tellsGone: Bool, _ silenced: Set<ModSeq>,
+        _ indexes: MailboxIndexes, messagesMax: Int = .max
+    ) throws {
+        var moved = view
+        let report = try moved.sync(
+            state, tellsGone: tellsGone, silenced: silenced, sharing: indexes, messagesMax: messagesMax)
+        guard let report else { return nil }
+        self.view = moved
+        self.report = report
     }
 }

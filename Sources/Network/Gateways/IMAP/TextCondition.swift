@@ -1,7 +1,7 @@
 // A search key that looks into a message: header fields, bodies, the sent date (RFC 9051 section 6.4.4).
 //
-// FROM, TO, CC, BCC and SUBJECT are found in the envelope, which is at hand without the message; other fields in the
-// header as stored; BODY and TEXT in the decoded text of every part, read in pieces.
+// FROM, TO, CC, BCC, SUBJECT, MESSAGE-ID, IN-REPLY-TO and REFERENCES are found in what the cache keeps, which is at hand
+// without the message; other fields in the header as stored; BODY and TEXT in the decoded text of every part, read in pieces.
 import EventStore
 import IMAP
 import MIME
@@ -11,6 +11,7 @@ import MailTypes
 final class TextCondition {
     private enum Kind {
         case envelope(Envelope.Field)
+        case references
         case field([UInt8])
         case text(withHeaders: Bool)
         case sent((CalendarDay) -> Bool)
@@ -26,7 +27,8 @@ final class TextCondition {
         let value: [UInt8]
         switch key {
         case .header(let name, let octets):
-            kind = Self.fields[name].map { .envelope($0) } ?? .field(Array(name.utf8))
+            let known = Self.fields[name].map { Kind.envelope($0) }
+            kind = known ?? (name == "REFERENCES" ? .references : .field(Array(name.utf8)))
             value = octets
         case .body(let octets):
             kind = .text(withHeaders: false)
@@ -51,7 +53,8 @@ final class TextCondition {
     }
 
     private static let fields: [String: Envelope.Field] = [
-        "SUBJECT": .subject, "FROM": .from, "TO": .to, "CC": .cc, "BCC": .bcc,
+        "SUBJECT": .subject, "FROM": .from, "TO": .to, "CC": .cc, "BCC": .bcc, "MESSAGE-ID": .messageID,
+        "IN-REPLY-TO": .inReplyTo,
     ]
 
     func matches(_ message: SearchedMessage) throws -> Bool {
@@ -62,6 +65,11 @@ final class TextCondition {
         case .envelope(let field):
             guard !isPresence else { return packed.withEnvelope { Envelope.isThere(field, in: $0) } }
             packed.withEnvelope { search.take(field, of: $0) }
+            return search.isComplete
+        case .references:
+            guard let references = packed.references else { return false }
+            search.take(references)
+            search.endText()
             return search.isComplete
         case .field(let name):
             guard let structure = packed.structure, let body = try message.body else { return false }

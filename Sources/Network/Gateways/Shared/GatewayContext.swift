@@ -24,6 +24,8 @@ final class GatewayContext: Sendable {
     /// Read what IMAP sessions ask for, in slices. They are others than those for files, so that a slow disk under large
     /// messages does not hold up listings.
     let readThreads: NIOThreadPool
+    /// Takes the steps of SORT and THREAD that go over everything at once: one large one after the other.
+    let orderThreads: NIOThreadPool
     /// Questions to the engine or a thread that are not answered yet.
     let unanswered = Counter()
     private let hops: [ObjectIdentifier: CompletionHop]
@@ -49,6 +51,8 @@ final class GatewayContext: Sendable {
         fileThreads.start()
         readThreads = NIOThreadPool(numberOfThreads: options.readThreads)
         readThreads.start()
+        orderThreads = NIOThreadPool(numberOfThreads: 1)
+        orderThreads.start()
         hops = Dictionary(
             uniqueKeysWithValues: group.makeIterator().map { (ObjectIdentifier($0), CompletionHop($0)) })
     }
@@ -58,7 +62,9 @@ final class GatewayContext: Sendable {
         let subscription = engine.subscribeStandings { [weak self] changes in
             self?.fileThreads.submit { [weak self] state in
                 guard state == .active, let self else { return }
-                endSessions(of: changes.filter { $0.kinds.contains(.access) }.map(\.account))
+                let accounts = changes.filter { $0.kinds.contains(.access) }.map(\.account)
+                endSessions(of: accounts)
+                forget(accounts)
                 do {
                     try domains.follow(changes)
                 } catch {
@@ -75,6 +81,18 @@ final class GatewayContext: Sendable {
             engine: engine, defaultDomain: options.defaultDomain,
             isLocalDomain: { [options, domains] in options.isLocalDomain($0) || domains.contains($0) },
             detail: options.detail)
+    }
+
+    /// What the parse cache knows of mail whose account is removed goes with it.
+    private func forget(_ accounts: [AccountID]) {
+        do {
+            let removed = try engine.read { state in
+                try accounts.filter { try state.head($0)?.status == .removed }
+            }
+            for account in removed { options.cache.remove(account) }
+        } catch {
+            log.error("the accounts cannot be read", metadata: ["error": "\(error)"])
+        }
     }
 
     func stopWatching() { watch.withLock { $0 = nil } }

@@ -169,6 +169,7 @@ package final class Gateways: Sendable {
         context.authenticator.shutDown()
         try? await context.fileThreads.shutdownGracefully()
         try? await context.readThreads.shutdownGracefully()
+        try? await context.orderThreads.shutdownGracefully()
         try? await group.shutdownGracefully()
     }
 

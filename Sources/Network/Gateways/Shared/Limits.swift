@@ -62,6 +62,9 @@ enum GatewayLimits {
     static let imapBodyBatchMessages = 16
     /// Messages whose sort keys are gathered with one look at the state.
     static let imapSortBatchMessages = 256
+    /// Messages that a reading thread puts in order, or numbers that it writes, in one step; for more there is a thread of
+    /// its own.
+    static let imapInlineOrderMax = 4_096
     /// Octets of the sort keys, or of the references, of one SORT or THREAD.
     static let imapSortOctetsMax = 256 << 20
     /// Octets of a header from which HEADER.FIELDS takes.

@@ -71,6 +71,12 @@ extension IMAPCommand {
         }
     }
 
+    /// It is about the mailbox as it is now, not as the client last heard of it: UID commands (`n:*` means what has just
+    /// come too), and EXPUNGE, which removes what anybody has marked.
+    package var seesNews: Bool {
+        if case .expunge = self { true } else { isUIDCommand }
+    }
+
     /// A CONDSTORE enabling command (RFC 7162 section 3.1).
     package var enablesCondstore: Bool {
         switch self {

@@ -113,6 +113,9 @@ package struct CaseFolder: Sendable {
         }
     }
 
+    /// Begins again.
+    mutating func reset() { pending.removeAll(keepingCapacity: true) }
+
     /// The text is at its end.
     package mutating func finish(into out: inout [UInt8]) { foldPending(into: &out, isEnd: true) }
 

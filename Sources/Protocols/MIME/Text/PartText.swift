@@ -136,19 +136,22 @@ extension TextSearch {
 
     private mutating func take(_ address: Envelope.Address) {
         guard let mailbox = address.mailbox else { return }
+        // A group: its name is in the mailbox.
+        guard let host = address.host else { return takeField(mailbox) }
+        // One text for all of it: each piece that is looked through costs more than its octets.
+        var text = gathered
+        gathered = []
+        text.removeAll(keepingCapacity: true)
         if let name = address.name {
-            if EncodedWords.areIn(name) { take(EncodedWords.decode(name)) } else { take(name) }
-            take([32, 60])
+            if EncodedWords.areIn(name) { text += EncodedWords.decode(name) } else { text.append(contentsOf: name) }
+            text.append(contentsOf: [32, 60])
         }
-        guard let host = address.host else {
-            // A group: its name is in the mailbox.
-            takeField(mailbox)
-            return
-        }
-        take(mailbox)
-        take([64])
-        take(host)
-        if address.name != nil { take([62]) }
+        text.append(contentsOf: mailbox)
+        text.append(64)
+        text.append(contentsOf: host)
+        if address.name != nil { text.append(62) }
+        take(text)
+        gathered = text
         endText()
     }
 }

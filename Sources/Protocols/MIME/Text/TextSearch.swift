@@ -8,6 +8,8 @@ package struct TextSearch: Sendable {
     package private(set) var found: [Bool]
     private var folder = CaseFolder()
     private var window: [UInt8] = []
+    /// An address that is put together.
+    var gathered: [UInt8] = []
     private let overlap: Int
     private var missing: Int
 
@@ -29,7 +31,7 @@ package struct TextSearch: Sendable {
             found[index] = finders[index].needle.isEmpty
             if !found[index] { missing += 1 }
         }
-        folder = CaseFolder()
+        folder.reset()
         window.removeAll(keepingCapacity: true)
     }
 
@@ -54,7 +56,7 @@ package struct TextSearch: Sendable {
             folder.finish(into: &window)
             if window.count > before { look() }
         }
-        folder = CaseFolder()
+        folder.reset()
         window.removeAll(keepingCapacity: true)
     }
 

@@ -28,19 +28,19 @@ extension IMAPSession {
         guard let map = selected?.view.uids else { return finish(.bad("No mailbox is selected")) }
         let options = request.options ?? []
         if options.contains(.save) { selected?.saved = options.saved(of: found.uids) }
-        let ranges = request.isUID ? found.uids.runs : map.sequenceNumbers(of: found.uids)
+        guard request.options != .save else { return finish(.ok("Done")) }
+        let returns = options.subtracting(.save).isEmpty ? SearchReturn.all : options
+        let modSeq = found.modSeq(told: returns)
+        let tag = machine.tag
         // IMAP4rev2 knows ESEARCH only (RFC 9051 section 6.4.4).
-        if request.options == nil, !machine.enabled.contains(.rev2) {
-            respond { $0.search(ranges, modSeq: found.highestModSeq?.rawValue) }
-        } else if options != .save {
-            let returns = options.subtracting(.save).isEmpty ? SearchReturn.all : options
-            let tag = machine.tag
-            let modSeq = found.modSeq(told: returns)
-            respond {
-                $0.esearch(tag: tag, isUID: request.isUID, ranges, returns, modSeq: modSeq?.rawValue)
-            }
+        let isPlain = request.options == nil && !machine.enabled.contains(.rev2)
+        respond(items: found.uids.count) { out in
+            let ranges = request.isUID ? found.uids.runs : map.sequenceNumbers(of: found.uids)
+            guard !isPlain else { return out.search(ranges, modSeq: found.highestModSeq?.rawValue) }
+            out.esearch(tag: tag, isUID: request.isUID, ranges, returns, modSeq: modSeq?.rawValue)
+        } _: {
+            self.finish(.ok("Done"))
         }
-        finish(.ok("Done"))
     }
 
     func refuseCharset() {

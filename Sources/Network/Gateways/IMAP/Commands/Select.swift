@@ -70,7 +70,7 @@ extension IMAPSession {
         let wake = Wake(connection.signalling { [self] in idleWoken() })
         var mailbox = SelectedMailbox(
             view: view, isReadOnly: request.isReadOnly, wake: wake,
-            subscription: engine.subscribe(account) { wake.note() })
+            subscription: engine.subscribe(account) { wake.note($0) })
         let floor =
             request.isReadOnly
             ? engine.recents.floor(account, opened.id, stored: opened.row.recentFloor)
@@ -123,20 +123,31 @@ extension IMAPSession {
     /// CLOSE: what is `\Deleted` goes without a word, unless the mailbox is open for reading only.
     func close() {
         guard let mailbox = selected else { return finish(.bad("No mailbox is selected")) }
-        let deleted = mailbox.view.uids.deleted
-        let isEmpty = mailbox.isReadOnly
-        let view = mailbox.view
-        guard !isEmpty else { return leave() }
-        // The view may be behind: others may have marked more, which go too (RFC 9051 section 6.4.1).
-        let all = deleted.isEmpty && !mailbox.wake.takeDirty() ? deleted : view.uids.uids
-        guard !all.isEmpty else { return leave() }
-        change(.expunge(Expunge(mailbox: view.mailbox, uids: all, onlyDeleted: true, reason: .expunge))) {
-            [self] outcome in
+        guard !mailbox.isReadOnly else { return leave() }
+        let deleted = deletedNow(in: mailbox)
+        guard !deleted.isEmpty else { return leave() }
+        let expunge = Expunge(mailbox: mailbox.view.mailbox, uids: deleted, onlyDeleted: true, reason: .expunge)
+        change(.expunge(expunge)) { [self] outcome in
             switch outcome {
             case .done, .duplicate, .refused(.noSuchMailbox): leave()
             case .refused, .failed: finish(refusal(outcome))
             }
         }
+    }
+
+    /// What may be `\Deleted` by now: the view can be behind, and what others have marked goes too (RFC 9051 section
+    /// 6.4.1). All messages where that cannot be told at a glance: the engine looks then.
+    private func deletedNow(in mailbox: SelectedMailbox) -> UIDSet {
+        guard mailbox.wake.takeDirty() else { return mailbox.view.uids.deleted }
+        var view = mailbox.view
+        let known = try? engine.read { [engine] state -> UIDSet? in
+            guard let row = try state.mailbox(view.account, view.mailbox),
+                row.highestModSeq.rawValue <= view.position.rawValue + UInt64(GatewayLimits.imapInlineRowsMax)
+            else { return nil }
+            _ = try view.sync(state, tellsGone: false, sharing: engine.indexes)
+            return view.uids.deleted
+        }
+        return (known ?? nil) ?? mailbox.view.uids.uids
     }
 
     func unselect() { leave() }

@@ -25,23 +25,22 @@ extension IMAPSession {
     private func answer(_ request: SortRequest, _ order: [UID], _ found: SearchWork.Found) {
         guard let map = selected?.view.uids else { return finish(.bad("No mailbox is selected")) }
         let options = request.options ?? []
-        let numbers = request.isUID ? order.map(\.rawValue) : order.compactMap { map.sequenceNumber(of: $0) }
         if options.contains(.save) {
             selected?.saved = options.saved(of: found.uids, first: order.first, last: order.last)
         }
-        if request.options == nil {
-            respond { $0.sort(numbers, modSeq: found.highestModSeq?.rawValue) }
-        } else if options != .save {
+        guard request.options != .save else { return finish(.ok("Done")) }
+        let tag = machine.tag
+        respond(items: order.count, isOrdered: true) { out in
+            let numbers = request.isUID ? order.map(\.rawValue) : order.compactMap { map.sequenceNumber(of: $0) }
+            guard request.options != nil else { return out.sort(numbers, modSeq: found.highestModSeq?.rawValue) }
             let ranges = request.isUID ? found.uids.runs : map.sequenceNumbers(of: found.uids)
             let returns = options.subtracting(.save).isEmpty ? SearchReturn.all : options
-            let tag = machine.tag
-            respond {
-                $0.esearch(
-                    tag: tag, isUID: request.isUID, ranges, returns, order: numbers,
-                    modSeq: found.modSeq(told: returns)?.rawValue)
-            }
+            out.esearch(
+                tag: tag, isUID: request.isUID, ranges, returns, order: numbers,
+                modSeq: found.modSeq(told: returns)?.rawValue)
+        } _: {
+            self.finish(.ok("Done"))
         }
-        finish(.ok("Done"))
     }
 
     func failSort(_ error: any Error) {

@@ -13,15 +13,17 @@ extension IMAPSession {
         let work = ThreadWork(self, mailbox, search, request)
         read(work, isSmall: false, tellsProgress: true) { [self] error in
             if let error { return failSort(error) }
-            respond { out in
+            let forest = work.forest
+            respond(items: search.found.uids.count, isOrdered: true) { out in
                 out.append("* THREAD")
-                if let forest = work.forest, !forest.roots.isEmpty {
+                if let forest, !forest.roots.isEmpty {
                     out.append(" ")
                     forest.write(into: &out.bytes)
                 }
                 out.endLine()
+            } _: {
+                self.finish(.ok("Done"))
             }
-            finish(.ok("Done"))
         }
     }
 }
