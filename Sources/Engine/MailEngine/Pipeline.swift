@@ -336,9 +336,8 @@ final class Pipeline: @unchecked Sendable {
     ) throws -> CommandOutcome {
         if let failure = disk.refusal(of: item.command) { return .failed(failure) }
         let account = item.account == Request.newAccount ? try batch.nextAccount() : item.account
-        if job.request.retryable, let command = job.request.command,
-            let position = try batch.outcome(of: command, account)
-        {
+        let repeats = item.repeats ?? (job.request.retryable ? job.request.command : nil)
+        if let repeats, let position = try batch.outcome(of: repeats, account) {
             return .duplicate(of: position)
         }
         let context = DecideContext(account: account, now: now, bodies: job.staged.map(\.reference))
@@ -354,7 +353,7 @@ final class Pipeline: @unchecked Sendable {
         let position = try batch.head(account)?.aseq ?? .zero
         let append = Append(
             account: account, expected: position, events: decision.events, origin: job.request.origin,
-            command: job.request.command, retryable: job.request.retryable)
+            command: item.repeats ?? job.request.command, retryable: repeats != nil)
         let after = try batch.append(append)
         if !decision.events.isEmpty {
             touched.insert(account)

@@ -10,10 +10,15 @@ package struct Request: Sendable {
         package var command: AccountCommand
         /// Only when the item before was done; otherwise it is left out and has that item's outcome.
         package var needsPrevious: Bool
-        package init(_ account: AccountID, _ command: AccountCommand, needsPrevious: Bool = false) {
+        /// Names the command where it may come again, in another request perhaps, and is then not to be done twice.
+        package var repeats: CommandID?
+        package init(
+            _ account: AccountID, _ command: AccountCommand, needsPrevious: Bool = false, repeats: CommandID? = nil
+        ) {
             self.account = account
             self.command = command
             self.needsPrevious = needsPrevious
+            self.repeats = repeats
         }
     }
 

@@ -18,6 +18,8 @@ final class SMTPSession: MailSession {
     var body: BodyReceiver?
     /// Before `body`, in a session of somebody who has logged in.
     var submission: SubmittedMessage?
+    /// Of the message that is being received, where it may be one that came before.
+    var repeated: RepeatedMessage?
     /// Messages this session has begun; part of their names.
     var messageCount = 0
     let directory: RecipientDirectory
@@ -107,6 +109,7 @@ final class SMTPSession: MailSession {
         case .startBody(let envelope): startBody(envelope)
         case .body(let range):
             if let part = input.getSlice(at: input.readerIndex + range.lowerBound, length: range.count) {
+                part.withUnsafeReadableBytes { (bytes: UnsafeRawBufferPointer) -> Void in repeated?.read(bytes) }
                 if let body { submission.map { $0.append(part, to: body) } ?? body.append(part) }
             }
         case .discardBody:

@@ -24,6 +24,8 @@ enum GatewayLimits {
     static let listingChunkOctets = 16 << 10
     /// Octets of a large body that wait for a thread to write them; above, its client is not read from.
     static let bodyBacklogOctetsMax = 256 << 10
+    /// Octets from the start of a message in which its topmost Received field is looked for.
+    static let repeatHeaderOctetsMax = 16 << 10
     /// Connections waiting to be accepted, for each listener.
     static let listenBacklog = 1_024
     /// How old the engine's figures may be when it is asked whether it takes mail.

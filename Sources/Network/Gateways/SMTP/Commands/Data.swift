@@ -19,6 +19,10 @@ extension SMTPSession {
             receiver.append(traceHeaders(trace(envelope)))
             body = receiver
             submission = machine.configuration.dialect == .submission ? beginSubmission() : nil
+            // What people send has no host before us.
+            repeated =
+                machine.configuration.dialect == .submission
+                ? nil : RepeatedMessage(identity: machine.forwarded.identity)
             machine.bodyStarted(.ready, into: &actions)
         case .queueFull:
             connection.counters.reject(.busy)
@@ -75,6 +79,8 @@ extension SMTPSession {
     private func submit(_ source: any BodySource) {
         let isLMTP = machine.configuration.dialect == .lmtp
         let sender = machine.envelope?.reversePath?.description ?? ""
+        var repeated = repeated
+        self.repeated = nil
         var items: [Request.Item] = []
         var itemOfAccount: [AccountID: Int] = [:]
         var itemOfRecipient: [Int] = []
@@ -96,7 +102,8 @@ extension SMTPSession {
                 envelopeFrom: sender, envelopeTo: target.address)
             itemOfAccount[target.account] = items.count
             itemOfRecipient.append(items.count)
-            items.append(Request.Item(target.account, .append(append)))
+            let command = repeated?.command(from: sender, to: target.address)
+            items.append(Request.Item(target.account, .append(append), repeats: command))
         }
         let first = items.count
         items += enqueueing(away, from: machine.envelope)
