@@ -188,7 +188,7 @@ private struct Session {
             tell { $0.loginFinished(result, into: &$1) }
         case .list: tell { $0.transferFinished(into: &$1) }
         case .openBody:
-            let result: POP3BodyResult = [.gone, .temporary, .opened, .opened][Int(steer) % 4]
+            let result: POP3BodyResult = [.gone, .temporary, .needsUTF8, .opened, .opened][Int(steer) % 5]
             tell { $0.bodyOpened(result, into: &$1) }
         case .sendBody:
             if steer % 8 == 7 { tell { $0.transferFailed(into: &$1) } } else { tell { $0.transferFinished(into: &$1) } }

@@ -87,6 +87,9 @@ let authConversations: [Conversation] = [
         S: AUTH-RESP-CODE
         S: PIPELINING
         S: EXPIRE NEVER
+        S: LOGIN-DELAY 0
+        S: UTF8 USER
+        S: LANG
         S: IMPLEMENTATION Letterlog
         S: .
         """),

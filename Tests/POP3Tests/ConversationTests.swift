@@ -39,6 +39,35 @@ struct Conversation: Sendable, CustomTestStringConvertible {
 let conversations: [Conversation] =
     [
         Conversation(
+            "UTF8 and LANG (RFC 6856)",
+            """
+            S: +OK pop.example.test POP3 Letterlog
+            C: UTF8 now
+            S: -ERR UTF8 takes no argument
+            C: UTF8
+            S: +OK UTF-8 from now on
+            C: LANG
+            S: +OK Languages follow
+            S: en English
+            S: .
+            C: lang *
+            S: +OK en Texts are English
+            C: LANG EN
+            S: +OK en Texts are English
+            C: LANG MUL
+            S: -ERR No such language here, texts stay English
+            C: USER mrose
+            S: +OK Send PASS
+            C: PASS tan staaf
+            S: +OK Maildrop has 3 messages (89 octets)
+            C: UTF8
+            S: -ERR Already logged in
+            C: LANG en
+            S: +OK en Texts are English
+            C: QUIT
+            S: +OK Closing
+            """),
+        Conversation(
             "reading and deleting",
             """
             S: +OK pop.example.test POP3 Letterlog
@@ -136,6 +165,9 @@ let conversations: [Conversation] =
             S: AUTH-RESP-CODE
             S: PIPELINING
             S: EXPIRE NEVER
+            S: LOGIN-DELAY 0
+            S: UTF8 USER
+            S: LANG
             S: IMPLEMENTATION Letterlog
             S: .
             C: capa\u{20}
@@ -147,6 +179,9 @@ let conversations: [Conversation] =
             S: AUTH-RESP-CODE
             S: PIPELINING
             S: EXPIRE NEVER
+            S: LOGIN-DELAY 0
+            S: UTF8 USER
+            S: LANG
             S: IMPLEMENTATION Letterlog
             S: .
             C: CAPA all
@@ -166,6 +201,9 @@ let conversations: [Conversation] =
             S: AUTH-RESP-CODE
             S: PIPELINING
             S: EXPIRE NEVER
+            S: LOGIN-DELAY 0
+            S: UTF8
+            S: LANG
             S: IMPLEMENTATION Letterlog
             S: .
             C: USER mrose
@@ -192,6 +230,9 @@ let conversations: [Conversation] =
             S: AUTH-RESP-CODE
             S: PIPELINING
             S: EXPIRE NEVER
+            S: LOGIN-DELAY 0
+            S: UTF8
+            S: LANG
             S: IMPLEMENTATION Letterlog
             S: .
             C: STLS
@@ -205,6 +246,9 @@ let conversations: [Conversation] =
             S: AUTH-RESP-CODE
             S: PIPELINING
             S: EXPIRE NEVER
+            S: LOGIN-DELAY 0
+            S: UTF8 USER
+            S: LANG
             S: IMPLEMENTATION Letterlog
             S: .
             C: STLS

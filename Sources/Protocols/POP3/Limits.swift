@@ -12,6 +12,10 @@ package enum POP3Limits {
     package static let replyLineOctetsMax = 512
     /// A unique-id (RFC 1939 section 7, UIDL).
     package static let uniqueIDOctetsMax = 70
+    /// Octets of text in an encoded word, which then has at most 75 (RFC 2047 section 2).
+    package static let encodedWordTextOctetsMax = 45
+    /// A header with UTF-8 that is given in ASCII to a client that never said UTF8; above it has to.
+    package static let surrogateHeaderOctetsMax = 65_536
     /// Commands that were not understood, before the session is closed.
     package static let errorsMax = 20
     /// Failed logins before the session is closed. Slowing them down is the handler's.

@@ -112,5 +112,7 @@ package enum POP3BodyResult: Equatable, Sendable {
     case opened
     /// Its octets have been erased since login.
     case gone
+    /// Its header has UTF-8 and is too long to be given in ASCII.
+    case needsUTF8
     case temporary
 }

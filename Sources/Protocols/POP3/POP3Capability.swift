@@ -16,6 +16,10 @@ struct POP3Capability: Sendable {
         POP3Capability { _ in "AUTH-RESP-CODE" },
         POP3Capability { _ in "PIPELINING" },
         POP3Capability { _ in "EXPIRE NEVER" },
+        POP3Capability { _ in "LOGIN-DELAY 0" },
+        // RFC 6856 sections 2.2 and 3.1
+        POP3Capability { $0.allowsPlaintextLogin ? "UTF8 USER" : "UTF8" },
+        POP3Capability { _ in "LANG" },
         POP3Capability { _ in "IMPLEMENTATION Letterlog" },
     ]
 }

@@ -29,7 +29,8 @@ struct POP3Command: Sendable {
 
     /// The one table of what this server understands. LAST of RFC 1460 is not among it.
     static let table: [POP3Command] = [
-        .capa, .stls, .auth, .user, .pass, .stat, .list, .uidl, .top, .retr, .dele, .noop, .rset, .quit,
+        .capa, .stls, .auth, .user, .pass, .stat, .list, .uidl, .top, .retr, .dele, .noop, .rset, .quit, .utf8,
+        .lang,
     ]
 
     static func named(_ verb: UnsafeRawBufferPointer) -> POP3Command? {

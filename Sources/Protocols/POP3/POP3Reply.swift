@@ -13,6 +13,8 @@ package enum POP3ResponseCode: String, Equatable, Sendable {
     case systemTemporary = "SYS/TEMP"
     /// Ours, and needs a person.
     case systemPermanent = "SYS/PERM"
+    /// Only a client that said UTF8 can have it (RFC 6856 section 5).
+    case utf8 = "UTF8"
 }
 
 /// One reply (RFC 1939 section 3): a status line and, where `lines` is not nil, lines up to a lone dot.

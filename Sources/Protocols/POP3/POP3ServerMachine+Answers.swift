@@ -53,6 +53,9 @@ extension POP3ServerMachine {
         case .gone:
             actions.append(.reply(.error("Message is no longer there")))
             returnToCommands(into: &actions)
+        case .needsUTF8:
+            actions.append(.reply(.error("Message has a header in UTF-8; say UTF8 before login", code: .utf8)))
+            returnToCommands(into: &actions)
         case .temporary:
             actions.append(.reply(.error("Cannot read the message now, try again later", code: .systemTemporary)))
             returnToCommands(into: &actions)

@@ -62,6 +62,8 @@ package struct POP3ServerMachine: Sendable {
     /// TLS is on.
     package internal(set) var isSecure: Bool
 
+    /// The client said UTF8: messages may come as they are (RFC 6856 section 2.1).
+    package internal(set) var isUTF8 = false
     /// The SASL mechanisms offered as the connection is now; the handler sets them at the start and after TLS.
     package var mechanisms: [String] = []
 

@@ -22,6 +22,8 @@ struct BodyTransfer {
     let handle: any BodyHandle
     var encoder: POP3BodyEncoder
     var offset = 0
+    /// Goes out in place of the octets before `offset`.
+    var surrogate: [UInt8]?
 
     /// Nothing more has to be read.
     var isRead: Bool { encoder.isComplete || offset >= handle.size }
@@ -31,7 +33,15 @@ struct BodyTransfer {
 /// Why a body cannot be read.
 private enum OpenFailure: Error {
     case gone
+    case needsUTF8
     case failed(String)
+}
+
+/// A body that can be sent, with the header that goes out in place of its own.
+private struct OpenBody: Sendable {
+    let handle: any BodyHandle
+    var headerOctets = 0
+    var surrogate: [UInt8]?
 }
 
 extension POP3Session {
@@ -40,25 +50,30 @@ extension POP3Session {
             return machine.bodyOpened(.gone, into: &actions)
         }
         let engine = connection.gateway.engine
+        let isUTF8 = machine.isUTF8
         if retrieval.octets <= GatewayLimits.inlineBodyOctetsMax {
-            return opened(openBody(blob, engine), retrieval)
+            return opened(openBody(blob, engine, isUTF8: isUTF8), retrieval)
         }
-        let answer = connection.answering { [self] (result: Result<any BodyHandle, OpenFailure>) in
+        let answer = connection.answering { [self] (result: Result<OpenBody, OpenFailure>) in
             act { opened(result, retrieval) }
         }
-        connection.gateway.fileThreads.submit { _ in answer(openBody(blob, engine)) }
+        connection.gateway.fileThreads.submit { _ in answer(openBody(blob, engine, isUTF8: isUTF8)) }
     }
 
-    private func opened(_ result: Result<any BodyHandle, OpenFailure>, _ retrieval: POP3Retrieval) {
+    private func opened(_ result: Result<OpenBody, OpenFailure>, _ retrieval: POP3Retrieval) {
         guard !machine.isClosed else { return }
         switch result {
-        case .success(let handle):
+        case .success(let body):
             let encoder = POP3BodyEncoder(lines: retrieval.lines)
-            transfer = Transfer(source: .body(BodyTransfer(handle: handle, encoder: encoder)))
+            let source = BodyTransfer(
+                handle: body.handle, encoder: encoder, offset: body.headerOctets, surrogate: body.surrogate)
+            transfer = Transfer(source: .body(source))
             connection.counters.retrievals.add()
             machine.bodyOpened(.opened, into: &actions)
         case .failure(.gone):
             machine.bodyOpened(.gone, into: &actions)
+        case .failure(.needsUTF8):
+            machine.bodyOpened(.needsUTF8, into: &actions)
         case .failure(.failed(let reason)):
             connection.log.error("a body cannot be opened", metadata: ["error": "\(reason)"])
             machine.bodyOpened(.temporary, into: &actions)
@@ -80,6 +95,11 @@ extension POP3Session {
     }
 
     private func sendPart(of body: BodyTransfer) {
+        if let surrogate = body.surrogate {
+            var body = body
+            body.surrogate = nil
+            return write(surrogate, of: body)
+        }
         guard !body.isRead else {
             connection.write(body.encoder.finish())
             return endTransfer()
@@ -107,12 +127,17 @@ extension POP3Session {
             transfer = nil
             return machine.transferFailed(into: &actions)
         }
+        body.offset += octets.count
+        write(octets, of: body)
+    }
+
+    private func write(_ octets: [UInt8], of body: BodyTransfer) {
+        var body = body
         octets.withUnsafeBytes { bytes in
             var ranges: [Range<Int>] = []
             body.encoder.encode(bytes, into: &ranges)
             for range in ranges { connection.write(UnsafeRawBufferPointer(rebasing: bytes[range])) }
         }
-        body.offset += octets.count
         transfer?.source = .body(body)
     }
 
@@ -122,14 +147,34 @@ extension POP3Session {
     }
 }
 
-private func openBody(_ blob: BlobNumber, _ engine: MailEngine) -> Result<any BodyHandle, OpenFailure> {
+private func openBody(_ blob: BlobNumber, _ engine: MailEngine, isUTF8: Bool) -> Result<OpenBody, OpenFailure> {
     do throws(StoreError) {
-        return .success(try engine.openBody(blob))
+        let handle = try engine.openBody(blob)
+        guard !isUTF8 else { return .success(OpenBody(handle: handle)) }
+        let octets = try firstOctets(handle)
+        guard let end = HeaderSurrogate.headerEnd(octets) ?? (octets.count == handle.size ? octets.count : nil) else {
+            return octets.allSatisfy { $0 < 0x80 } ? .success(OpenBody(handle: handle)) : .failure(.needsUTF8)
+        }
+        guard let surrogate = HeaderSurrogate.make(Array(octets[..<end])) else {
+            return .success(OpenBody(handle: handle))
+        }
+        return .success(OpenBody(handle: handle, headerOctets: end, surrogate: surrogate))
     } catch {
         // Erased since login, or unreadable: the state knows which.
         let isKnown = (try? engine.read { try $0.body(blob) != nil }) ?? true
         return .failure(isKnown ? .failed("\(error)") : .gone)
     }
+}
+
+/// The header and perhaps more, up to `surrogateHeaderOctetsMax`.
+private func firstOctets(_ handle: any BodyHandle) throws(StoreError) -> [UInt8] {
+    var octets: [UInt8] = []
+    while octets.count < min(handle.size, POP3Limits.surrogateHeaderOctetsMax) {
+        let room = min(POP3Limits.surrogateHeaderOctetsMax, handle.size) - octets.count
+        try handle.read(at: octets.count, count: min(GatewayLimits.listingChunkOctets, room), into: &octets)
+        if HeaderSurrogate.headerEnd(octets) != nil { break }
+    }
+    return octets
 }
 
 private func readPart(_ handle: any BodyHandle, _ offset: Int, _ count: Int) -> Result<[UInt8], StoreError> {
