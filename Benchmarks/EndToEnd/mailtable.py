@@ -1,0 +1,227 @@
+"""Prints the rows of the speed table for SMTP in and for POP3: ours, the others', the factor, and the verdict.
+
+smtp-in: `smtp-source` of Debian's Postfix sends 4 KiB messages over 20 connections to our port 25, and to a Postfix that
+hands them to Dovecot's LMTP. Ours are delivered when smtp-source ends; Postfix's when its queue is empty again.
+pop3: one session logs in, asks for UIDL and retrieves all of 1,000 messages of 4 KiB, from us and from Dovecot; and a
+session of a maildrop with 100,000 messages that logs in and fetches nothing.
+
+A figure is the median of the rounds, in which the servers are asked in turn.
+"""
+import argparse
+import os
+import pathlib
+import shutil
+import socket
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "compare"))
+from compare import load, machine_ticks  # noqa: E402
+from servers import PASSWORD, Dovecot, Letterlog, free_port, own_user  # noqa: E402
+
+USERS = 20
+CONNECTIONS = 20
+OCTETS = 4096
+SOURCE_SECONDS_MAX = 600
+
+
+class MailLetterlog(Letterlog):
+    def __init__(self, *arguments):
+        super().__init__(*arguments)
+        self.smtp_port = free_port()
+
+    def command(self):
+        return super().command() + ["--listen", f"smtp=127.0.0.1:{self.smtp_port}"]
+
+
+class Postfix:
+    """An instance of its own, in a folder, in front of a Dovecot."""
+    MAIN = """compatibility_level = 3.6
+queue_directory = {0}/queue
+data_directory = {0}/data
+command_directory = /usr/sbin
+daemon_directory = /usr/lib/postfix/sbin
+mail_owner = postfix
+setgid_group = postdrop
+inet_interfaces = 127.0.0.1
+inet_protocols = ipv4
+myhostname = mx.example.test
+mydestination =
+mynetworks = 192.0.2.1/32
+virtual_mailbox_domains = example.test
+virtual_mailbox_maps = static:yes
+virtual_transport = lmtp:inet:127.0.0.1:{1}
+smtpd_recipient_restrictions = reject_unauth_destination
+default_process_limit = 100
+smtpd_client_connection_count_limit = 0
+maillog_file = {0}/postfix.log
+maillog_file_prefixes = {0}
+"""
+
+    def __init__(self, folder, lmtp_port):
+        self.folder, self.port = pathlib.Path(folder), free_port()
+        for part in ("etc", "queue", "data"):
+            (self.folder / part).mkdir(parents=True)
+        shutil.chown(self.folder / "data", "postfix")
+        (self.folder / "etc" / "main.cf").write_text(self.MAIN.format(self.folder, lmtp_port))
+        lines = []
+        for line in pathlib.Path("/usr/share/postfix/master.cf.dist").read_text().splitlines():
+            fields = line.split()
+            # Nothing in a chroot, and our port in place of smtp.
+            if len(fields) >= 8 and not line.startswith(("#", " ")):
+                fields[4] = "n"
+                if fields[0] == "smtp" and fields[1] == "inet":
+                    fields[0] = f"127.0.0.1:{self.port}"
+                line = " ".join(fields)
+            lines.append(line)
+        (self.folder / "etc" / "master.cf").write_text("\n".join(lines) + "\n")
+
+    def postfix(self, *arguments):
+        done = subprocess.run(["/usr/sbin/postfix", "-c", str(self.folder / "etc"), *arguments], capture_output=True,
+                              text=True)
+        if done.returncode:
+            raise RuntimeError(f"postfix {arguments[0]}: {done.stderr or done.stdout}")
+
+    def start(self):
+        self.postfix("start")
+        end = time.monotonic() + 20
+        while True:
+            try:
+                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as s:
+                    if s.recv(1):
+                        return
+            except OSError:
+                pass
+            if time.monotonic() > end:
+                raise RuntimeError("postfix did not start")
+            time.sleep(0.05)
+
+    def waiting(self):
+        return sum(len(files) for part in ("maildrop", "incoming", "active", "deferred")
+                   for _, _, files in os.walk(self.folder / "queue" / part))
+
+    def wait_until_empty(self):
+        end = time.monotonic() + SOURCE_SECONDS_MAX
+        while self.waiting():
+            if time.monotonic() > end:
+                raise RuntimeError(f"{self.waiting()} messages are left in Postfix's queue")
+            time.sleep(0.02)
+
+
+def source(port, messages):
+    done = subprocess.run(
+        ["/usr/sbin/smtp-source", "-4", "-s", str(CONNECTIONS), "-l", str(OCTETS), "-m", str(messages), "-f",
+         "sender@sender.test", "-t", "user1@example.test", f"127.0.0.1:{port}"], capture_output=True, text=True,
+        timeout=SOURCE_SECONDS_MAX)
+    if done.returncode:
+        raise RuntimeError(f"smtp-source: {done.stderr or done.stdout}")
+
+
+def timed(body):
+    machine, before = machine_ticks(), time.monotonic()
+    body()
+    seconds = time.monotonic() - before
+    busy, stolen, total = (b - a for a, b in zip(machine, machine_ticks()))
+    print(f"  {seconds:.2f} s, the machine {100 * busy / total:.0f} % busy, {100 * stolen / total:.0f} % stolen",
+          file=sys.stderr)
+    return seconds
+
+
+def row(name, asked, unit, ours, theirs, whose, more_is_better=True):
+    factor = (ours / theirs if more_is_better else theirs / ours) if theirs else None
+    verdict = "enough" if factor is None and ours <= asked or factor and factor >= asked else "MISSED"
+    shown = f"{whose} {theirs:,.4g}" if theirs else ""
+    print(f"{name}: asked {asked:g}{'' if factor is None else ' times'}, ours {ours:,.4g} {unit} {shown} "
+          f"{'' if factor is None else f'= {factor:.2f} times '}{verdict}", flush=True)
+
+
+def smtp_in(options, folder):
+    ours = MailLetterlog(folder / "letterlog", USERS, options.binary)
+    dovecot = Dovecot(folder / "dovecot", USERS)
+    postfix = Postfix(folder / "postfix", dovecot.lmtp_port)
+    rates = {"ours": [], "theirs": []}
+    ours.start()
+    dovecot.start()
+    try:
+        postfix.start()
+        try:
+            def through_postfix():
+                source(postfix.port, options.messages)
+                postfix.wait_until_empty()
+            for number in range(options.rounds + 1):
+                seconds = {"ours": timed(lambda: source(ours.smtp_port, options.messages)),
+                           "theirs": timed(through_postfix)}
+                # The first round warms both.
+                if number:
+                    for key in rates:
+                        rates[key].append(options.messages / seconds[key])
+        finally:
+            postfix.postfix("stop")
+    finally:
+        ours.stop()
+        dovecot.stop()
+    row(f"SMTP in, {CONNECTIONS} connections, {OCTETS} octets", 5, "messages/s", statistics.median(rates["ours"]),
+        statistics.median(rates["theirs"]), "Postfix to Dovecot LMTP")
+
+
+def pop3(options, folder):
+    servers = {"ours": Letterlog(folder / "letterlog", USERS, options.binary),
+               "theirs": Dovecot(folder / "dovecot", USERS)}
+    sessions = {key: [] for key in servers}
+    logins = []
+    try:
+        for server in servers.values():
+            server.start()
+            load(options.load / "lmtp-load", "--port", server.lmtp_port, "--size", OCTETS, "--recipient-count", 1,
+                 "--messages", 1000, "--connections", 8)
+        for number in range(options.rounds + 1):
+            for key, server in servers.items():
+                seconds = timed(lambda: load(
+                    options.load / "pop3-load", "--port", server.pop3_port, "--sessions", options.sessions,
+                    "--password", PASSWORD))
+                if number:
+                    sessions[key].append(options.sessions / seconds)
+        row("POP3: log in, UIDL, RETR all of 1,000", 1.2, "sessions/s", statistics.median(sessions["ours"]),
+            statistics.median(sessions["theirs"]), "Dovecot")
+        server = servers["ours"]
+        load(options.load / "lmtp-load", "--port", server.lmtp_port, "--size", 512, "--recipient-count", 1,
+             "--messages", options.large - 1000, "--connections", 64)
+        for number in range(options.rounds + 1):
+            logins.append(timed(lambda: load(
+                options.load / "pop3-load", "--port", server.pop3_port, "--sessions", 1, "--password", PASSWORD,
+                "--retrieve", 0)))
+        row(f"POP3: log in and UIDL of {options.large:,}", 1, "s", statistics.median(logins[1:]), None, "")
+    finally:
+        for server in servers.values():
+            if server.process:
+                server.stop()
+
+
+def main():
+    root = pathlib.Path(__file__).resolve().parents[2]
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("what", choices=["smtp-in", "pop3"])
+    parser.add_argument("--load", type=pathlib.Path, required=True, help="folder of the built load programs")
+    parser.add_argument("--dir", type=pathlib.Path, help="folder on the disk to measure (a new one under /var/tmp)")
+    parser.add_argument("--binary", default=root / ".build/release/letterlog")
+    parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--messages", type=int, default=5000, help="of a round of smtp-in")
+    parser.add_argument("--sessions", type=int, default=10, help="of a round of pop3")
+    parser.add_argument("--large", type=int, default=100_000, help="messages of the large maildrop")
+    options = parser.parse_args()
+    if not pathlib.Path(options.binary).exists():
+        sys.exit(f"{options.binary} is missing: swift build -c release --product letterlog")
+    folder = pathlib.Path(tempfile.mkdtemp(prefix="letterlog-mail-", dir=options.dir or "/var/tmp"))
+    folder.chmod(0o755)
+    shutil.chown(folder, *own_user()[1])
+    try:
+        {"smtp-in": smtp_in, "pop3": pop3}[options.what](options, folder)
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+if __name__ == "__main__":
+    main()
