@@ -1,8 +1,8 @@
 #!/usr/bin/env python3
 """Programs that people use send mail to a node and fetch it from there.
 
-Promised: swaks (SMTP, HELO only, LMTP, pipelined), curl, msmtp and Python's smtplib deliver; curl, poplib, fetchmail
-and mpop fetch what was delivered, as it was delivered but for the line ends of the machine; a fetch that keeps the mail
+Promised: swaks (SMTP, HELO only, LMTP, pipelined), curl, msmtp and Python's smtplib deliver; curl, poplib, fetchmail,
+mpop and getmail fetch what was delivered, as it was delivered but for the line ends of the machine; a fetch that keeps the mail
 fetches nothing the second time; deletion deletes; what is refused is told in a way that the program understands.
 
 Usage: clients.py LETTERLOG
@@ -17,7 +17,7 @@ import smtplib
 from node import (Node, PASSWORD, deliver, expect, expect_match, letter, main, need, run, run_well, without_trace)
 
 # One for each program, so that each finds an empty maildrop.
-ACCOUNTS = ["%s@example.test" % name for name in ("swaks", "curl", "python", "msmtp", "fetchmail", "mpop")]
+ACCOUNTS = ["%s@example.test" % name for name in ("swaks", "curl", "python", "msmtp", "fetchmail", "mpop", "getmail")]
 BODY = (b"Zeilen mit \xc3\xbc, eine ganz lange: " + b"0123456789" * 90 +
         b"\r\n.\r\n..\r\n. \r\n\r\nFrom here\r\n\r\n\r\n")
 
@@ -114,6 +114,7 @@ def with_python(node):
     client = poplib.POP3("127.0.0.1", node.port("pop3"), timeout=30)
     features = client.capa()
     expect({"TOP", "UIDL", "USER", "PIPELINING", "RESP-CODES"} <= set(features), "CAPA: %s" % features)
+    expect({"UTF8", "LANG"} <= set(features) and client.utf8().startswith(b"+OK"), "UTF8")
     client.user(account)
     client.pass_(PASSWORD)
     # curl sent the first.
@@ -134,6 +135,16 @@ def with_python(node):
     client.dele(1)
     expect(client.quit().startswith(b"+OK"), "QUIT")
     expect(len(stored(node, account)) == 2, "not one message was deleted")
+    # To a program that has not said UTF8 the header comes in ASCII, and says the same.
+    client = poplib.POP3("127.0.0.1", node.port("pop3"), timeout=30)
+    client.user(account)
+    client.pass_(PASSWORD)
+    content = b"\r\n".join(client.retr(1)[1]) + b"\r\n"
+    client.quit()
+    header, body = content.split(b"\r\n\r\n", 1)
+    read = email.message_from_bytes(content, policy=email.policy.default)
+    expect(header.isascii() and read["Subject"] == "Grüße" and "Jürgen" in read["From"], "in ASCII: %r" % header)
+    expect(body == sent.split(b"\r\n\r\n", 1)[1], "a header in ASCII changes the body")
 
 
 def with_msmtp(node):
@@ -251,9 +262,35 @@ def with_mpop(node):
     expect_match("Letterlog", said, "mpop --serverinfo")
 
 
+def with_getmail(node):
+    getmail, account = need("getmail", "getmail6"), ACCOUNTS[6]
+    contents = letters("getmail")
+    fill(node, account, contents)
+    home = os.path.join(node.directory, "getmail")
+    for name in ("cur", "new", "tmp"):
+        os.makedirs(os.path.join(home, "got", name))
+    config = os.path.join(home, "getmailrc")
+    settings = ("[retriever]\ntype = SimplePOP3Retriever\nserver = 127.0.0.1\nport = %d\nusername = %s\npassword = %s\n"
+                "[destination]\ntype = Maildir\npath = %s/got/\n[options]\ndelete = %s\nread_all = false\n"
+                "delivered_to = false\nreceived = false\n")
+    command = [getmail, "--getmaildir", home, "--rcfile", "getmailrc"]
+    environment = {**os.environ, "HOME": home, "LC_ALL": "C.UTF-8"}
+    new = os.path.join(home, "got", "new")
+    for delete, extra in (("false", 0), ("false", 0), ("true", 1)):
+        write(config, settings % (node.port("pop3"), account, PASSWORD, home, delete))
+        fill(node, account, letters("later")[:extra])
+        run_well(command, env=environment)
+        found = read_all(new)
+        expect(len(found) == len(contents) + extra, "getmail has %d" % len(found))
+    for content in contents:
+        same = [each for each in found if subject(each) == subject(content)]
+        expect(len(same) == 1 and same[0].endswith(unixed(content)), "getmail got %r" % [each[-300:] for each in same])
+    expect(stored(node, account) == [], "getmail did not delete")
+
+
 def body(program):
     with Node(program, ACCOUNTS) as node:
-        for part in (with_swaks, with_curl, with_python, with_msmtp, with_fetchmail, with_mpop):
+        for part in (with_swaks, with_curl, with_python, with_msmtp, with_fetchmail, with_mpop, with_getmail):
             part(node)
             print(part.__name__, "held", flush=True)
             expect(node.is_running(), "the node ended")

@@ -207,8 +207,9 @@ class Node:
         return self.addresses[name][0][1]
 
     def pop3(self, account, password=PASSWORD):
-        """A POP3 session, logged in."""
+        """A POP3 session, logged in. With UTF8 messages come as they are (RFC 6856 section 2.1)."""
         wire = self.wire("pop3")
+        wire.ok("UTF8")
         wire.ok("USER " + account)
         wire.ok("PASS " + password)
         return wire

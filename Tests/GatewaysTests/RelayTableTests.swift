@@ -58,6 +58,7 @@ import Testing
             listeners: Self.listeners.map { ($0, Self.loopback) },
             options: {
                 $0.tls = server
+                $0.sending.isOpen = true
                 $0.proxyFrom = TrustedPeers(networks: [IPNetwork("127.0.0.1")!])
             }
         ) { node in

@@ -1,5 +1,6 @@
 // A message whose 250 was lost comes again and is delivered once; what only looks alike is delivered.
 import EventStore
+import MailCore
 import MailEngine
 import MailTypes
 import Testing
@@ -72,6 +73,29 @@ import Testing
                 for _ in 0..<2 { _ = try Self.send(client, "Subject: x\r\n\r\n") }
                 #expect(try node.bodies("alice@example.test").count == 4)
             }
+        }
+    }
+
+    /// A recipient with a report goes by the queue, which knows it too.
+    @Test func onTheWayThroughTheQueue() async throws {
+        try await withNode(options: { $0.sending.isOpen = true }) { node in
+            try await onOwnThread {
+                let client = try node.lmtp()
+                for _ in 0..<3 {
+                    #expect(try client.command("MAIL FROM:<a@client.test>").hasPrefix("250"))
+                    #expect(try client.command("RCPT TO:<alice@example.test> NOTIFY=SUCCESS").hasPrefix("250"))
+                    #expect(try client.command("DATA").hasPrefix("354"))
+                    #expect(try client.command(Self.received + "Subject: r\r\n\r\n.").hasPrefix("250"))
+                }
+            }
+            var accepted = 0
+            try node.engine.read { state in
+                try state.history(.queue) { logged in
+                    if case .queueAccepted = logged.event { accepted += 1 }
+                    return true
+                }
+            }
+            #expect(accepted == 1)
         }
     }
 

@@ -27,6 +27,9 @@ extension Connection {
         var configuration = gateway.options.smtp(dialect)
         configuration.offersTLS = offersTLS
         configuration.beginsSecure = isSecure
+        // RFC 8689 section 4: what comes here goes to a mailbox and no further, and what cannot is refused before it is
+        // taken, so that nothing of it is ever sent on.
+        if dialect != .submission { configuration.offersRequireTLS = true }
         configuration.trustsPeer = dialect != .submission && gateway.options.clientsFrom.contains(client)
         return configuration
     }

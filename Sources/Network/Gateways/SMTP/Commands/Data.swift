@@ -106,7 +106,12 @@ extension SMTPSession {
             items.append(Request.Item(target.account, .append(append), repeats: command))
         }
         let first = items.count
-        items += enqueueing(away, from: machine.envelope)
+        items += enqueueing(away, from: machine.envelope).map { item in
+            guard case .enqueue(let enqueue) = item.command else { return item }
+            // What waits in the queue for a mailbox here may come again too.
+            let command = repeated?.command(from: sender, to: enqueue.recipients.joined(separator: " "))
+            return Request.Item(item.account, item.command, repeats: command)
+        }
         // The parts of one queue entry fail together, but for the last flicker of a full disk: the first tells.
         for place in awayRecipients { itemOfRecipient[place] = first }
         if let account, !away.isEmpty {
