@@ -46,6 +46,7 @@ let package = Package(
         room("Protocols", "SMTP", ["Octets", "MailTypes"]),
         room("Protocols", "POP3", ["Octets", "MailTypes"]),
         room("Protocols", "IMAP", ["MIME", "Octets", "MailTypes"]),
+        room("Protocols", "MessageAuthentication", ["MIME", "Digests", "Octets", "MailTypes"]),
         // Domain
         room("Domain", "MailCore", ["MailTypes"]),
         room("Domain", "EventFormat", ["MailCore", "MailTypes", "Octets", "Digests"]),
@@ -79,9 +80,10 @@ let package = Package(
             "Network", "Gateways",
             nio + [
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
-                "SMTP", "POP3", "IMAP", "MIME", "CZlib", "Projections", "MailEngine", "EventStore", "MailCore",
+                "SMTP", "POP3", "IMAP", "MIME", "MessageAuthentication", "CZlib", "Projections", "MailEngine",
+                "EventStore", "MailCore",
                 "Authentication", "Digests", "TLS",
-                "MailTypes",
+                "MailTypes", "Octets",
             ]),
         .systemLibrary(
             name: "CUnbound", path: "Sources/Network/CUnbound", pkgConfig: "libunbound",
@@ -89,14 +91,16 @@ let package = Package(
         room(
             "Network", "Delivery",
             nio + [
-                .product(name: "Logging", package: "swift-log"), "CUnbound", "SMTP", "MailEngine", "EventStore",
+                .product(name: "Logging", package: "swift-log"), "CUnbound", "SMTP", "MessageAuthentication",
+                "MailEngine", "EventStore",
                 "MailCore", "MailTypes",
             ]),
         // App
         room(
             "App", "Server",
             nio + [
-                "Gateways", "Delivery", "SMTP", "Projections", "Authentication", "MailEngine", "EventStore",
+                "Gateways", "Delivery", "SMTP", "MessageAuthentication", "Projections", "Authentication", "MailEngine",
+                "EventStore",
                 "EventFormat",
                 "MailCore",
                 "IMAP", "MIME", "MailTypes", "TLS",
@@ -129,7 +133,8 @@ let package = Package(
             ],
             path: "Tests/ClientTests",
             exclude: [
-                "badinput.py", "clients.py", "corpus.py", "dovecot_maildir.py", "imap_badinput.py", "imap_fetch.py",
+                "badinput.py", "checks.py", "clients.py", "corpus.py", "dovecot_maildir.py", "imap_badinput.py",
+                "imap_fetch.py",
                 "imap_python.py",
                 "imap_screen.py", "imap_soak.py", "imap_sync.py", "imap_thunderbird.py", "import_imap.py",
                 "imapserver.py",
@@ -154,6 +159,7 @@ let package = Package(
             path: "Tests/EventFormatTests", exclude: ["fixtures"], swiftSettings: settings),
         tests("OctetsTests", ["Octets"]),
         tests("MIMETests", ["MIME", "MailTypes"]),
+        tests("MessageAuthenticationTests", ["MessageAuthentication", "Digests", "Octets", "MailTypes"]),
         tests("ProjectionsTests", ["Projections", "MailEngine", "EventStore", "MailCore", "MailTypes", "MIME"]),
         .testTarget(
             name: "ServerTests",
@@ -173,15 +179,16 @@ let package = Package(
         tests(
             "GatewaysTests",
             [
-                "Gateways", "Authentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "Octets", "SMTP",
-                "POP3", "TLS", "COpenSSL",
+                "Gateways", "MessageAuthentication", "Authentication", "MailEngine", "EventStore", "MailCore",
+                "MailTypes",
+                "Octets", "SMTP", "POP3", "TLS", "COpenSSL", "Digests",
                 .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ]),
         tests(
             "DeliveryTests",
             [
-                "Delivery", "MailEngine", "EventStore", "MailCore", "MailTypes", "SMTP",
+                "Delivery", "MessageAuthentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "SMTP",
                 .product(name: "Logging", package: "swift-log"), .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         tests("MailEngineTests", ["MailEngine", "EventStore", "MailCore", "MailTypes"]),

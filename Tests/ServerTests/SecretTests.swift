@@ -19,6 +19,9 @@ import Testing
             AccountAdd(entries: [.init(address: "a", verifier: secret)]),
             AccountSetPassword(address: "a", verifier: secret),
             AccountPasswordAdd(address: "a", label: "x", scopes: [], expires: nil, verifier: secret),
+            DomainKeyAdd(domain: "a.test", selector: "s", algorithm: "rsa", bits: 2048, key: secret),
+            DKIMSetting.Key(
+                selector: "s", created: Timestamp(milliseconds: 0), secret: SecretOctets(Array(secret.utf8))),
             ScramVerifier.make(
                 .sha256, password: Array("secret".utf8), salt: [0xAB, 0xCD, 0xEF, 0x77], iterations: 4096)
                 as Any,

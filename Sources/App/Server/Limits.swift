@@ -4,6 +4,10 @@ import Authentication
 package enum ServerLimits {
     /// Octets of a configuration file.
     package static let configurationOctetsMax = 1 << 20
+    /// Keys that sign for one domain.
+    package static let domainKeysMax = 4
+    /// Octets of a file with a key.
+    package static let keyFileOctetsMax = 64 << 10
     /// Octets of one request on the administration socket.
     package static let requestOctetsMax = 4 << 20
     /// Octets of one line of an answer; a record of the log is at most 60 KiB.

@@ -93,6 +93,8 @@ package enum DeliveryOutcome: Equatable, Sendable {
     case notTheirAddress
     /// On submission: there is no From that can be read.
     case noAuthor
+    /// The domain of the author asks for it (DMARC); the name is printable ASCII.
+    case refusedByDomain(String)
     case headerTooLarge
 
     /// The reply; LMTP's speaks of a recipient, SMTP's of the message.
@@ -112,6 +114,8 @@ package enum DeliveryOutcome: Equatable, Sendable {
         case .notTheirAddress:
             SMTPReply(550, .init(5, 7, 1), "From or Sender has an address that does not belong to this login")
         case .noAuthor: SMTPReply(550, .init(5, 6, 0), "No From field with an address")
+        case .refusedByDomain(let domain):
+            SMTPReply(550, .init(5, 7, 1), "\(domain) asks to refuse mail that it does not vouch for (DMARC)")
         case .headerTooLarge: SMTPReply(552, .init(5, 3, 4), "Header over the size limit")
         }
     }

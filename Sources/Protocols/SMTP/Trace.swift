@@ -35,14 +35,17 @@ package struct SMTPTrace: Sendable {
 ///
 /// There is no `for` clause: all recipients of a transaction share the stored octets, and none may learn of another
 /// from them (RFC 5321 section 7.2).
-package func traceHeaders(_ trace: SMTPTrace) -> [UInt8] {
+///
+/// - Parameter results: what stands above `Received`, such as Authentication-Results.
+package func traceHeaders(_ trace: SMTPTrace, results: [UInt8] = []) -> [UInt8] {
     let path = trace.returnPath.map { "<\($0)>" } ?? "<>"
     var source = ["from", trace.clientName]
     if let address = trace.clientAddress {
         source.append(address.utf8.contains(Ascii.colon) ? "([IPv6:\(address)])" : "([\(address)])")
     }
     let words = source + ["by", trace.hostName, "with", trace.transmissionType, "id", trace.id + ";"]
-    return Array((folded("Return-Path:", [path]) + folded("Received:", words + [trace.date])).utf8)
+    return Array(folded("Return-Path:", [path]).utf8) + results
+        + Array(folded("Received:", words + [trace.date]).utf8)
 }
 
 /// A header field of `words` separated by single spaces, or by a line break and a tab where the line would be too long.

@@ -73,6 +73,7 @@ package enum AdministrationCommands {
         AccountRemove.self,
         AccountPasswordAdd.self, AccountPasswordList.self, AccountPasswordRevoke.self,
         DomainAdd.self, DomainList.self, DomainRemove.self, Who.self, Kick.self,
+        DomainKeyAdd.self, DomainKeyList.self, DomainKeyShow.self, DomainKeyRemove.self,
         MailboxList.self, MailboxStatus.self, MailboxCreate.self, MailboxRename.self, MailboxDelete.self,
         ImportMbox.self, ImportMaildir.self, ImportImap.self, ExportMbox.self, ExportMaildir.self, LogShow.self,
         LogTail.self,

@@ -30,7 +30,7 @@ struct ConfigurationKey: Sendable {
     }
 
     static let all: [ConfigurationKey] =
-        site + listeners + trust + tls + logins + sending + limits + storage + accounts + log
+        site + listeners + trust + checks + tls + logins + sending + limits + storage + accounts + log
 
     static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
 
@@ -225,7 +225,7 @@ extension ConfigurationValue {
     }
 
     /// Networks, and `unix` for whoever may connect to our Unix sockets.
-    fileprivate func peers() throws(ConfigurationRefusal) -> TrustedPeers {
+    func peers() throws(ConfigurationRefusal) -> TrustedPeers {
         var peers = TrustedPeers()
         for text in try strings() {
             if text == "unix" {
@@ -268,7 +268,7 @@ extension ConfigurationValue {
 }
 
 extension TrustedPeers {
-    fileprivate var text: String {
+    var text: String {
         (networks.map(\.description) + (unixSockets ? ["unix"] : [])).joined(separator: ", ")
     }
 }

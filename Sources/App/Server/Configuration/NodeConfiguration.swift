@@ -22,6 +22,7 @@ package struct NodeConfiguration: Sendable {
     package var clientsFrom = TrustedPeers()
     /// What becomes of the detail in `user+detail@domain`.
     package var detail = DetailDelivery.inbox
+    package var checks = Checks()
     package var encryption = Encryption()
     package var logins = Logins()
     package var sending = Sending()
@@ -33,6 +34,18 @@ package struct NodeConfiguration: Sendable {
     package var log = Log()
 
     package init() {}
+
+    /// What is asked about mail from elsewhere: the keys under `checks`.
+    package struct Checks: Sendable {
+        package var policy = CheckPolicy.off
+        /// Seconds that the answer to a message may wait for the DNS.
+        package var waitSecondsMax = 20
+        /// Relays of this site, whose mail is not checked.
+        package var trusted = TrustedPeers()
+        /// Empty takes those of /etc/resolv.conf.
+        package var nameServers: [String] = []
+        package init() {}
+    }
 
     /// TLS: the keys under `tls`.
     package struct Encryption: Hashable, Sendable {

@@ -80,7 +80,8 @@ struct EventDescription {
             if !event.client.isEmpty { add("client", .string(event.client)) }
         case .settingSet(let key, let value):
             add("key", .string(key))
-            add("value", .text(value))
+            // A signing key is a secret wherever it stands.
+            add("value", DKIMSetting.isSecret(key) && value != nil ? "(secret)" : .text(value))
         case .retentionPolicySet(let retention):
             add("undelete_days", .count(retention.undeleteDays))
             add("history_days", .count(retention.historyDays))

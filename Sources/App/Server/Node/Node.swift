@@ -4,6 +4,7 @@
 // because what they accept must be served. Stop is the reverse: listeners drain, then administration ends, projections
 // keep their checkpoint, and the engine finishes what was queued.
 import Authentication
+import Delivery
 import EventStore
 import Gateways
 import Glibc
@@ -57,6 +58,7 @@ package final class Node: AdministrationBackend {
         options.tls = tls
         cache = Self.openCache(directory, configuration, log)
         if let cache { options.cache = cache }
+        options.checks.names = try configuration.checks.names()
         options.loginKey = try LoginKey.read(directory)
         options.authentication.mechanisms = Set(configuration.logins.mechanisms)
         options.tokens = try configuration.logins.tokens { reason in
@@ -169,6 +171,9 @@ extension NodeConfiguration {
         options.sending.checksSender = sending.checksSender
         options.sending.hidesClient = sending.hidesClient
         options.sending.recipientsPerHourMax = sending.recipientsPerHourMax
+        options.checks.policy = checks.policy
+        options.checks.waitMax = .seconds(Int64(checks.waitSecondsMax))
+        options.checks.trusted = checks.trusted
         options.messageOctetsMax = limits.messageOctetsMax
         options.recipientsMax = limits.recipientsMax
         options.connectionsMax = limits.connectionsMax

@@ -3,9 +3,9 @@ import Server
 
 struct Domain: ParsableCommand {
     static let configuration = CommandConfiguration(
-        abstract: "Manage the domains that are ours.", subcommands: [Add.self, List.self, Remove.self])
+        abstract: "Manage the domains that are ours.", subcommands: [Add.self, List.self, Remove.self, DKIM.self])
 
-    func run() throws { throw ValidationError("domain needs one of add, list, remove") }
+    func run() throws { throw ValidationError("domain needs one of add, list, remove, dkim") }
 
     struct Add: ParsableCommand {
         static let configuration = CommandConfiguration(

@@ -77,7 +77,7 @@ package final class UnboundResolver: MailResolver, @unchecked Sendable {
         return answer ?? false
     }
 
-    private func ask<Record: Sendable>(
+    func ask<Record: Sendable>(
         _ name: String, type: Int32, _ read: @escaping @Sendable ([UInt8]) -> Record?
     ) async -> DNSAnswer<[Record]> {
         do {

@@ -20,6 +20,8 @@ final class SMTPSession: MailSession {
     var submission: SubmittedMessage?
     /// Of the message that is being received, where it may be one that came before.
     var repeated: RepeatedMessage?
+    /// What is put before the body of the transaction, or is there already.
+    var preface: MessagePreface?
     /// Messages this session has begun; part of their names.
     var messageCount = 0
     let directory: RecipientDirectory
@@ -116,6 +118,8 @@ final class SMTPSession: MailSession {
             body?.abandon()
             body = nil
             submission = nil
+            preface?.check?.abandon()
+            preface = nil
             connection.counters.reject(.message)
         case .deliver: deliver()
         case .startTLS: connection.startTLS()

@@ -26,6 +26,9 @@ final class GatewayContext: Sendable {
     let readThreads: NIOThreadPool
     /// Takes the steps of SORT and THREAD that go over everything at once: one large one after the other.
     let orderThreads: NIOThreadPool
+    let signingKeys: SigningKeys
+    /// Checks of messages from elsewhere that have not ended.
+    let openChecks = Counter()
     /// Questions to the engine or a thread that are not answered yet.
     let unanswered = Counter()
     private let hops: [ObjectIdentifier: CompletionHop]
@@ -39,6 +42,7 @@ final class GatewayContext: Sendable {
         self.log = log
         notices = Notices(log)
         domains = LocalDomains(engine)
+        signingKeys = SigningKeys(engine)
         authenticator = PasswordAuthenticator(
             engine: engine, defaultDomain: options.defaultDomain, options: options.authentication,
             key: options.loginKey, external: options.externalPasswords)

@@ -12,6 +12,8 @@ final class Counter: Sendable {
 /// Why something was refused.
 package enum RejectReason: String, CaseIterable, Sendable {
     case relay, sender, unknownUser, disabled, overQuota, busy, storageFull, temporary, message, connectionLimit
+    /// The author's domain asks for it (DMARC).
+    case policy
     /// One address, or the network around it, has as many connections as it may.
     case addressLimit, networkLimit
     /// The account has as many sessions as it may.
@@ -37,7 +39,7 @@ package enum RejectReason: String, CaseIterable, Sendable {
         case .loginLimit: "login_limit"
         case .inUse: "in_use"
         case .plaintextBehindTLS: "plaintext_behind_tls"
-        case .relay, .sender, .disabled, .busy, .temporary, .message, .proxy: rawValue
+        case .relay, .sender, .disabled, .busy, .temporary, .message, .policy, .proxy: rawValue
         }
     }
 }

@@ -53,6 +53,9 @@ package struct GatewayOptions: Sendable {
     /// How long a client may take to read what is left when its session is over.
     package var closingMax = TimeAmount.seconds(30)
 
+    /// What is asked about messages from elsewhere.
+    package var checks = InboundCheckOptions()
+
     /// Certificates and what goes with them; nil offers no TLS, and then no listener is opened that other machines reach.
     package var tls: TLSServer?
     /// How long a client may take for its handshake.

@@ -43,6 +43,8 @@ enum GatewayLimits {
     /// Lines of one kind that a crowd of clients can cause, written in each `noticePeriod`; the rest is told as a number.
     static let noticesPerPeriodMax = 20
     static let noticePeriod = TimeAmount.seconds(60)
+    /// Messages whose checks have not ended; above, a message is taken without.
+    static let checksMax = 1_000
 
     // IMAP
 

@@ -16,7 +16,7 @@ extension SMTPSession {
         case .open:
             let receiver = BodyReceiver(connection)
             messageCount += 1
-            receiver.append(traceHeaders(trace(envelope)))
+            beginChecks(trace(envelope), receiver)
             body = receiver
             submission = machine.configuration.dialect == .submission ? beginSubmission() : nil
             // What people send has no host before us.
@@ -68,7 +68,7 @@ extension SMTPSession {
         }
         receiver.finish { [self] result in
             switch result {
-            case .success(let source): submit(source)
+            case .success(let source): prepare(source)
             case .failure(let failure):
                 connection.log.warning("message not taken", metadata: ["error": "\(failure)"])
                 act { finish(all: failure.outcome) }
@@ -76,7 +76,7 @@ extension SMTPSession {
         }
     }
 
-    private func submit(_ source: any BodySource) {
+    func submit(_ source: any BodySource) {
         let isLMTP = machine.configuration.dialect == .lmtp
         let sender = machine.envelope?.reversePath?.description ?? ""
         var repeated = repeated
@@ -167,7 +167,7 @@ extension SMTPSession {
         connection.log.warning("message not stored", metadata: ["message": "\(messageName)", "why": "\(outcome)"])
     }
 
-    private func finish(all outcome: DeliveryOutcome) {
+    func finish(all outcome: DeliveryOutcome) {
         connection.counters.reject(outcome.rejectReason)
         let count = machine.envelope?.recipients.count ?? 0
         targets = []
@@ -219,6 +219,7 @@ extension DeliveryOutcome {
         case .stored, .temporaryFailure: .temporary
         case .tooManyHops, .headerTooLarge, .noAuthor: .message
         case .notTheirAddress: .sender
+        case .refusedByDomain: .policy
         }
     }
 }

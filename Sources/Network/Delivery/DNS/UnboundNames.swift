@@ -1,0 +1,73 @@
+import MailTypes
+import MessageAuthentication
+
+/// Names for checks of mail that comes in, by libunbound.
+///
+/// It has a resolver, so threads, of its own: whoever sends chooses what is asked, and servers that never answer must not
+/// hold up routes of outgoing mail.
+package struct UnboundNames: MailNames {
+    private let resolver: UnboundResolver
+
+    /// - Parameter servers: as for `UnboundResolver`.
+    package init(servers: [String]) throws(UnboundResolver.Failure) {
+        resolver = try UnboundResolver(servers: servers)
+    }
+
+    package func texts(of name: String) async -> NameAnswer<[UInt8]> {
+        await ask(name, type: 16) { (data: [UInt8]) -> [UInt8]? in WireText.joined(data) }
+    }
+
+    package func addresses(of name: String, isV6: Bool) async -> NameAnswer<IPAddress> {
+        await ask(name, type: isV6 ? 28 : 1) { (data: [UInt8]) -> IPAddress? in IPAddress(octets: data) }
+    }
+
+    package func exchangers(of name: String) async -> NameAnswer<String> {
+        switch await resolver.exchangers(of: name) {
+        case .found(let exchangers):
+            let hosts = exchangers.sorted { $0.preference < $1.preference }.map(\.host)
+            return .found(hosts)
+        case .noRecords: return .noRecords
+        case .noName: return .noName
+        case .failed: return .failed
+        }
+    }
+
+    package func pointers(of address: IPAddress) async -> NameAnswer<String> {
+        await ask(Self.reverse(address), type: 12) { (data: [UInt8]) -> String? in WireName.text(data) }
+    }
+
+    private func ask<Record: Sendable>(
+        _ name: String, type: Int32, _ read: @escaping @Sendable ([UInt8]) -> Record?
+    ) async -> NameAnswer<Record> {
+        // Others choose the name: what libunbound would take for an escape or for another script is no name of a host.
+        guard name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x5C }) else { return .noName }
+        switch await resolver.ask(name, type: type, read) {
+        case .found(let records): return .found(records)
+        case .noRecords: return .noRecords
+        case .noName: return .noName
+        case .failed: return .failed
+        }
+    }
+
+    /// Where the names of an address are (RFC 1035 section 3.5, RFC 3596 section 2.5).
+    static func reverse(_ address: IPAddress) -> String {
+        let octets = address.octets.reversed()
+        guard address.isV6 else { return octets.map { "\($0)." }.joined() + "in-addr.arpa" }
+        return octets.flatMap { [$0 & 15, $0 >> 4] }.map { String($0, radix: 16) + "." }.joined() + "ip6.arpa"
+    }
+}
+
+/// The data of a TXT record (RFC 1035 section 3.3.14).
+enum WireText {
+    /// Its strings put end to end; nil when it is none.
+    static func joined(_ data: [UInt8]) -> [UInt8]? {
+        var rest = data[...]
+        var text: [UInt8] = []
+        while let count = rest.popFirst() {
+            guard rest.count >= Int(count) else { return nil }
+            text += rest.prefix(Int(count))
+            rest = rest.dropFirst(Int(count))
+        }
+        return text
+    }
+}

@@ -1,0 +1,149 @@
+// Between the last octet of a body and its delivery: checks of mail from elsewhere, and what is put before the message.
+//
+// A message that is not checked has its trace in front from its first octet on. One that is gets it afterwards, with the
+// results, and its header without fields that claim to be ours; the body stays where it was spooled.
+import EventStore
+import Logging
+import MailTypes
+import MessageAuthentication
+import SMTP
+
+/// What goes before a message, and what is known of it.
+struct MessagePreface {
+    let trace: SMTPTrace
+    let check: InboundCheck?
+    /// What the checks found, for whatever looks at a message before it is filed.
+    var verdict: MessageVerdict?
+}
+
+extension SMTPSession {
+    /// A body begins.
+    func beginChecks(_ trace: SMTPTrace, _ receiver: BodyReceiver) {
+        preface = MessagePreface(trace: trace, check: makeCheck())
+        if preface?.check == nil { receiver.append(traceHeaders(trace)) }
+    }
+
+    /// Nil where the message is not to be checked.
+    private func makeCheck() -> InboundCheck? {
+        let options = connection.gateway.options.checks
+        let client = connection.client
+        guard options.policy != .off, let names = options.names, machine.configuration.dialect == .smtp,
+            account == nil, let ip = client.ip, !ip.isLoopback, !options.trusted.contains(client)
+        else { return nil }
+        let question = SPFQuestion(
+            client: ip, sender: machine.envelope?.reversePath, helo: machine.clientName,
+            receiver: machine.configuration.hostName, now: connection.gateway.engine.clock().seconds)
+        return InboundCheck(question, names, open: connection.gateway.openChecks)
+    }
+
+    /// The body is whole and has its place.
+    func prepare(_ source: any BodySource) {
+        guard let check = preface?.check else { return sign(source) }
+        let options = connection.gateway.options.checks
+        let (now, eventLoop) = (connection.gateway.engine.clock().seconds, connection.eventLoop)
+        let answer = connection.answering { [self] (result: Result<MessageCheck, StoreError>) in
+            act { checked(source, result) }
+        }
+        connection.gateway.fileThreads.submit { _ in
+            var reading = MessageReading(now: now)
+            do throws(StoreError) {
+                try source.read { (run: UnsafeRawBufferPointer) in reading.update(run) }
+            } catch {
+                check.abandon()
+                return answer(.failure(error))
+            }
+            let message = reading.finish()
+            check.judge(message, timer: { late in eventLoop.scheduleTask(in: options.waitMax, late) }) { verdict in
+                answer(.success(MessageCheck(message: message, verdict: verdict)))
+            }
+        }
+    }
+
+    /// Signs what somebody hands in who has logged in, with the keys of the author's domain, so that every try to send it
+    /// sends the same octets. Anything else goes on as it is.
+    private func sign(_ source: any BodySource) {
+        guard machine.configuration.dialect == .submission, let trace = preface?.trace else { return submit(source) }
+        let gateway = connection.gateway
+        let (keys, now) = (gateway.signingKeys, gateway.engine.clock().seconds)
+        do {
+            guard try keys.areThere else { return submit(source) }
+        } catch {
+            return act { rewritten(.failure(error)) }
+        }
+        let answer = connection.answering { [self] (result: Result<any BodySource, any Error>) in
+            act { rewritten(result) }
+        }
+        gateway.fileThreads.submit { _ in
+            answer(Result { try signed(source, traceHeaders(trace), now: now, keys) ?? source })
+        }
+    }
+
+    private func checked(_ source: any BodySource, _ result: Result<MessageCheck, StoreError>) {
+        guard case .success(let check) = result else {
+            connection.log.error("a body cannot be read", metadata: ["result": "\(result)"])
+            return finish(all: .temporaryFailure)
+        }
+        let (message, verdict) = (check.message, check.verdict)
+        preface?.verdict = verdict
+        log(verdict)
+        // A header that is not read cannot be rid of fields that claim to be ours.
+        guard let header = message.header else { return finish(all: .headerTooLarge) }
+        if connection.gateway.options.checks.policy == .enforce, verdict.isToBeRefused {
+            return finish(all: .refusedByDomain(verdict.dmarc.domain))
+        }
+        guard let trace = preface?.trace else { return finish(all: .temporaryFailure) }
+        let server = machine.configuration.hostName
+        rewrite(source, instead: message.headerOctets) {
+            traceHeaders(trace, results: AuthenticationResults.field(verdict, server: server))
+                + AuthenticationResults.removingForged(header, server: server)
+        }
+    }
+
+    /// Submits the body with another beginning, which a thread makes.
+    func rewrite(
+        _ source: any BodySource, instead dropped: Int, _ beginning: @escaping @Sendable () throws -> [UInt8]
+    ) {
+        let answer = connection.answering { [self] (result: Result<any BodySource, any Error>) in
+            act { rewritten(result) }
+        }
+        connection.gateway.fileThreads.submit { _ in
+            answer(Result { try RewrittenBody(try beginning(), instead: dropped, of: source) })
+        }
+    }
+
+    private func rewritten(_ result: Result<any BodySource, any Error>) {
+        switch result {
+        case .success(let body): submit(body)
+        case .failure(let error):
+            connection.log.error("a body cannot be rewritten", metadata: ["error": "\(error)"])
+            finish(all: .temporaryFailure)
+        }
+    }
+
+    private func log(_ verdict: MessageVerdict) {
+        connection.log.info(
+            "message checked",
+            metadata: [
+                "client": "\(connection.client.description)", "spf": "\(verdict.spf?.result.rawValue ?? "none")",
+                "dkim": "\(verdict.dkim.map(\.result.rawValue).joined(separator: ","))",
+                "dmarc": "\(verdict.dmarc.result.rawValue)", "policy": "\(verdict.dmarc.policy.rawValue)",
+            ])
+    }
+}
+
+/// The body with signatures behind its trace; nil where its author's domain has no keys, or where it cannot be signed.
+private func signed(
+    _ source: any BodySource, _ trace: [UInt8], now: Int64, _ keys: SigningKeys
+) throws -> (any BodySource)? {
+    var signing = MessageSigning()
+    try source.read { (run: UnsafeRawBufferPointer) in signing.update(run) }
+    guard let author = signing.authorDomain else { return nil }
+    let fields = signing.finish(try keys.signers(author), now: now)
+    return fields.isEmpty ? nil : try RewrittenBody(trace + fields, instead: trace.count, of: source)
+}
+
+/// What a thread found.
+private struct MessageCheck: Sendable {
+    let message: InspectedMessage
+    let verdict: MessageVerdict
+}
