@@ -75,7 +75,8 @@ class Postfix:
             # Mail for these domains ends here, in one directory.
             "virtual_mailbox_domains": "there.test", "virtual_mailbox_base": self.path("mail"),
             "virtual_mailbox_maps": "static:all/", "virtual_uid_maps": "static:65534",
-            "virtual_gid_maps": "static:65534", "virtual_mailbox_limit": "0", **settings}
+            "virtual_gid_maps": "static:65534", "virtual_mailbox_limit": "0",
+            "message_size_limit": "0", **settings}
 
     def path(self, *names):
         return os.path.join(self.directory, *names)

@@ -43,7 +43,9 @@ def mailbox(node, account):
     """The messages of a maildrop, parsed."""
     with node.pop3(account) as wire:
         count = int(wire.ok("STAT").split()[1])
-        return [email.message_from_bytes(wire.message(number)) for number in range(1, count + 1)]
+        messages = [email.message_from_bytes(wire.message(number)) for number in range(1, count + 1)]
+        wire.ok("QUIT")
+    return messages
 
 
 def arrives(node, account, subject):
@@ -163,10 +165,11 @@ def reports_wanted(node, postfix):
             expect(client.has_extn(extension), "submission does not offer %s" % extension)
         client.sendmail(ALICE, ["carol@there.test"], letter(ALICE, "with wishes"),
                         mail_options=["RET=HDRS", "ENVID=QQ314"], rcpt_options=["NOTIFY=SUCCESS", "ORCPT=rfc822;Carol@there.test"])
-        # One more, to be released in three seconds: a copy here waits too (RFC 4865).
-        client.sendmail(ALICE, [BOB, "carol@there.test"], letter(ALICE, "later"), mail_options=["HOLDFOR=3"])
+        # One more, to be released later: a copy here waits too (RFC 4865).
+        client.sendmail(ALICE, [BOB, "carol@there.test"], letter(ALICE, "later"), mail_options=["HOLDFOR=10"])
+    held = [entry for entry in queue(node) if "as its sender asked" in entry["reason"]]
+    expect(len(held) == 1 and len(held[0]["recipients"]) == 2, "held: %s" % held)
     wait_until("it came", SECONDS_MAX, lambda: postfix.count() > before)
-    expect(len(queue(node)) == 1 and "as its sender asked" in queue(node)[0]["reason"], "held: %s" % queue(node))
     wait_until("Postfix tells of the delivery", SECONDS_MAX,
                lambda: "sender delivery status notification" in postfix.log())
     arrives(node, BOB, "later")
@@ -187,17 +190,16 @@ def here_with_report(node):
 
 
 def large(node, postfix):
-    before = postfix.count()
+    before, memory = postfix.count(), node.resident_octets("VmHWM")
     body = ("0123456789" * 7 + "\r\n") * 650_000
     submit(node, ALICE, ["carol@there.test"], letter(ALICE, "large", body))
     wait_until("50 MB arrived", SECONDS_MAX, lambda: postfix.count() > before)
     empties(node)
     sent = max(postfix.delivered(), key=len)
     expect(body.replace("\r\n", "\n").encode() in sent, "the large message was changed")
-    with open("/proc/%d/status" % node.process.pid) as file:
-        peak = int(re.search(r"VmHWM:\s+(\d+) kB", file.read()).group(1)) // 1024
-    # Twice the message would be over 100 MB; the database and the libraries are in it too.
-    expect(peak < 160, "the node took %d MB at its peak" % peak)
+    # Held whole anywhere on its way, it would be at least its own size more.
+    growth = node.resident_octets("VmHWM") - memory
+    expect(growth < len(body) * 3 // 4, "the node took %d octets more for %d" % (growth, len(body)))
 
 
 def operator(node):
@@ -216,7 +218,7 @@ def operator(node):
     wait_until("it was tried again", SECONDS_MAX, lambda: any(e["recipients"][0]["attempts"] > 1 for e in queue(node)))
     node.do("queue", "remove", "--domain", "storm.test")
     expect(not queue(node), "queue remove left %s" % queue(node))
-    expect(not any(m["Subject"] == "waits" for m in mailbox(node, ALICE)), "remove told the sender")
+    expect(not any("Subject: waits" in m.as_string() for m in mailbox(node, ALICE)), "remove told the sender")
 
 
 def check_exchangers(program):
@@ -289,7 +291,7 @@ def check_smart_host(program):
             submit(node, BOB, ["zoe@other.test"], letter(BOB, "under seal"))
             entry = wait_until("it was tried", SECONDS_MAX, lambda: next(
                 (e for e in queue(node) if e["recipients"][0]["attempts"] > 0), None))
-            expect_match("TLS failed.*certificate", entry["reason"], "a strange certificate")
+            expect_match("TLS failed", entry["reason"], "a strange certificate")
             expect(not any(m["Subject"] == "under seal" for m in mailbox(relay, "zoe@other.test")), "it was sent")
             node.stop()
             node.settings.append("sending.authority=" + own + ".crt")
