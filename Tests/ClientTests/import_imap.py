@@ -43,7 +43,7 @@ def letter(number, octets=0):
     return (text + "body %d {5}\r\n" % number + ("x" * 70 + "\r\n") * (octets // 72)).encode()
 
 
-def fill(client, choice, folders=FOLDERS, separator="/", prefix="", messages=MESSAGES):
+def fill(client, choice, folders=FOLDERS, separator="/", prefix="", messages=MESSAGES, keywords=KEYWORDS):
     """Mail of all kinds; some of it removed, so that UIDs have gaps."""
     folders = [prefix + name.replace("/", separator) for name in folders]
     for name in folders:
@@ -53,7 +53,7 @@ def fill(client, choice, folders=FOLDERS, separator="/", prefix="", messages=MES
     for number in range(messages):
         name = "INBOX" if number % 3 else choice.choice(folders)
         flags = [flag for flag in ("\\Seen", "\\Answered", "\\Flagged", "\\Draft") if choice.random() < 0.3]
-        flags += choice.sample(KEYWORDS, choice.choice((0, 0, 1, 3)))
+        flags += choice.sample(keywords, choice.choice((0, 0, 1, 3)))
         date = imaplib.Time2Internaldate(1_500_000_000 + number * 86_400)
         octets = 2_000_000 if number == 50 else choice.choice((0, 0, 3_000, 30_000))
         answer(client.append(quoted(name), "(%s)" % " ".join(flags), date, letter(number, octets)))

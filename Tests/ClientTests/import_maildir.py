@@ -16,7 +16,7 @@ import random
 import re
 import subprocess
 
-from import_imap import ANN, ACCOUNTS, answer, compare, fill, letter, listed, ours, snapshot, theirs
+from import_imap import ANN, ACCOUNTS, KEYWORDS, answer, compare, fill, letter, listed, ours, snapshot, theirs
 from node import DOMAIN, Node, PASSWORD, expect, expect_match, main, need
 from peers import Courier, Dovecot, SECRET
 from terminal import Terminal
@@ -43,7 +43,8 @@ def pop3_uidls(port, account, password):
 def from_dovecot(node):
     with Dovecot() as dovecot:
         with theirs(dovecot.ports["imap"], ANN) as client:
-            fill(client, random.Random(31), folders=NAMES, messages=150)
+            # What a file's name has letters for: Dovecot keeps further keywords in its index alone.
+            fill(client, random.Random(31), folders=NAMES, messages=150, keywords=KEYWORDS[:26])
             there = snapshot(client)
             subscribed = listed(client, "LSUB")
         uidls = pop3_uidls(dovecot.ports["pop3"], ANN, SECRET)
@@ -135,6 +136,8 @@ def mboxes(node):
 
 def dovecots_mbox(node, work):
     extra = "mail_location = mbox:{0}/box:INBOX={0}/spool\nmbox_write_locks = fcntl\n"
+    # Dovecot steps down to `nobody`, who has to get to the file.
+    os.chmod(node.directory, 0o711)
     with Dovecot(extra=extra.format(work)) as dovecot:
         os.mkdir(work + "/box")
         dovecot.own(work)

@@ -36,8 +36,13 @@ struct ImportMailbox {
                     return validities[name] != row.uidValidity.rawValue
                 }
             }
-            guard let clash else { return }
+            guard let clash else { break }
             _ = try perform(.bumpUIDValidity(clash))
+        }
+        // Courier gives folders that it makes in one second the same: it is INBOX whose numbers matter most.
+        for name in names.filter(\.isInbox) + names.filter({ !$0.isInbox }) {
+            let validity = validities[name].map { UIDValidity($0) }
+            _ = try prepare(account, name, validity, in: engine, perform: perform)
         }
     }
 

@@ -166,7 +166,9 @@ struct MaildirSource {
         let dovecot = try Self.lines(root + "/subscriptions")
         if dovecot.first == "V\t2" {
             for line in dovecot.dropFirst() where !line.isEmpty {
-                let parts = line.split(separator: "\t").map { Self.unescaped(String($0)) }
+                let parts = line.split(separator: "\t").map { part in
+                    Self.unescaped(ModifiedUTF7.decode(String(part)) ?? String(part))
+                }
                 if let name = MailboxName(components: parts) { names.append(name) }
             }
         } else {
