@@ -267,17 +267,17 @@ def with_getmail(node):
     contents = letters("getmail")
     fill(node, account, contents)
     home = os.path.join(node.directory, "getmail")
-    for name in ("cur", "new", "tmp"):
-        os.makedirs(os.path.join(home, "got", name))
+    new = os.path.join(home, "got")
+    os.makedirs(new)
+    agent = write(os.path.join(home, "mda"), '#!/bin/sh\ncat > "$(mktemp "%s/XXXXXXXX")"\n' % new, 0o700)
     config = os.path.join(home, "getmailrc")
     settings = ("[retriever]\ntype = SimplePOP3Retriever\nserver = 127.0.0.1\nport = %d\nusername = %s\npassword = %s\n"
-                "[destination]\ntype = Maildir\npath = %s/got/\n[options]\ndelete = %s\nread_all = false\n"
+                "[destination]\ntype = MDA_external\npath = %s\nallow_root_commands = true\n[options]\ndelete = %s\nread_all = false\n"
                 "delivered_to = false\nreceived = false\n")
     command = [getmail, "--getmaildir", home, "--rcfile", "getmailrc"]
     environment = {**os.environ, "HOME": home, "LC_ALL": "C.UTF-8"}
-    new = os.path.join(home, "got", "new")
     for delete, extra in (("false", 0), ("false", 0), ("true", 1)):
-        write(config, settings % (node.port("pop3"), account, PASSWORD, home, delete))
+        write(config, settings % (node.port("pop3"), account, PASSWORD, agent, delete))
         fill(node, account, letters("later")[:extra])
         run_well(command, env=environment)
         found = read_all(new)
