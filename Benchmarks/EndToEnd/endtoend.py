@@ -69,8 +69,14 @@ class Bench:
         sites = {"ours": IMAPLetterlog(base / "letterlog", self.options.load, self.options.program, configuration)}
         if not self.options.ours_only:
             sites["theirs"] = IMAPDovecot(base / "dovecot", self.options.load, self.options.format)
-        for site in sites.values():
-            site.start()
+        started = {}
+        try:
+            for key, site in sites.items():
+                site.start()
+                started[key] = site
+        except Exception:
+            self.stop(started)
+            raise
         return sites
 
     def stop(self, sites):
