@@ -31,6 +31,8 @@ package final class UnboundResolver: MailResolver, @unchecked Sendable {
         } else {
             // Servers named by the site may be on this host.
             _ = ub_ctx_set_option(context, "do-not-query-localhost:", "no")
+            // What they say of private names is what the site wants: libunbound would answer for them, with "no such name".
+            _ = ub_ctx_set_option(context, "unblock-lan-zones:", "yes")
             for server in servers where ub_ctx_set_fwd(context, server) != 0 {
                 throw Failure(description: "`\(server)` is no address of a name server")
             }
@@ -38,6 +40,8 @@ package final class UnboundResolver: MailResolver, @unchecked Sendable {
         if let trustAnchor, ub_ctx_add_ta_file(context, trustAnchor) != 0 {
             throw Failure(description: "`\(trustAnchor)` holds no trust anchor")
         }
+        // As above; no option has it. It is the last, since nothing can be set after it.
+        if !servers.isEmpty { _ = ub_ctx_zone_remove(context, "test.") }
     }
 
     deinit {
