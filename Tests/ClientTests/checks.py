@@ -15,6 +15,7 @@ import re
 import smtplib
 import socket
 import subprocess
+import sys
 import tempfile
 import time
 
@@ -22,6 +23,7 @@ from node import (Broken, Node, PASSWORD, die_with_parent, expect, expect_match,
                   wait_until)
 
 ACCOUNT = "alice@example.test"
+PACKAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".build", "python")
 SETTINGS = ["listeners.clients-from=127.0.0.1"]
 
 # What pyspf is asked too: domain, record, and clients.
@@ -42,6 +44,7 @@ SPF = [
 
 
 def packages():
+    sys.path.insert(0, PACKAGES)
     try:
         import dkim
         import dns.resolver
