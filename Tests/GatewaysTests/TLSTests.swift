@@ -159,7 +159,7 @@ private let shortLetter =
                 #expect(client.isClosed())
                 #expect(!client.unread.contains("250") && !client.unread.contains("+OK"))
             }
-            #expect(node.gateways.metrics[name].tls.failures[.notTLS] == 1)
+            #expect(await eventually { node.gateways.metrics[name].tls.failures[.notTLS] == 1 })
         }
     }
 
@@ -185,7 +185,7 @@ private let shortLetter =
                     #expect(!client.unread.contains("OK"))
                 }
             }
-            #expect(node.gateways.metrics[.pop3s].tls.failures[.notTLS] == 3)
+            #expect(await eventually { node.gateways.metrics[.pop3s].tls.failures[.notTLS] == 3 })
         }
     }
 
@@ -199,7 +199,7 @@ private let shortLetter =
                 _ = record.withUnsafeBytes { Glibc.send(client.descriptor, $0.baseAddress, $0.count, 0) }
                 #expect(client.isClosed())
             }
-            #expect(node.gateways.metrics[.pop3s].tls.failures[.record] == 1)
+            #expect(await eventually { node.gateways.metrics[.pop3s].tls.failures[.record] == 1 })
         }
     }
 
@@ -216,8 +216,8 @@ private let shortLetter =
                 #expect(try client.command("STLS").hasPrefix("+OK"))
                 #expect(client.isClosed())
             }
-            #expect(node.gateways.metrics[.pop3s].tls.failures[.timedOut] == 2)
-            #expect(node.gateways.metrics[.pop3].tls.failures[.timedOut] == 1)
+            #expect(await eventually { node.gateways.metrics[.pop3s].tls.failures[.timedOut] == 2 })
+            #expect(await eventually { node.gateways.metrics[.pop3].tls.failures[.timedOut] == 1 })
         }
     }
 

@@ -127,7 +127,8 @@ struct AttemptRecorder: Sendable {
         return [(.failure, failed), (.delay, delayed), (.success, passedOn)].filter { !$0.1.isEmpty }
     }
 
-    /// Reports go to the sender, whose mailbox is here or elsewhere. One that his mailbox does not take waits in the queue.
+    /// Reports go to the sender, whose mailbox is here or elsewhere. One that his mailbox does not take waits in the queue;
+    /// if it fills up between this question and the commit, there is none, and the record of the attempt stands alone.
     func report(to message: QueuedMessage, body: Int) -> Request.Item {
         let sender = message.entry.mailFrom
         if case .mailbox(let account, let mailbox)? = try? inbox(sender) {
