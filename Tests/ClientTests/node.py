@@ -425,6 +425,9 @@ def main(body):
     def too_long(*_):
         raise Broken("the script took over %d seconds" % SCRIPT_SECONDS_MAX)
 
+    # The process of the tests blocks nearly all signals, and what it starts inherits that: neither the alarm below nor
+    # SIGTERM to a server that we start would come.
+    signal.pthread_sigmask(signal.SIG_SETMASK, [])
     signal.signal(signal.SIGALRM, too_long)
     signal.alarm(SCRIPT_SECONDS_MAX)
     try:
