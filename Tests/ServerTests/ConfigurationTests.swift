@@ -152,6 +152,8 @@ struct ConfigurationTests {
         configuration.encryption.minimumVersion = .tls13
         configuration.storage.softFreeOctets = 5
         configuration.storage.hardFreeOctets = 4
+        configuration.sending.hostName = "out.example.test"
+        configuration.sending.smartHostVerify = true
         let settings = configuration.listing.map { "\($0.key)=\($0.value)" }
         let (again, _, mistakes) = ConfigurationSources(settings: settings).load()
         #expect(mistakes.isEmpty)
