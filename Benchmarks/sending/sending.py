@@ -110,9 +110,12 @@ def main():
         count = options.messages // CONNECTIONS * CONNECTIONS
         time.sleep(2)
         full = memory(node)
-        sink = subprocess.Popen([sink_program, "-c", "127.0.0.1:%d" % port, "1000"], stdout=subprocess.DEVNULL,
-                                stderr=subprocess.DEVNULL)
+        # It does not run as root.
+        user = ["-u", "nobody"] if os.geteuid() == 0 else []
+        sink = subprocess.Popen([sink_program, "-c", *user, "127.0.0.1:%d" % port, "1000"], stdout=subprocess.DEVNULL)
         time.sleep(0.5)
+        if sink.poll() is not None:
+            raise SystemExit("smtp-sink ended at once")
         waiting = do("queue", "list", "--limit", "0", "--json")
         do("queue", "retry", "--all")
         began = time.monotonic()
