@@ -95,17 +95,10 @@ final class StoredBody: BodySource {
         var offset = 0
         while offset < count {
             var octets: [UInt8] = []
-            try handle.read(at: offset, count: min(1 << 20, count - offset), into: &octets)
+            try handle.read(at: offset, count: min(BodyLimits.runOctetsMax, count - offset), into: &octets)
             guard !octets.isEmpty else { throw .damaged("a queued body ends at \(offset) of \(count) octets") }
             offset += octets.count
-            let result: Result<Void, StoreError> = octets.withUnsafeBytes { bytes in
-                do throws(StoreError) {
-                    return .success(try body(bytes))
-                } catch {
-                    return .failure(error)
-                }
-            }
-            try result.get()
+            try octets.lend(body)
         }
     }
 }

@@ -12,8 +12,6 @@ final class RewrittenBody: BodySource {
     private let source: any BodySource
     private let dropped: Int
 
-    private static let runOctetsMax = 1 << 20
-
     /// Reads the whole body for its hash: not on an event loop.
     init(_ beginning: [UInt8], instead dropped: Int, of source: any BodySource) throws(StoreError) {
         self.beginning = beginning
@@ -33,12 +31,8 @@ final class RewrittenBody: BodySource {
         _ beginning: [UInt8], _ dropped: Int, _ source: any BodySource,
         _ body: (UnsafeRawBufferPointer) throws(StoreError) -> Void
     ) throws(StoreError) {
-        for start in stride(from: 0, to: beginning.count, by: runOctetsMax) {
-            let run = beginning[start..<min(start + runOctetsMax, beginning.count)]
-            let result: Result<Void, StoreError> = run.withUnsafeBytes { bytes in
-                do throws(StoreError) { return .success(try body(bytes)) } catch { return .failure(error) }
-            }
-            try result.get()
+        for start in stride(from: 0, to: beginning.count, by: BodyLimits.runOctetsMax) {
+            try Array(beginning[start..<min(start + BodyLimits.runOctetsMax, beginning.count)]).lend(body)
         }
         var rest = dropped
         try source.read { (run: UnsafeRawBufferPointer) throws(StoreError) in

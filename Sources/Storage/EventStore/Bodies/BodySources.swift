@@ -166,8 +166,8 @@ package final class BodySpool {
 }
 
 extension [UInt8] {
-    /// Calls `body` with these bytes.
-    fileprivate func lend(_ body: (UnsafeRawBufferPointer) throws(StoreError) -> Void) throws(StoreError) {
+    /// Calls `body` with these bytes, as a source of a body does with each run.
+    package func lend(_ body: (UnsafeRawBufferPointer) throws(StoreError) -> Void) throws(StoreError) {
         var failure: StoreError?
         withUnsafeBytes { bytes in
             do throws(StoreError) { try body(bytes) } catch { failure = error }
