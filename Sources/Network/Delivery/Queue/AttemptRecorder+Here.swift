@@ -53,21 +53,12 @@ extension AttemptRecorder {
         var result = RecipientResult(
             index, .delivered(SMTPServerReply(250, .init(2, 1, 5), lines: ["delivered here"])), remoteHost: "")
         result.isHere = true
-        let written = QueueResult(
-            id: message.id, recipients: [index], code: 250, remoteHost: "", text: "delivered here")
-        var items = [
-            Request.Item(account, .append(append)),
-            Request.Item(
-                .queue, .recordAttempt(QueueAttempt(result: written, outcome: .delivered)), needsPrevious: true),
-        ]
-        var bodies: [any BodySource] = [stored]
         let now = engine.clock()
-        for (kind, reported) in reports(on: [result], message, now) {
-            guard let body = await body(kind, reported, message, original, now) else { continue }
-            items.append(report(to: message, body: bodies.count))
-            bodies.append(body)
-        }
-        let outcomes = await perform(Request(items, bodies: bodies, origin: Origin(gateway: .engine)))
+        var written = item(message, result.kind, [result], now)
+        written.needsPrevious = true
+        let outcomes = await perform(
+            [Request.Item(account, .append(append)), written], bodies: [stored], reportingOn: [result], of: message,
+            original, now)
         if case .refused(let refusal)? = outcomes.first {
             // The mailbox filled, or its account went, between the question and the commit.
             let reply = SMTPServerReply(451, .init(4, 2, 0), lines: ["not taken by the mailbox: \(refusal)"])

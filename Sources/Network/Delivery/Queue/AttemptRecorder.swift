@@ -51,13 +51,21 @@ struct AttemptRecorder: Sendable {
                     "host": "\(kind.remoteHost)", "code": "\(kind.code)", "text": "\(kind.text)",
                 ])
         }
-        var bodies: [any BodySource] = []
-        for (kind, reported) in reports(on: settled, message, now) {
+        _ = await perform(items, reportingOn: settled, of: message, original, now)
+    }
+
+    /// Performs what an attempt led to, with the reports that its results make necessary behind it, in one request.
+    func perform(
+        _ items: [Request.Item], bodies: [any BodySource] = [], reportingOn results: [RecipientResult],
+        of message: QueuedMessage, _ original: Original?, _ now: Timestamp
+    ) async -> [CommandOutcome] {
+        var request = Request(items, bodies: bodies, origin: Origin(gateway: .engine))
+        for (kind, reported) in reports(on: results, message, now) {
             guard let body = await self.body(kind, reported, message, original, now) else { continue }
-            items.append(report(to: message, body: bodies.count))
-            bodies.append(body)
+            request.items.append(report(to: message, body: request.bodies.count))
+            request.bodies.append(body)
         }
-        _ = await perform(Request(items, bodies: bodies, origin: Origin(gateway: .engine)))
+        return await perform(request)
     }
 
     /// What has waited too long comes back.
@@ -78,7 +86,7 @@ struct AttemptRecorder: Sendable {
         return result
     }
 
-    private func item(
+    func item(
         _ message: QueuedMessage, _ kind: RecipientResult.Kind, _ members: [RecipientResult], _ now: Timestamp
     ) -> Request.Item {
         let result = QueueResult(
@@ -101,7 +109,7 @@ struct AttemptRecorder: Sendable {
 
     // MARK: Reports
 
-    func reports(
+    private func reports(
         on results: [RecipientResult], _ message: QueuedMessage, _ now: Timestamp
     ) -> [(DeliveryReport.Kind, [RecipientResult])] {
         // RFC 5321 section 6.1: the null sender gets none.
@@ -129,7 +137,7 @@ struct AttemptRecorder: Sendable {
 
     /// Reports go to the sender, whose mailbox is here or elsewhere. One that his mailbox does not take waits in the queue;
     /// if it fills up between this question and the commit, there is none, and the record of the attempt stands alone.
-    func report(to message: QueuedMessage, body: Int) -> Request.Item {
+    private func report(to message: QueuedMessage, body: Int) -> Request.Item {
         let sender = message.entry.mailFrom
         if case .mailbox(let account, let mailbox)? = try? inbox(sender) {
             let append = AppendMessages(
@@ -143,7 +151,7 @@ struct AttemptRecorder: Sendable {
         return Request.Item(.queue, .enqueue(enqueue), needsPrevious: true)
     }
 
-    func body(
+    private func body(
         _ kind: DeliveryReport.Kind, _ results: [RecipientResult], _ message: QueuedMessage, _ original: Original?,
         _ now: Timestamp
     ) async -> (any BodySource)? {
@@ -200,10 +208,10 @@ struct AttemptRecorder: Sendable {
         return try writer.finish()
     }
 
-    static func date(_ time: Timestamp) -> String { MailDate.text(InternalDate(time: time)) }
+    private static func date(_ time: Timestamp) -> String { MailDate.text(InternalDate(time: time)) }
 
     /// Until it is taken, or the engine takes no more: what is not recorded would be sent again.
-    func perform(_ request: Request) async -> [CommandOutcome] {
+    private func perform(_ request: Request) async -> [CommandOutcome] {
         for delaySeconds: UInt64 in [1, 5, 30, 60, 60, 60, 60, 60, 60, 60] {
             let outcomes = await engine.perform(request)
             switch outcomes.first {
