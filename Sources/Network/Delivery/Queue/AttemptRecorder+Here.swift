@@ -18,7 +18,7 @@ extension AttemptRecorder {
     /// Delivers to a recipient whose address is ours, in one transaction with the record of it and the report that the
     /// sender wants.
     /// - Returns: whether it was ours to deal with.
-    func deliverHere(_ message: QueuedMessage, _ index: UInt16, _ original: Original?) async -> Bool {
+    func deliverHere(_ message: QueuedMessage, _ index: UInt16, _ original: Original) async -> Bool {
         let recipient = message.recipient(index).address
         let local: LocalRecipient
         do {
@@ -39,14 +39,12 @@ extension AttemptRecorder {
     }
 
     private func deliver(
-        _ message: QueuedMessage, _ index: UInt16, to account: AccountID, _ mailbox: MailboxID, _ original: Original?
+        _ message: QueuedMessage, _ index: UInt16, to account: AccountID, _ mailbox: MailboxID, _ original: Original
     ) async {
-        let stored: StoredBody
-        do {
-            stored = try StoredBody(engine: engine, blob: message.entry.blob)
-        } catch {
+        guard let reference = try? engine.read({ try $0.body(message.entry.blob) }) else {
             return await record(message, [.deferred(index, "the message cannot be read here now")], nil)
         }
+        let stored = StoredBody(original.body, reference)
         let append = AppendMessages(
             mailbox: mailbox, messages: [NewMessage(body: 0)], origin: .smtp,
             envelopeFrom: message.entry.mailFrom, envelopeTo: message.recipient(index).address)
@@ -73,11 +71,8 @@ final class StoredBody: BodySource {
     let hash: ContentHash
     private let handle: any BodyHandle
 
-    init(engine: MailEngine, blob: BlobNumber) throws {
-        guard let reference = try engine.read({ try $0.body(blob) }) else {
-            throw StoreError.damaged("body \(blob.rawValue) of the queue is not there")
-        }
-        handle = try engine.openBody(blob)
+    init(_ handle: any BodyHandle, _ reference: BodyReference) {
+        self.handle = handle
         count = Int(reference.size)
         hash = reference.hash
     }

@@ -31,7 +31,7 @@ struct AttemptRecorder: Sendable {
         return Array(octets[..<end])
     }
 
-    /// What a report carries back.
+    /// The message as it is stored: what goes to mailboxes here, and what a report carries back.
     struct Original: Sendable {
         var body: any BodyHandle
         var nature: BodyNature

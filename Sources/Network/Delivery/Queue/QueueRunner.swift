@@ -216,13 +216,12 @@ package actor QueueRunner {
         } catch {
             return log.error("a queue entry cannot be read", metadata: ["error": "\(error)"])
         }
-        let body: any BodyHandle
-        let nature: BodyNature
+        let original: AttemptRecorder.Original
         do {
             let blob = message.entry.blob
-            (body, nature) = try await fileThreads.runIfActive { [engine] in
+            original = try await fileThreads.runIfActive { [engine] in
                 let body = try engine.openBody(blob)
-                return (body, try BodyNature(of: body))
+                return AttemptRecorder.Original(body: body, nature: try BodyNature(of: body))
             }
         } catch {
             log.error(
@@ -233,15 +232,12 @@ package actor QueueRunner {
         let settled = message
         await withTaskGroup(of: Void.self) { tasks in
             for group in settled.waiting {
-                tasks.addTask { await self.deliver(settled, group, body, nature) }
+                tasks.addTask { await self.deliver(settled, group, original) }
             }
         }
     }
 
-    private func deliver(
-        _ message: QueuedMessage, _ group: DomainGroup, _ body: any BodyHandle, _ nature: BodyNature
-    ) async {
-        let original = AttemptRecorder.Original(body: body, nature: nature)
+    private func deliver(_ message: QueuedMessage, _ group: DomainGroup, _ original: AttemptRecorder.Original) async {
         // What is ours, or has become ours meanwhile, does not go out.
         var outward: [UInt16] = []
         for index in group.indexes where !(await recorder.deliverHere(message, index, original)) {
@@ -251,8 +247,8 @@ package actor QueueRunner {
         let destination = router.destination(of: group.domain, requiresTLS: message.requiresTLS)
         await acquire(destination)
         let attempt = DomainAttempt(
-            message: message, indexes: outward, domain: group.domain, body: body, nature: nature, router: router,
-            pool: pool, now: engine.clock())
+            message: message, indexes: outward, domain: group.domain, body: original.body,
+            nature: original.nature, router: router, pool: pool, now: engine.clock())
         let results = await attempt.run()
         slots.release(destination)
         await record(message, results, original)
