@@ -11,13 +11,13 @@ struct DomainAttempt: Sendable {
     let message: QueuedMessage
     let indexes: [UInt16]
     let domain: String
+    /// Of the domain; connections are kept by it.
+    let destination: String
     let body: any BodyHandle
     let nature: BodyNature
     let router: Router
     let pool: OutboundPool
     let now: Timestamp
-
-    private var destination: String { router.destination(of: domain, requiresTLS: message.requiresTLS) }
 
     func run() async -> [RecipientResult] {
         guard !domain.isEmpty else {

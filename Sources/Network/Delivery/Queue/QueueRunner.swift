@@ -104,7 +104,8 @@ package actor QueueRunner {
     // MARK: Finding work
 
     private struct Found: Sendable {
-        var due: [QueuedMessage] = []
+        /// With the destinations of those that wait.
+        var due: [(id: QueueID, destinations: Set<String>)] = []
         /// When to look again; nil when nothing waits.
         var next: Timestamp?
         var scanned = 0
@@ -129,12 +130,11 @@ package actor QueueRunner {
             log.error("the queue cannot be read", metadata: ["error": "\(error)"])
             return wake(after: .seconds(10))
         }
-        for message in found.due where inFlight.insert(message.id).inserted {
-            let destinations = destinations(of: message)
+        for (id, destinations) in found.due where inFlight.insert(id).inserted {
             for destination in destinations { load[destination, default: 0] += 1 }
             Task { [weak self] in
-                await self?.attempt(message)
-                await self?.finished(message.id, destinations)
+                await self?.attempt(id)
+                await self?.finished(id, destinations)
             }
         }
         counters.withLock { $0.inFlight = inFlight.count }
@@ -172,10 +172,11 @@ package actor QueueRunner {
                     }
                     guard !taken.contains(id) else { return true }
                     let message = QueuedMessage(id: id, entry: entry)
-                    let destinations = Self.destinations(of: message, router)
+                    let destinations = Set(
+                        message.waiting.map { router.destination(of: $0.domain, requiresTLS: message.requiresTLS) })
                     if destinations.allSatisfy({ load[$0, default: 0] < loadMax }) {
                         for destination in destinations { load[destination, default: 0] += 1 }
-                        found.due.append(message)
+                        found.due.append((id, destinations))
                     } else if hasOneWay {
                         found.isCut = true
                     }
@@ -198,21 +199,15 @@ package actor QueueRunner {
     private var load: [String: Int] = [:]
     private var lastDeepLook = NIODeadline.uptimeNanoseconds(0)
 
-    private func destinations(of message: QueuedMessage) -> Set<String> { Self.destinations(of: message, router) }
-
-    private static func destinations(of message: QueuedMessage, _ router: Router) -> Set<String> {
-        Set(message.waiting.map { router.destination(of: $0.domain, requiresTLS: message.requiresTLS) })
-    }
-
     // MARK: One message
 
-    private func attempt(_ message: QueuedMessage) async {
-        var message = message
-        // The entry was read before the attempt before this one may have been recorded.
+    private func attempt(_ id: QueueID) async {
+        let message: QueuedMessage
+        // It was found before the attempt before this one may have been recorded.
         do {
-            guard let entry = try engine.read({ try $0.queueEntry(message.id) }), entry.nextAttempt <= engine.clock()
+            guard let entry = try engine.read({ try $0.queueEntry(id) }), entry.nextAttempt <= engine.clock()
             else { return }
-            message = QueuedMessage(id: message.id, entry: entry)
+            message = QueuedMessage(id: id, entry: entry)
         } catch {
             return log.error("a queue entry cannot be read", metadata: ["error": "\(error)"])
         }
@@ -229,10 +224,9 @@ package actor QueueRunner {
             let all = message.waiting.flatMap(\.indexes)
             return await record(message, all.map { .deferred($0, "the message cannot be read here now") }, nil)
         }
-        let settled = message
         await withTaskGroup(of: Void.self) { tasks in
-            for group in settled.waiting {
-                tasks.addTask { await self.deliver(settled, group, original) }
+            for group in message.waiting {
+                tasks.addTask { await self.deliver(message, group, original) }
             }
         }
     }
@@ -247,7 +241,7 @@ package actor QueueRunner {
         let destination = router.destination(of: group.domain, requiresTLS: message.requiresTLS)
         await acquire(destination)
         let attempt = DomainAttempt(
-            message: message, indexes: outward, domain: group.domain, body: original.body,
+            message: message, indexes: outward, domain: group.domain, destination: destination, body: original.body,
             nature: original.nature, router: router, pool: pool, now: engine.clock())
         let results = await attempt.run()
         slots.release(destination)
