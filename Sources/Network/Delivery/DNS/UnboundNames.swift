@@ -14,26 +14,23 @@ package struct UnboundNames: MailNames {
     }
 
     package func texts(of name: String) async -> NameAnswer<[UInt8]> {
-        await ask(name, type: 16) { (data: [UInt8]) -> [UInt8]? in WireText.joined(data) }
+        await ask(name, type: RecordType.txt) { (data: [UInt8]) -> [UInt8]? in WireText.joined(data) }
     }
 
     package func addresses(of name: String, isV6: Bool) async -> NameAnswer<IPAddress> {
-        await ask(name, type: isV6 ? 28 : 1) { (data: [UInt8]) -> IPAddress? in IPAddress(octets: data) }
+        await ask(name, type: isV6 ? RecordType.aaaa : RecordType.a) { (data: [UInt8]) -> IPAddress? in
+            IPAddress(octets: data)
+        }
     }
 
     package func exchangers(of name: String) async -> NameAnswer<String> {
-        switch await resolver.exchangers(of: name) {
-        case .found(let exchangers):
-            let hosts = exchangers.sorted { $0.preference < $1.preference }.map(\.host)
-            return .found(hosts)
-        case .noRecords: return .noRecords
-        case .noName: return .noName
-        case .failed: return .failed
+        NameAnswer(await resolver.exchangers(of: name)) { exchangers in
+            exchangers.sorted { $0.preference < $1.preference }.map(\.host)
         }
     }
 
     package func pointers(of address: IPAddress) async -> NameAnswer<String> {
-        await ask(Self.reverse(address), type: 12) { (data: [UInt8]) -> String? in WireName.text(data) }
+        await ask(Self.reverse(address), type: RecordType.ptr) { (data: [UInt8]) -> String? in WireName.text(data) }
     }
 
     private func ask<Record: Sendable>(
@@ -41,12 +38,7 @@ package struct UnboundNames: MailNames {
     ) async -> NameAnswer<Record> {
         // Others choose the name: what libunbound would take for an escape or for another script is no name of a host.
         guard name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x5C }) else { return .noName }
-        switch await resolver.ask(name, type: type, read) {
-        case .found(let records): return .found(records)
-        case .noRecords: return .noRecords
-        case .noName: return .noName
-        case .failed: return .failed
-        }
+        return NameAnswer(await resolver.ask(name, type: type, read)) { $0 }
     }
 
     /// Where the names of an address are (RFC 1035 section 3.5, RFC 3596 section 2.5).
@@ -54,6 +46,18 @@ package struct UnboundNames: MailNames {
         let octets = address.octets.reversed()
         guard address.isV6 else { return octets.map { "\($0)." }.joined() + "in-addr.arpa" }
         return octets.flatMap { [$0 & 15, $0 >> 4] }.map { String($0, radix: 16) + "." }.joined() + "ip6.arpa"
+    }
+}
+
+extension NameAnswer {
+    /// - Parameter records: those that were found, as the checks want them.
+    fileprivate init<Records: Sendable>(_ answer: DNSAnswer<Records>, _ records: (Records) -> [Record]) {
+        switch answer {
+        case .found(let found): self = .found(records(found))
+        case .noRecords: self = .noRecords
+        case .noName: self = .noName
+        case .failed: self = .failed
+        }
     }
 }
 

@@ -50,11 +50,10 @@ package final class UnboundResolver: MailResolver, @unchecked Sendable {
     }
 
     package func exchangers(of domain: String) async -> DNSAnswer<[MailExchanger]> {
-        let answer = await ask(domain, type: RecordType.mx) { data -> MailExchanger? in
+        await ask(domain, type: RecordType.mx) { data -> MailExchanger? in
             guard data.count > 2, let host = WireName.text(data.dropFirst(2)) else { return nil }
             return MailExchanger(preference: UInt16(data[0]) << 8 | UInt16(data[1]), host: host)
         }
-        return answer
     }
 
     package func addresses(of host: String) async -> DNSAnswer<[String]> {
@@ -121,9 +120,11 @@ package final class UnboundResolver: MailResolver, @unchecked Sendable {
 }
 
 /// Numbers of RFC 1035 section 3.2 and RFC 3596.
-private enum RecordType {
+enum RecordType {
     static let a: Int32 = 1
+    static let ptr: Int32 = 12
     static let mx: Int32 = 15
+    static let txt: Int32 = 16
     static let aaaa: Int32 = 28
     static let classIN: Int32 = 1
 }
