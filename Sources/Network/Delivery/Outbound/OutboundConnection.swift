@@ -5,7 +5,6 @@
 //   run of octets at a time: the next is read when the last has gone to the kernel.
 // - A message handed in by `send` is answered exactly once.
 import EventStore
-import Logging
 import NIOCore
 import NIOPosix
 import SMTP
@@ -40,7 +39,6 @@ final class OutboundConnection: ChannelInboundHandler {
 
     private var ready: EventLoopPromise<Void>?
     private var sending: (message: OutboundMessage, answer: EventLoopPromise<[SMTPRecipientOutcome]>)?
-    private(set) var end: SMTPClientEnd?
     private var hasBegunTLS: Bool
     /// What broke the connection, for logs and reports.
     private var problem: String?
@@ -62,7 +60,6 @@ final class OutboundConnection: ChannelInboundHandler {
     /// What the next host offers, once it is ready.
     var features: SMTPServerFeatures { machine.features }
     var isReady: Bool { machine.isReady }
-    var isEncrypted: Bool { machine.isEncrypted }
 
     func send(_ message: OutboundMessage, answer: EventLoopPromise<[SMTPRecipientOutcome]>) {
         guard machine.isReady, sending == nil else {
@@ -106,7 +103,6 @@ final class OutboundConnection: ChannelInboundHandler {
             self.sending = nil
             sending?.answer.succeed(outcomes)
         case .close(let end):
-            self.end = end
             ready?.fail(OutboundFailure(end, brokeInTLS: hasBegunTLS, reason: problem))
             ready = nil
             context?.close(promise: nil)

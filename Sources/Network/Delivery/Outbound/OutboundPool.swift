@@ -2,7 +2,6 @@
 //
 // An idle connection belongs to nobody and is closed with QUIT after `idleMax`. One that is lent out is answered for by
 // whoever has it. The number per destination and in all is the runner's to bound: it asks for one only when it may.
-import Logging
 import NIOCore
 import NIOPosix
 import SMTP
@@ -18,7 +17,10 @@ struct OutboundLease: Sendable {
     /// Of the next host.
     let features: SMTPServerFeatures
     /// Recipients of one transaction.
-    let recipientsMax: Int
+    var recipientsMax: Int {
+        let limit = DeliveryLimits.recipientsPerTransactionMax
+        return features.recipientsMax.map { max(1, min($0, limit)) } ?? limit
+    }
 
     func send(_ message: OutboundMessage) async -> [SMTPRecipientOutcome] {
         let answer = eventLoop.makePromise(of: [SMTPRecipientOutcome].self)
@@ -125,11 +127,7 @@ actor OutboundPool {
             let features = try await eventLoop.submit { bound.value.features }.get()
             return OutboundLease(
                 connection: bound, eventLoop: eventLoop, remote: host == address ? host : "\(host) [\(address)]",
-                features: features,
-                recipientsMax: features.recipientsMax.map {
-                    max(1, min($0, DeliveryLimits.recipientsPerTransactionMax))
-                }
-                    ?? DeliveryLimits.recipientsPerTransactionMax)
+                features: features)
         } catch {
             ready.fail(error)
             throw error
