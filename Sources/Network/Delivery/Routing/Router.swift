@@ -1,5 +1,5 @@
 // From a domain to the hosts that take its mail (RFC 5321 section 5.1, RFC 7505).
-import Glibc
+import MailTypes
 import SMTP
 
 /// One host to try.
@@ -84,10 +84,7 @@ struct Router: Sendable {
 
     /// The addresses to connect to.
     func addresses(of hop: NextHop) async -> DNSAnswer<[String]> {
-        var buffer = in6_addr()
-        if inet_pton(AF_INET, hop.host, &buffer) == 1 || inet_pton(AF_INET6, hop.host, &buffer) == 1 {
-            return .found([hop.host])
-        }
+        if IPAddress(hop.host) != nil { return .found([hop.host]) }
         if hop.host == "localhost" { return .found(["127.0.0.1"]) }
         return await resolver.addresses(of: hop.host)
     }
