@@ -52,6 +52,7 @@ final class TLSContext: @unchecked Sendable {
         try self.init(TLS_client_method(), options.minimumVersion)
         ll_ctx_set_certificate_octets_max(pointer, TLSLimits.serverCertificatesOctetsMax)
         SSL_CTX_set_verify_depth(pointer, Self.serverChainMax)
+        SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, nil)
         switch options.trust {
         case .anyone: SSL_CTX_set_verify(pointer, SSL_VERIFY_NONE, nil)
         case .system: try trustSystem()
@@ -60,29 +61,19 @@ final class TLSContext: @unchecked Sendable {
         if let credential = options.credential { try present(credential) }
     }
 
-    private func trust(_ authority: TLSAuthority) throws(TLSFailure) {
-        let store = SSL_CTX_get_cert_store(pointer)
-        for certificate in authority.certificates where X509_STORE_add_cert(store, certificate.pointer) != 1 {
-            throw .library(.library, "an authority cannot be taken")
-        }
-        SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, nil)
-    }
-
     /// The files are read now: a directory of authorities would be read in the middle of handshakes.
     private func trustSystem() throws(TLSFailure) {
         // What SSL_CERT_FILE names, or cert.pem in libssl's directory; neither need be there.
         SSL_CTX_set_default_verify_file(pointer)
-        if X509_STORE_get0_objects(SSL_CTX_get_cert_store(pointer)).map({ ll_stack_count(UnsafeRawPointer($0)) }) == 0 {
-            SSL_CTX_load_verify_file(pointer, TLSAuthority.systemFile)
-        }
+        if trustedCount == 0 { SSL_CTX_load_verify_file(pointer, TLSAuthority.systemFile) }
         ERR_clear_error()
-        let count = X509_STORE_get0_objects(SSL_CTX_get_cert_store(pointer)).map {
-            ll_stack_count(UnsafeRawPointer($0))
-        }
-        guard let count, count > 0 else {
+        guard trustedCount > 0 else {
             throw TLSFailure(.library, "this system has no authorities in \(TLSAuthority.systemFile)")
         }
-        SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER, nil)
+    }
+
+    private var trustedCount: CInt {
+        X509_STORE_get0_objects(SSL_CTX_get_cert_store(pointer)).map { ll_stack_count(UnsafeRawPointer($0)) } ?? 0
     }
 
     // MARK: Of a server
@@ -108,22 +99,11 @@ final class TLSContext: @unchecked Sendable {
         }
     }
 
-    private func present(_ credential: TLSCredential) throws(TLSFailure) {
-        guard SSL_CTX_use_certificate(pointer, credential.certificate.pointer) == 1,
-            SSL_CTX_use_PrivateKey(pointer, credential.key) == 1
-        else { throw .library(.library, "the certificate is not good enough for this system") }
-        for certificate in credential.chain where ll_ctx_add_chain(pointer, certificate.pointer) != 1 {
-            throw .library(.library, "a certificate of the chain is not good enough for this system")
-        }
-    }
-
     /// A client may present a certificate, and one that it presents must be good.
     private func ask(_ authority: TLSAuthority) throws(TLSFailure) {
-        let store = SSL_CTX_get_cert_store(pointer)
-        for certificate in authority.certificates {
-            guard X509_STORE_add_cert(store, certificate.pointer) == 1,
-                SSL_CTX_add_client_CA(pointer, certificate.pointer) == 1
-            else { throw .library(.library, "an authority cannot be taken") }
+        try trust(authority)
+        for certificate in authority.certificates where SSL_CTX_add_client_CA(pointer, certificate.pointer) != 1 {
+            throw .library(.library, "an authority cannot be taken")
         }
         SSL_CTX_set_verify_depth(pointer, Self.clientChainMax)
         SSL_CTX_set_verify(pointer, SSL_VERIFY_PEER | SSL_VERIFY_CLIENT_ONCE, nil)
@@ -133,6 +113,24 @@ final class TLSContext: @unchecked Sendable {
         _ = ll_ctx_set_ticket_callback(pointer, ticketKey)
         ll_ctx_set_name_callback(pointer, chooseCertificate)
         SSL_CTX_set_alpn_select_cb(pointer, chooseProtocol, nil)
+    }
+
+    // MARK: Of both
+
+    private func trust(_ authority: TLSAuthority) throws(TLSFailure) {
+        let store = SSL_CTX_get_cert_store(pointer)
+        for certificate in authority.certificates where X509_STORE_add_cert(store, certificate.pointer) != 1 {
+            throw .library(.library, "an authority cannot be taken")
+        }
+    }
+
+    private func present(_ credential: TLSCredential) throws(TLSFailure) {
+        guard SSL_CTX_use_certificate(pointer, credential.certificate.pointer) == 1,
+            SSL_CTX_use_PrivateKey(pointer, credential.key) == 1
+        else { throw .library(.library, "the certificate is not good enough for this system") }
+        for certificate in credential.chain where ll_ctx_add_chain(pointer, certificate.pointer) != 1 {
+            throw .library(.library, "a certificate of the chain is not good enough for this system")
+        }
     }
 }
 
