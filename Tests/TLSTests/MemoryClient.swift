@@ -13,8 +13,7 @@ struct ClientFailure: Error, CustomStringConvertible {
 final class MemoryClient {
     let context: OpaquePointer
     let ssl: OpaquePointer
-    private let incoming: OpaquePointer
-    private let outgoing: OpaquePointer
+    private let wire: MemoryWire
 
     /// - Parameter set: what this client does otherwise; gets its context.
     init(name: String? = nil, protocols: [String] = [], set: (OpaquePointer) -> Void = { _ in }) {
@@ -22,11 +21,7 @@ final class MemoryClient {
         SSL_CTX_set_verify(context, SSL_VERIFY_NONE, nil)
         set(context)
         ssl = SSL_new(context)
-        incoming = BIO_new(BIO_s_mem())
-        outgoing = BIO_new(BIO_s_mem())
-        // The read end says "later", not "the end", when it is empty.
-        BIO_ctrl(incoming, BIO_C_SET_BUF_MEM_EOF_RETURN, -1, nil)
-        SSL_set_bio(ssl, incoming, outgoing)
+        wire = MemoryWire(ssl)
         SSL_set_connect_state(ssl)
         if let name {
             name.withCString { text in
@@ -60,14 +55,10 @@ final class MemoryClient {
     }
 
     /// What is to be sent to the server.
-    func takeOutput() -> [UInt8] {
-        var octets = [UInt8](repeating: 0, count: BIO_ctrl(outgoing, BIO_CTRL_PENDING, 0, nil))
-        if !octets.isEmpty { BIO_read(outgoing, &octets, CInt(octets.count)) }
-        return octets
-    }
+    func takeOutput() -> [UInt8] { wire.takeOutput() }
 
     /// What came from the server.
-    func give(_ octets: [UInt8]) { if !octets.isEmpty { BIO_write(incoming, octets, CInt(octets.count)) } }
+    func give(_ octets: [UInt8]) { wire.give(octets) }
 
     func write(_ octets: [UInt8]) throws {
         ERR_clear_error()
@@ -109,12 +100,31 @@ final class MemoryClient {
     }
 }
 
+/// What a session of libssl's reads from and writes to. It is freed with the session.
+private struct MemoryWire {
+    private let incoming: OpaquePointer = BIO_new(BIO_s_mem())
+    private let outgoing: OpaquePointer = BIO_new(BIO_s_mem())
+
+    init(_ ssl: OpaquePointer) {
+        // The read end says "later", not "the end", when it is empty.
+        BIO_ctrl(incoming, BIO_C_SET_BUF_MEM_EOF_RETURN, -1, nil)
+        SSL_set_bio(ssl, incoming, outgoing)
+    }
+
+    func takeOutput() -> [UInt8] {
+        var octets = [UInt8](repeating: 0, count: BIO_ctrl(outgoing, BIO_CTRL_PENDING, 0, nil))
+        if !octets.isEmpty { BIO_read(outgoing, &octets, CInt(octets.count)) }
+        return octets
+    }
+
+    func give(_ octets: [UInt8]) { if !octets.isEmpty { BIO_write(incoming, octets, CInt(octets.count)) } }
+}
+
 /// libssl's own server over memory, for what ours does not do.
 final class MemoryServer {
     private let context: OpaquePointer
     private let ssl: OpaquePointer
-    private let incoming: OpaquePointer
-    private let outgoing: OpaquePointer
+    private let wire: MemoryWire
 
     init(_ issued: Issued, version: CInt) {
         context = SSL_CTX_new(TLS_server_method())
@@ -122,10 +132,7 @@ final class MemoryServer {
         SSL_CTX_use_certificate(context, issued.certificate)
         SSL_CTX_use_PrivateKey(context, issued.key)
         ssl = SSL_new(context)
-        incoming = BIO_new(BIO_s_mem())
-        outgoing = BIO_new(BIO_s_mem())
-        BIO_ctrl(incoming, BIO_C_SET_BUF_MEM_EOF_RETURN, -1, nil)
-        SSL_set_bio(ssl, incoming, outgoing)
+        wire = MemoryWire(ssl)
         SSL_set_accept_state(ssl)
     }
 
@@ -135,12 +142,10 @@ final class MemoryServer {
     }
 
     func answer(to octets: [UInt8]) -> [UInt8] {
-        BIO_write(incoming, octets, CInt(octets.count))
+        wire.give(octets)
         ERR_clear_error()
         SSL_do_handshake(ssl)
-        var octets = [UInt8](repeating: 0, count: BIO_ctrl(outgoing, BIO_CTRL_PENDING, 0, nil))
-        if !octets.isEmpty { BIO_read(outgoing, &octets, CInt(octets.count)) }
-        return octets
+        return wire.takeOutput()
     }
 
     /// The same in records of one octet each.
