@@ -12,7 +12,7 @@ import Testing
             arrival: "Mon, 30 Jun 2003 09:00:00 +0200", sender: "alice@example.test", recipients: recipients,
             header: Array("Subject: hello\r\nTo: bob@there.test\r\n".utf8),
             triedUntil: kind == .delay ? "Sat, 5 Jul 2003 09:00:00 +0200" : nil)
-        return String(decoding: report.octets, as: UTF8.self)
+        return String(decoding: report.prologue + report.header + report.epilogue, as: UTF8.self)
     }
 
     private let refused = ReportedRecipient(

@@ -29,7 +29,3 @@ package protocol MailResolver: Sendable {
     /// The answer about the exchangers of a domain is signed, and the signature holds (DNSSEC).
     func isValidated(_ domain: String) async -> Bool
 }
-
-extension MailResolver {
-    package func isValidated(_ domain: String) async -> Bool { false }
-}

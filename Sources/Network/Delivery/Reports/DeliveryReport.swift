@@ -42,9 +42,6 @@ struct DeliveryReport: Sendable {
 
     struct Whole: Sendable { var is8Bit: Bool }
 
-    /// The whole report with the header of the message, CRLF line ends.
-    var octets: [UInt8] { prologue + header + epilogue }
-
     private var boundary: String { "report-\(id)" }
     var epilogue: [UInt8] { Array("\r\n--\(boundary)--\r\n".utf8) }
 
@@ -56,7 +53,7 @@ struct DeliveryReport: Sendable {
         }
     }
 
-    /// What stands before the header, or before the message where it goes back whole.
+    /// What stands before the header, or before the message where it goes back whole; CRLF line ends.
     var prologue: [UInt8] {
         let is8Bit = whole?.is8Bit ?? header.contains { $0 >= 0x80 }
         var text = """
