@@ -85,7 +85,8 @@ package struct MailboxView: Sendable {
         try sync(state, tellsGone: tellsGone, silenced: silenced, sharing: indexes, messagesMax: .max) ?? SyncReport()
     }
 
-    /// The same if at most so many messages have changed; otherwise nil, and the view stays as it is.
+    /// The same if at most so many rows of changes are to be read and so many messages have changed; otherwise nil, and the
+    /// view stays as it is.
     package mutating func sync(
         _ state: any StateReader, tellsGone: Bool, silenced: Set<ModSeq>, sharing indexes: MailboxIndexes?,
         messagesMax: Int
@@ -103,6 +104,7 @@ package struct MailboxView: Sendable {
             report.end = .uidValidityChanged(row.uidValidity)
             return report
         }
+        guard row.highestModSeq.rawValue <= position.rawValue + UInt64(messagesMax) else { return nil }
         if row.highestModSeq > position || !pendingGone.isEmpty {
             let rowsMax = changeRowsMax(of: row)
             let changes: MailboxChanges

@@ -31,17 +31,13 @@ extension IMAPSession {
         let near: Synced?
         do {
             near = try engine.read { [engine] state in
-                let row = try state.mailbox(view.account, view.mailbox)
-                guard
-                    (row?.highestModSeq.rawValue ?? 0) <= view.position.rawValue
-                        + UInt64(GatewayLimits.imapInlineRowsMax)
-                else { return nil }
-                let synced = try Synced(
-                    state, view, tellsGone, silenced, indexes, messagesMax: GatewayLimits.imapInlineRowsMax)
-                if isShared, let synced {
-                    engine.steps.keep(from: view, to: synced.view, synced.report, head: state.head)
-                }
-                return synced
+                var moved = view
+                let report = try moved.sync(
+                    state, tellsGone: tellsGone, silenced: silenced, sharing: indexes,
+                    messagesMax: GatewayLimits.imapInlineRowsMax)
+                guard let report else { return nil }
+                if isShared { engine.steps.keep(from: view, to: moved, report, head: state.head) }
+                return Synced(view: moved, report: report)
             }
         } catch {
             return synced(.failure(error), then)
@@ -53,9 +49,11 @@ extension IMAPSession {
         connection.gateway.readThreads.submit { [engine] _ in
             answer(
                 Result {
-                    let synced = try engine.read { try Synced($0, view, tellsGone, silenced, indexes) }
-                    guard let synced else { throw StateFault.inconsistent("a view that went no further") }
-                    return synced
+                    try engine.read { state in
+                        var moved = view
+                        let report = try moved.sync(state, tellsGone: tellsGone, silenced: silenced, sharing: indexes)
+                        return Synced(view: moved, report: report)
+                    }
                 })
         }
     }
@@ -198,22 +196,4 @@ extension IMAPSession {
 private struct Synced: Sendable {
     let view: MailboxView
     let report: SyncReport
-
-    init(view: MailboxView, report: SyncReport) {
-        self.view = view
-        self.report = report
-    }
-
-    /// Nil when more messages than `messagesMax` have changed.
-    init?(
-        _ state: any ShardReader, _ view: MailboxView, _ tellsGone: Bool, _ silenced: Set<ModSeq>,
-        _ indexes: MailboxIndexes, messagesMax: Int = .max
-    ) throws {
-        var moved = view
-        let report = try moved.sync(
-            state, tellsGone: tellsGone, silenced: silenced, sharing: indexes, messagesMax: messagesMax)
-        guard let report else { return nil }
-        self.view = moved
-        self.report = report
-    }
 }

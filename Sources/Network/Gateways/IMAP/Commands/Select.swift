@@ -140,14 +140,12 @@ extension IMAPSession {
     private func deletedNow(in mailbox: SelectedMailbox) -> UIDSet {
         guard mailbox.wake.takeDirty() else { return mailbox.view.uids.deleted }
         var view = mailbox.view
-        let known = try? engine.read { [engine] state -> UIDSet? in
-            guard let row = try state.mailbox(view.account, view.mailbox),
-                row.highestModSeq.rawValue <= view.position.rawValue + UInt64(GatewayLimits.imapInlineRowsMax)
-            else { return nil }
-            _ = try view.sync(state, tellsGone: false, sharing: engine.indexes)
-            return view.uids.deleted
+        let isNear = try? engine.read { [engine] state in
+            try view.sync(
+                state, tellsGone: false, silenced: [], sharing: engine.indexes,
+                messagesMax: GatewayLimits.imapInlineRowsMax) != nil
         }
-        return (known ?? nil) ?? mailbox.view.uids.uids
+        return isNear == true ? view.uids.deleted : mailbox.view.uids.uids
     }
 
     func unselect() { leave() }
