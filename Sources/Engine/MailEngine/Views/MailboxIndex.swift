@@ -88,20 +88,21 @@ extension UIDMap {
     }
 }
 
+/// Names a mailbox where those of all accounts are kept together.
+struct MailboxKey: Hashable {
+    let account: AccountID
+    let mailbox: MailboxID
+}
+
 /// The indexes of mailboxes that were looked at lately.
 package final class MailboxIndexes: Sendable {
-    private struct Key: Hashable {
-        let account: AccountID
-        let mailbox: MailboxID
-    }
-
     private struct Entry {
         var index: MailboxIndex
         var used: UInt64
     }
 
     private struct State {
-        var entries: [Key: Entry] = [:]
+        var entries: [MailboxKey: Entry] = [:]
         var octets = 0
         var clock: UInt64 = 0
     }
@@ -115,7 +116,7 @@ package final class MailboxIndexes: Sendable {
     func index(_ account: AccountID, _ mailbox: MailboxID) -> MailboxIndex? {
         state.withLock { state in
             state.clock += 1
-            let key = Key(account: account, mailbox: mailbox)
+            let key = MailboxKey(account: account, mailbox: mailbox)
             state.entries[key]?.used = state.clock
             return state.entries[key]?.index
         }
@@ -130,7 +131,7 @@ package final class MailboxIndexes: Sendable {
     /// Keeps an index unless it has a later one.
     func keep(_ index: MailboxIndex, _ account: AccountID, _ mailbox: MailboxID) {
         state.withLock { state in
-            let key = Key(account: account, mailbox: mailbox)
+            let key = MailboxKey(account: account, mailbox: mailbox)
             let old = state.entries[key]?.index
             if let old, old.position > index.position, old.uidValidity >= index.uidValidity { return }
             state.clock += 1

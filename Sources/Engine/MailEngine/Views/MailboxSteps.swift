@@ -8,11 +8,6 @@ import Synchronization
 ///
 /// Two views of a mailbox at one position with nothing pending are the same view, so what one has to tell, the other has.
 package final class MailboxSteps: Sendable {
-    private struct Key: Hashable {
-        let account: AccountID
-        let mailbox: MailboxID
-    }
-
     private struct Step {
         let from: ModSeq
         let view: MailboxView
@@ -23,14 +18,14 @@ package final class MailboxSteps: Sendable {
 
     /// Mailboxes of which a step is kept.
     private static let mailboxesMax = 256
-    private let steps = Mutex<[Key: Step]>([:])
+    private let steps = Mutex<[MailboxKey: Step]>([:])
 
     package init() {}
 
     /// The view after a step from where it stands, and what its session has to tell; nil when nobody has made that step
     /// since `head` was the end of the log.
     package func next(_ view: MailboxView, since head: Cursor) -> (view: MailboxView, report: SyncReport)? {
-        let key = Key(account: view.account, mailbox: view.mailbox)
+        let key = MailboxKey(account: view.account, mailbox: view.mailbox)
         let step = steps.withLock { $0[key] }
         guard let step, step.from == view.position, step.head >= head, view.uidValidity == step.view.uidValidity,
             let next = view.followed(to: step.view)
@@ -41,7 +36,7 @@ package final class MailboxSteps: Sendable {
     /// Keeps a step that told everything.
     package func keep(from view: MailboxView, to next: MailboxView, _ report: SyncReport, head: Cursor) {
         guard report.end == nil, view.pendingGone.isEmpty, next.pendingGone.isEmpty else { return }
-        let key = Key(account: view.account, mailbox: view.mailbox)
+        let key = MailboxKey(account: view.account, mailbox: view.mailbox)
         let step = Step(from: view.position, view: next, report: report, head: head)
         // What is let go is let go outside the lock.
         let old = steps.withLock { steps in

@@ -8,25 +8,20 @@ import MailTypes
 import Synchronization
 
 package final class RecentClaims: Sendable {
-    private struct Key: Hashable {
-        let account: AccountID
-        let mailbox: MailboxID
-    }
-
-    private let floors = Mutex<[Key: UInt32]>([:])
+    private let floors = Mutex<[MailboxKey: UInt32]>([:])
 
     package init() {}
 
     /// UIDs from here on are recent to the next session.
     /// - Parameter stored: what the state says.
     package func floor(_ account: AccountID, _ mailbox: MailboxID, stored: UInt32) -> UInt32 {
-        floors.withLock { max(stored, $0[Key(account: account, mailbox: mailbox)] ?? 0) }
+        floors.withLock { max(stored, $0[MailboxKey(account: account, mailbox: mailbox)] ?? 0) }
     }
 
     /// Claims what is below `uidNext` for the caller, who gets all from the answer on.
     package func claim(_ account: AccountID, _ mailbox: MailboxID, stored: UInt32, uidNext: UInt32) -> UInt32 {
         floors.withLock { floors in
-            let key = Key(account: account, mailbox: mailbox)
+            let key = MailboxKey(account: account, mailbox: mailbox)
             let floor = max(stored, floors[key] ?? 0)
             if uidNext > floor { floors[key] = uidNext }
             return floor
@@ -36,7 +31,7 @@ package final class RecentClaims: Sendable {
     /// The state has taken a claim over.
     package func forget(_ account: AccountID, _ mailbox: MailboxID, stored: UInt32) {
         floors.withLock { floors in
-            let key = Key(account: account, mailbox: mailbox)
+            let key = MailboxKey(account: account, mailbox: mailbox)
             if let floor = floors[key], floor <= stored { floors[key] = nil }
         }
     }
