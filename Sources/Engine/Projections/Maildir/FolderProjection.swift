@@ -60,12 +60,16 @@ struct WantedFile {
     var name: MaildirName
     var entry: FolderEntry
     var blob: BlobNumber
-
-    /// Below the folder.
-    var path: String { entry.path(name) }
 }
 
 extension FolderEntry {
+    /// How a file lies that was found in `cur` or `new`.
+    init(_ file: MaildirFile, in part: String) {
+        self.init(
+            isNew: part == "new" && file.letters == nil, letters: file.letters ?? MaildirLetters(bits: 0),
+            mark: file.mark)
+    }
+
     /// Where a file lies below its folder.
     func path(_ name: MaildirName) -> String {
         let base = name.base(marked: mark)
@@ -369,9 +373,7 @@ extension MaildirProjection {
                 guard let file = MaildirFile(parsing: name.utf8), file.name.validity == validity,
                     file.name.host == options.host
                 else { return true }
-                let isNew = part == "new" && file.letters == nil
-                let letters = file.letters ?? MaildirLetters(bits: 0)
-                let entry = FolderEntry(isNew: isNew, letters: letters, mark: file.mark)
+                let entry = FolderEntry(file, in: part)
                 let path = entry.path(file.name)
                 if path != "\(part)/\(name)" {
                     try disk.rename("\(directory)/\(name)", to: "\(place.path)/\(path)", .fileRenamed)
@@ -427,9 +429,7 @@ extension MaildirProjection {
                 try disk.removeMessage(path)
                 continue
             }
-            let there = FolderEntry(
-                isNew: part == "new" && file.letters == nil, letters: MaildirLetters(bits: 0), mark: file.mark)
-            let entry = target.entry.beside(there, staysInCur: place.isTwoWay)
+            let entry = target.entry.beside(FolderEntry(file, in: part), staysInCur: place.isTwoWay)
             let isThere = index[file.name.uid] != nil
             if entry.path(target.name) == "\(part)/\(name)" {
                 // A name met again after it was given, or the right one.

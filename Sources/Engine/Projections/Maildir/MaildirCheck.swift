@@ -201,9 +201,7 @@ extension MaildirProjection {
                 report.add(.extraFile, path, "UID \(uid.rawValue) has two files")
                 continue
             }
-            let there = FolderEntry(
-                isNew: part == "new" && file.letters == nil, letters: MaildirLetters(bits: 0), mark: file.mark)
-            let entry = target.entry.beside(there, staysInCur: place.isTwoWay)
+            let entry = target.entry.beside(FolderEntry(file, in: part), staysInCur: place.isTwoWay)
             present[uid] = entry
             report.files += 1
             let right = entry.path(target.name)

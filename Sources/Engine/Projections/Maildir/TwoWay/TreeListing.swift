@@ -109,12 +109,7 @@ extension MaildirDisk {
             try list("\(folder)/\(part)") { name in
                 let path = "\(part)/\(name)"
                 if let file = MaildirFile(parsing: name.utf8), file.name.validity == validity, file.name.host == host {
-                    let isNew = part == "new" && file.letters == nil
-                    let letters = file.letters ?? MaildirLetters(bits: 0)
-                    listing.files.append(
-                        TreeFile(
-                            name: file.name, entry: FolderEntry(isNew: isNew, letters: letters, mark: file.mark),
-                            path: path))
+                    listing.files.append(TreeFile(name: file.name, entry: FolderEntry(file, in: part), path: path))
                 } else if name.hasPrefix(".") {
                     // No message, by the rules of Maildir.
                 } else if name.unicodeScalars.contains("\u{FFFD}")
