@@ -123,18 +123,16 @@ package final class MaildirProjector: Sendable {
     package func check(_ account: AccountID? = nil, contents: Bool = false) -> Result<
         MaildirReport, MaildirCheckFailure
     > {
-        perform { projection in
-            Result {
+        answer { projection in
+            try projection.settleImports(account)
+            var report = try projection.check(account, contents: contents)
+            for _ in 0..<2 where !report.differences.isEmpty {
                 try projection.settleImports(account)
-                var report = try projection.check(account, contents: contents)
-                for _ in 0..<2 where !report.differences.isEmpty {
-                    try projection.settleImports(account)
-                    let before = Set(report.differences)
-                    report = try projection.check(account, contents: contents)
-                    report.differences.removeAll { !before.contains($0) }
-                }
-                return report
-            }.mapError { MaildirCheckFailure(text: "\($0)") }
+                let before = Set(report.differences)
+                report = try projection.check(account, contents: contents)
+                report.differences.removeAll { !before.contains($0) }
+            }
+            return report
         }
     }
 
