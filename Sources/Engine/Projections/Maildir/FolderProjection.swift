@@ -51,8 +51,6 @@ struct MessageState {
     var file: WantedFile?
     /// The name of a file that is no longer wanted, when the state still knows it.
     var gone: MaildirName?
-    /// Of the mailbox.
-    var validity: UIDValidity
 }
 
 /// What a message's file should be.
@@ -122,7 +120,7 @@ extension MaildirProjection {
         } else {
             known.subtract(work.arrived)
         }
-        if !isReplay { try writeNew(work.arrived, place) }
+        if !isReplay { try writeNew(work.arrived, place, row.uidValidity) }
         // What a power cut left of a file that was not synced has the right name and perhaps nothing in it.
         let gone = try settle(known, rewriting: isReplay ? work.arrived : UIDSet(), place, row.uidValidity)
         if work.recent { try releaseRecent(place, row.uidValidity) }
@@ -135,13 +133,13 @@ extension MaildirProjection {
     }
 
     /// Files of messages that the tree cannot have yet.
-    private func writeNew(_ uids: UIDSet, _ place: FolderPlace) throws {
+    private func writeNew(_ uids: UIDSet, _ place: FolderPlace, _ validity: UIDValidity) throws {
         for piece in uids.chunks(of: MaildirLimits.rowsPerSnapshotMax) {
             for message in try messages(piece, place) {
                 guard let file = message.file else { continue }
                 // A file of another program that became this message has its name already.
                 if place.isTwoWay, place.memory.index?[message.uid] != nil {
-                    try settle(file, message.uid, isRewritten: false, place, message.validity)
+                    try settle(file, message.uid, isRewritten: false, place, validity)
                 } else {
                     try write(file, place)
                 }
@@ -282,12 +280,12 @@ extension MaildirProjection {
             for uid in uids {
                 if let row = try state.message(place.account, place.mailbox, uid) {
                     let file = try wanted(row, uid, box, forwarded, state, place.account, place.mailbox)
-                    result.append(MessageState(uid: uid, file: file, validity: box.uidValidity))
+                    result.append(MessageState(uid: uid, file: file))
                 } else {
                     let gone = try state.expunged(place.account, place.mailbox, uid).map {
                         MaildirName($0.row, uid, box.uidValidity, host: options.host)
                     }
-                    result.append(MessageState(uid: uid, gone: gone, validity: box.uidValidity))
+                    result.append(MessageState(uid: uid, gone: gone))
                 }
             }
             return result
