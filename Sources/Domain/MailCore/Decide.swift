@@ -51,7 +51,8 @@ private func decision(
     case .removeFromQueue(let id):
         guard try state.queueEntry(id) != nil else { throw Refusal.noSuchQueueEntry }
         return Decision([.queueRemoved(id, .operatorRequest)])
-    case .retryQueued, .holdQueued, .releaseQueued: return try decideRescheduling(command, context, state)
+    case .retryQueued(let id), .holdQueued(let id), .releaseQueued(let id):
+        return try decideRescheduling(command, of: id, context, state)
     default: break
     }
     guard let head = try state.head(context.account) else { throw Refusal.noSuchAccount }

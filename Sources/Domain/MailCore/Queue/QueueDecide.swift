@@ -49,21 +49,16 @@ func decideAttempt(_ attempt: QueueAttempt, _ state: any StateReader) throws -> 
 
 /// What is so already is no event.
 func decideRescheduling(
-    _ command: AccountCommand, _ context: DecideContext, _ state: any StateReader
+    _ command: AccountCommand, of id: QueueID, _ context: DecideContext, _ state: any StateReader
 ) throws -> Decision {
+    guard let entry = try state.queueEntry(id) else { throw Refusal.noSuchQueueEntry }
+    let event: QueueRescheduled
     switch command {
-    case .holdQueued(let id):
-        guard let entry = try state.queueEntry(id) else { throw Refusal.noSuchQueueEntry }
-        guard !entry.isHeld else { return Decision([]) }
-        return Decision([.queueRescheduled(QueueRescheduled(id: id, nextAttempt: QueueEntry.never, isHeld: true))])
-    case .releaseQueued(let id):
-        guard let entry = try state.queueEntry(id) else { throw Refusal.noSuchQueueEntry }
-        guard entry.isHeld else { return Decision([]) }
-        return Decision([.queueRescheduled(QueueRescheduled(id: id, nextAttempt: context.now, isHeld: false))])
-    case .retryQueued(let id):
-        guard let entry = try state.queueEntry(id) else { throw Refusal.noSuchQueueEntry }
-        guard !entry.isHeld, entry.nextAttempt > context.now else { return Decision([]) }
-        return Decision([.queueRescheduled(QueueRescheduled(id: id, nextAttempt: context.now, isHeld: false))])
-    default: throw StateFault.inconsistent("no command of the queue")
+    case .holdQueued where !entry.isHeld:
+        event = QueueRescheduled(id: id, nextAttempt: QueueEntry.never, isHeld: true)
+    case .releaseQueued where entry.isHeld, .retryQueued where !entry.isHeld && entry.nextAttempt > context.now:
+        event = QueueRescheduled(id: id, nextAttempt: context.now, isHeld: false)
+    default: return Decision([])
     }
+    return Decision([.queueRescheduled(event)])
 }
