@@ -25,28 +25,10 @@ struct CalendarDate {
 
     /// Nil when there is no such day or time.
     func moment(zoneMinutes: Int) -> Timestamp? {
-        guard (1...9999).contains(year), (1...12).contains(month), (1...daysInMonth).contains(day),
+        guard year >= 1, let date = CalendarDay(year: year, month: month, day: day),
             (0...23).contains(hour), (0...59).contains(minute), (0...60).contains(second)
         else { return nil }
-        let seconds = Int64(daysSince1970) * 86_400 + Int64(hour * 3600 + minute * 60 + second - zoneMinutes * 60)
+        let seconds = Int64(date.daysSince1970) * 86_400 + Int64(hour * 3600 + minute * 60 + second - zoneMinutes * 60)
         return Timestamp(seconds: seconds)
-    }
-
-    private var isLeapYear: Bool { year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) }
-
-    private var daysInMonth: Int {
-        switch month {
-        case 2: isLeapYear ? 29 : 28
-        case 4, 6, 9, 11: 30
-        default: 31
-        }
-    }
-
-    /// Whole years before this one, then the months of this one.
-    private var daysSince1970: Int {
-        let before = year - 1
-        let dayOfYear = [0, 31, 59, 90, 120, 151, 181, 212, 243, 273, 304, 334][month - 1]
-        let leapDay = month > 2 && isLeapYear ? 1 : 0
-        return before * 365 + before / 4 - before / 100 + before / 400 + dayOfYear + leapDay + day - 1 - 719_162
     }
 }

@@ -1,4 +1,4 @@
-/// A day of the proleptic Gregorian calendar, without a time or a zone: the `date` of SEARCH (RFC 9051 section 6.4.4).
+/// A day of the proleptic Gregorian calendar, without a time or a zone.
 package struct CalendarDay: Hashable, Comparable, Sendable {
     /// Days since 1970-01-01. A moment's day is that of its zone, so compare with
     /// `(seconds + zoneMinutes * 60)` divided by 86,400 and rounded down.
@@ -20,8 +20,11 @@ package struct CalendarDay: Hashable, Comparable, Sendable {
         daysSince1970 = Int32(era * 146_097 + dayOfEra - 719_468)
     }
 
-    package var yearMonthDay: (year: Int, month: Int, day: Int) {
-        let shifted = Int(daysSince1970) + 719_468
+    package var yearMonthDay: (year: Int, month: Int, day: Int) { Self.yearMonthDay(Int(daysSince1970)) }
+
+    /// - Parameter days: since 1970-01-01, perhaps more of them than a `CalendarDay` counts.
+    package static func yearMonthDay(_ days: Int) -> (year: Int, month: Int, day: Int) {
+        let shifted = days + 719_468
         let era = (shifted >= 0 ? shifted : shifted - 146_096) / 146_097
         let dayOfEra = shifted - era * 146_097
         let yearOfEra = (dayOfEra - dayOfEra / 1_460 + dayOfEra / 36_524 - dayOfEra / 146_096) / 365
@@ -35,7 +38,7 @@ package struct CalendarDay: Hashable, Comparable, Sendable {
 
     package static func < (a: Self, b: Self) -> Bool { a.daysSince1970 < b.daysSince1970 }
 
-    static func daysInMonth(_ month: Int, year: Int) -> Int {
+    private static func daysInMonth(_ month: Int, year: Int) -> Int {
         switch month {
         case 2: year % 4 == 0 && (year % 100 != 0 || year % 400 == 0) ? 29 : 28
         case 4, 6, 9, 11: 30
