@@ -20,9 +20,6 @@ import Testing
     @Test func whatNeedsNothing() {
         #expect(Self.surrogate("Subject: plain\r\n\r\n") == nil)
         #expect(HeaderSurrogate.make(Array("Subject: ".utf8) + [0xFC, 13, 10]) == nil, "no UTF-8")
-        #expect(HeaderSurrogate.headerEnd(Array("A: b\r\n\r\nbody".utf8)) == 8)
-        #expect(HeaderSurrogate.headerEnd(Array("A: b\n\nbody".utf8)) == 6)
-        #expect(HeaderSurrogate.headerEnd(Array("A: b\r\n".utf8)) == nil)
     }
 
     /// RFC 2047 section 2: no encoded word over 75 octets, no character in two.

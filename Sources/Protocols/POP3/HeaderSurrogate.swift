@@ -28,16 +28,6 @@ package enum HeaderSurrogate {
         return output
     }
 
-    /// The end of the header within a message's first octets, behind the empty line; nil where it is not among them.
-    package static func headerEnd(_ octets: [UInt8]) -> Int? {
-        var start = 0
-        while let lineFeed = octets[start...].firstIndex(of: Ascii.lineFeed) {
-            if octets[start..<lineFeed].allSatisfy({ $0 == Ascii.carriageReturn }) { return lineFeed + 1 }
-            start = lineFeed + 1
-        }
-        return nil
-    }
-
     /// One line with its end.
     private static func append(_ line: ArraySlice<UInt8>, to output: inout [UInt8]) {
         guard line.contains(where: { $0 >= 0x80 }) else { return output += line }

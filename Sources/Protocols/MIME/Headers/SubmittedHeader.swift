@@ -1,34 +1,7 @@
 // The header of a message that its author hands in (RFC 6409 section 8): what it lacks is added, what others are not to
 // see is left out, and who it says it is from is told.
 //
-// Invariants
-// - Fields that stay are the octets that came, in their order.
-// - The end of the header is found however the octets are cut up; nothing behind it is looked at.
-
-/// Finds where a header ends, as its octets come.
-package struct HeaderEnd: Sendable {
-    private var isLineEmpty = true
-    /// Octets that were looked at.
-    private var position = 0
-
-    package init() {}
-
-    /// - Parameter octets: the header from its start, longer at each call.
-    /// - Returns: how many octets the header has, the empty line included; nil while it is not to be seen.
-    package mutating func find(in octets: [UInt8]) -> Int? {
-        while position < octets.count {
-            let octet = octets[position]
-            position += 1
-            if octet == 10 {
-                if isLineEmpty { return position }
-                isLineEmpty = true
-            } else if octet != 13 {
-                isLineEmpty = false
-            }
-        }
-        return nil
-    }
-}
+// Fields that stay are the octets that came, in their order.
 
 package struct SubmittedHeader: Sendable {
     /// Of every From field; empty when there is none that can be read.

@@ -2,6 +2,7 @@
 // on the event loop, larger ones by the threads for files, one part in flight.
 import EventStore
 import Logging
+import MIME
 import MailEngine
 import MailTypes
 import NIOCore
@@ -151,11 +152,11 @@ private func openBody(_ blob: BlobNumber, _ engine: MailEngine, isUTF8: Bool) ->
     do throws(StoreError) {
         let handle = try engine.openBody(blob)
         guard !isUTF8 else { return .success(OpenBody(handle: handle)) }
-        let octets = try firstOctets(handle)
-        guard let end = HeaderSurrogate.headerEnd(octets) ?? (octets.count == handle.size ? octets.count : nil) else {
-            return octets.allSatisfy { $0 < 0x80 } ? .success(OpenBody(handle: handle)) : .failure(.needsUTF8)
+        let first = try firstOctets(handle)
+        guard let end = first.headerEnd else {
+            return first.octets.allSatisfy { $0 < 0x80 } ? .success(OpenBody(handle: handle)) : .failure(.needsUTF8)
         }
-        guard let surrogate = HeaderSurrogate.make(Array(octets[..<end])) else {
+        guard let surrogate = HeaderSurrogate.make(Array(first.octets[..<end])) else {
             return .success(OpenBody(handle: handle))
         }
         return .success(OpenBody(handle: handle, headerOctets: end, surrogate: surrogate))
@@ -166,15 +167,17 @@ private func openBody(_ blob: BlobNumber, _ engine: MailEngine, isUTF8: Bool) ->
     }
 }
 
-/// The header and perhaps more, up to `surrogateHeaderOctetsMax`.
-private func firstOctets(_ handle: any BodyHandle) throws(StoreError) -> [UInt8] {
+/// The header and perhaps more, up to `surrogateHeaderOctetsMax`, and where it ends; nil where that is not among them.
+private func firstOctets(_ handle: any BodyHandle) throws(StoreError) -> (octets: [UInt8], headerEnd: Int?) {
+    let count = min(handle.size, POP3Limits.surrogateHeaderOctetsMax)
     var octets: [UInt8] = []
-    while octets.count < min(handle.size, POP3Limits.surrogateHeaderOctetsMax) {
-        let room = min(POP3Limits.surrogateHeaderOctetsMax, handle.size) - octets.count
-        try handle.read(at: octets.count, count: min(GatewayLimits.listingChunkOctets, room), into: &octets)
-        if HeaderSurrogate.headerEnd(octets) != nil { break }
+    var end = HeaderEnd()
+    while octets.count < count {
+        try handle.read(
+            at: octets.count, count: min(GatewayLimits.listingChunkOctets, count - octets.count), into: &octets)
+        if let found = end.find(in: octets) { return (octets, found) }
     }
-    return octets
+    return (octets, octets.count == handle.size ? octets.count : nil)
 }
 
 private func readPart(_ handle: any BodyHandle, _ offset: Int, _ count: Int) -> Result<[UInt8], StoreError> {
