@@ -12,8 +12,6 @@ import SMTP
 struct MessagePreface {
     let trace: SMTPTrace
     let check: InboundCheck?
-    /// What the checks found, for whatever looks at a message before it is filed.
-    var verdict: MessageVerdict?
 }
 
 extension SMTPSession {
@@ -70,12 +68,7 @@ extension SMTPSession {
         } catch {
             return act { rewritten(.failure(error)) }
         }
-        let answer = connection.answering { [self] (result: Result<any BodySource, any Error>) in
-            act { rewritten(result) }
-        }
-        gateway.fileThreads.submit { _ in
-            answer(Result { try signed(source, traceHeaders(trace), now: now, keys) ?? source })
-        }
+        rewrite { try signed(source, traceHeaders(trace), now: now, keys) ?? source }
     }
 
     private func checked(_ source: any BodySource, _ result: Result<MessageCheck, StoreError>) {
@@ -84,7 +77,6 @@ extension SMTPSession {
             return finish(all: .temporaryFailure)
         }
         let (message, verdict) = (check.message, check.verdict)
-        preface?.verdict = verdict
         log(verdict)
         // A header that is not read cannot be rid of fields that claim to be ours.
         guard let header = message.header else { return finish(all: .headerTooLarge) }
@@ -93,22 +85,20 @@ extension SMTPSession {
         }
         guard let trace = preface?.trace else { return finish(all: .temporaryFailure) }
         let server = machine.configuration.hostName
-        rewrite(source, instead: message.headerOctets) {
-            traceHeaders(trace, results: AuthenticationResults.field(verdict, server: server))
+        rewrite {
+            let beginning =
+                traceHeaders(trace, results: AuthenticationResults.field(verdict, server: server))
                 + AuthenticationResults.removingForged(header, server: server)
+            return try RewrittenBody(beginning, instead: message.headerOctets, of: source)
         }
     }
 
-    /// Submits the body with another beginning, which a thread makes.
-    func rewrite(
-        _ source: any BodySource, instead dropped: Int, _ beginning: @escaping @Sendable () throws -> [UInt8]
-    ) {
+    /// Submits the body that a thread makes.
+    private func rewrite(_ make: @escaping @Sendable () throws -> any BodySource) {
         let answer = connection.answering { [self] (result: Result<any BodySource, any Error>) in
             act { rewritten(result) }
         }
-        connection.gateway.fileThreads.submit { _ in
-            answer(Result { try RewrittenBody(try beginning(), instead: dropped, of: source) })
-        }
+        connection.gateway.fileThreads.submit { _ in answer(Result { try make() }) }
     }
 
     private func rewritten(_ result: Result<any BodySource, any Error>) {
