@@ -10,13 +10,15 @@ extension GatewayOptions {
         if sending.isOpen {
             // What the queue can keep: reports about copies here come from it too.
             configuration.offersDSN = true
-            configuration.offersRequireTLS = dialect != .lmtp
             if dialect == .submission {
                 configuration.offersBinary = true
                 configuration.holdSecondsMax = GatewayLimits.holdSecondsMax
                 configuration.deliverBySecondsMin = 0
             }
         }
+        // RFC 8689 section 4: what does not come by submission goes to a mailbox and no further, and what cannot is refused
+        // before it is taken, so that nothing of it is ever sent on.
+        configuration.offersRequireTLS = sending.isOpen || dialect != .submission
         return configuration
     }
 }
@@ -27,9 +29,6 @@ extension Connection {
         var configuration = gateway.options.smtp(dialect)
         configuration.offersTLS = offersTLS
         configuration.beginsSecure = isSecure
-        // RFC 8689 section 4: what comes here goes to a mailbox and no further, and what cannot is refused before it is
-        // taken, so that nothing of it is ever sent on.
-        if dialect != .submission { configuration.offersRequireTLS = true }
         configuration.trustsPeer = dialect != .submission && gateway.options.clientsFrom.contains(client)
         return configuration
     }
