@@ -139,9 +139,9 @@ final class IMAPSession: MailSession {
         case .leaveMailbox: leaveMailbox()
         case .condstoreBegan: tellHighestModSeq()
         case .login(let credentials): logIn(credentials)
-        case .authenticate(let mechanism, let response): authenticate(mechanism, response)
-        case .authenticationResponse(let response): authenticationContinues(response)
-        case .authenticationCancelled: authenticationCancelled()
+        case .authenticate(let mechanism, let response): beginAuthentication(mechanism, response)
+        case .authenticationResponse(let response): continueAuthentication(response)
+        case .authenticationCancelled: cancelAuthentication()
         case .startTLS: connection.startTLS()
         case .startCompression: compresses = true
         case .startIdle: startIdle()
@@ -295,7 +295,7 @@ final class IMAPSession: MailSession {
         leaveMailbox()
         reading = nil
         discardAppend()
-        authenticationCancelled()
+        cancelAuthentication()
         idle?.end()
         idle = nil
     }

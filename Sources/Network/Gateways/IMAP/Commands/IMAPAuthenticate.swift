@@ -4,23 +4,10 @@ import Authentication
 import IMAP
 import MailTypes
 
-extension IMAPSession {
-    func authenticate(_ mechanism: String, _ response: [UInt8]?) {
-        exchange = connection.gateway.sasl.begin(
-            mechanism, initialResponse: response, context: connection.loginContext(.imap),
-            completion: connection.answeringLogin { [self] in answered($0) })
-    }
+extension IMAPSession: SASLSession {
+    var loginContext: LoginContext { connection.loginContext(.imap) }
 
-    func authenticationContinues(_ response: [UInt8]) {
-        exchange?.step(response, completion: connection.answeringLogin { [self] in answered($0) })
-    }
-
-    func authenticationCancelled() {
-        exchange?.cancel()
-        exchange = nil
-    }
-
-    private func answered(_ answer: SASLAnswer) {
+    func answered(_ answer: SASLAnswer) {
         guard !isOver else { return }
         switch answer {
         case .challenge(let octets): act { machine.challenge(octets, into: &actions) }

@@ -3,28 +3,15 @@ import Authentication
 import MailTypes
 import POP3
 
-extension POP3Session {
+extension POP3Session: SASLSession {
+    var loginContext: LoginContext { connection.loginContext(.pop3) }
+
     /// What may be offered on this connection as it is now: at the start, and anew after STLS.
     func refreshMechanisms() {
-        machine.mechanisms = connection.gateway.sasl.mechanisms(connection.loginContext(.pop3))
+        machine.mechanisms = connection.gateway.sasl.mechanisms(loginContext)
     }
 
-    func beginAuthentication(_ mechanism: String, _ initialResponse: SecretOctets?) {
-        exchange = connection.gateway.sasl.begin(
-            mechanism, initialResponse: initialResponse?.octets, context: connection.loginContext(.pop3),
-            completion: connection.answeringLogin { [self] in answered($0) })
-    }
-
-    func continueAuthentication(_ response: SecretOctets) {
-        exchange?.step(response.octets, completion: connection.answeringLogin { [self] in answered($0) })
-    }
-
-    func cancelAuthentication() {
-        exchange?.cancel()
-        exchange = nil
-    }
-
-    private func answered(_ answer: SASLAnswer) {
+    func answered(_ answer: SASLAnswer) {
         guard !machine.isClosed else { return }
         switch answer {
         case .challenge(let octets): act { machine.loginChallenged(octets, into: &actions) }

@@ -4,29 +4,16 @@ import Logging
 import MailTypes
 import SMTP
 
-extension SMTPSession {
+extension SMTPSession: SASLSession {
+    var loginContext: LoginContext { connection.loginContext(.smtp) }
+
     /// What may be offered on this connection as it is now: at the start, and anew after STARTTLS.
     func refreshMechanisms() {
         guard machine.configuration.dialect == .submission else { return }
-        machine.mechanisms = connection.gateway.sasl.mechanisms(connection.loginContext(.smtp))
+        machine.mechanisms = connection.gateway.sasl.mechanisms(loginContext)
     }
 
-    func beginAuthentication(_ mechanism: String, _ initialResponse: SecretOctets?) {
-        exchange = connection.gateway.sasl.begin(
-            mechanism, initialResponse: initialResponse?.octets, context: connection.loginContext(.smtp),
-            completion: connection.answeringLogin { [self] in answered($0) })
-    }
-
-    func continueAuthentication(_ response: SecretOctets) {
-        exchange?.step(response.octets, completion: connection.answeringLogin { [self] in answered($0) })
-    }
-
-    func cancelAuthentication() {
-        exchange?.cancel()
-        exchange = nil
-    }
-
-    private func answered(_ answer: SASLAnswer) {
+    func answered(_ answer: SASLAnswer) {
         guard !machine.isClosed else { return }
         switch answer {
         case .challenge(let octets): act { machine.loginChallenged(octets, into: &actions) }
