@@ -20,16 +20,12 @@ package struct SMTPClientIdentity: Equatable, Sendable {
 
     package init() {}
 
-    /// Takes an attribute in; false when it is not offered or its value makes no sense.
+    /// Takes an attribute in; false when it is not offered or its value makes no sense here.
     mutating func take(_ attribute: ClientAttribute) -> Bool {
         switch attribute.name {
         case "NAME": name = attribute.value
-        case "ADDR":
-            address = attribute.address
-            return attribute.value == nil || address != nil
-        case "PORT":
-            port = attribute.port
-            return attribute.value == nil || port != nil
+        case "ADDR": address = attribute.address
+        case "PORT": port = attribute.port
         case "PROTO":
             switch attribute.value?.uppercased() {
             case "SMTP": isExtended = false
@@ -61,14 +57,11 @@ package struct SMTPForwardedMessage: Equatable, Sendable {
     mutating func take(_ attribute: ClientAttribute) -> Bool {
         switch attribute.name {
         case "NAME": name = attribute.value
-        case "ADDR":
-            address = attribute.address
-            return attribute.value == nil || address != nil
-        case "PORT": return attribute.value == nil || attribute.port != nil
+        case "ADDR": address = attribute.address
         case "HELO": greeting = attribute.value
         case "IDENT": identity = attribute.value
-        // Which protocol, and whether from another host: nothing here goes by them.
-        case "PROTO", "SOURCE": break
+        // Which port and protocol, and whether from another host: nothing here goes by them.
+        case "PORT", "PROTO", "SOURCE": break
         default: return false
         }
         return true
@@ -82,7 +75,7 @@ struct ClientAttribute: Equatable {
     /// Decoded; nil where it is not known.
     let value: String?
 
-    /// Nil when nothing of that form stands at the cursor.
+    /// Nil when nothing of that form stands at the cursor, or an address or port that is none.
     init?(_ line: inout ArgumentCursor) {
         name = String(decoding: line.take { Ascii.isLetterOrDigit($0) }, as: UTF8.self).uppercased()
         guard !name.isEmpty, line.skip(Ascii.equals) else { return nil }
@@ -92,6 +85,7 @@ struct ClientAttribute: Equatable {
         else { return nil }
         let isKnown = !["[UNAVAILABLE]", "[TEMPUNAVAIL]"].contains(text.uppercased())
         value = isKnown ? text : nil
+        if isKnown, (name == "ADDR" && address == nil) || (name == "PORT" && port == nil) { return nil }
     }
 
     /// `192.0.2.1`, or `IPV6:2001:db8::1`, with or without the tag.
