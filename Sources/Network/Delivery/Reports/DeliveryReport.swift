@@ -144,21 +144,9 @@ struct DeliveryReport: Sendable {
         }
     }
 
-    /// Xtext (RFC 3461 section 4) as what it stands for.
+    /// Xtext as what it stands for; an original recipient in UTF-8 is none, and stays as it is.
     private func decoded(_ text: String) -> String {
-        var octets: [UInt8] = []
-        var rest = Array(text.utf8)[...]
-        while let octet = rest.popFirst() {
-            if octet == 0x2B, rest.count >= 2,
-                let value = UInt8(String(decoding: rest.prefix(2), as: UTF8.self), radix: 16)
-            {
-                octets.append(value)
-                rest = rest.dropFirst(2)
-            } else {
-                octets.append(octet)
-            }
-        }
-        return String(decoding: octets, as: UTF8.self)
+        SMTPXtext(encoded: text)?.text ?? text
     }
 
     private func statusCode(_ recipient: ReportedRecipient) -> String {
