@@ -45,13 +45,13 @@ enum GatewayLimits {
     static let noticePeriod = TimeAmount.seconds(60)
     /// Messages whose checks have not ended; above, a message is taken without.
     static let checksMax = 1_000
-
-    // IMAP
-
     /// How long a message may wait for its release (RFC 4865): 30 days.
     static let holdSecondsMax = 2_592_000
     /// Octets of the header of a message that is handed in for sending.
     static let submittedHeaderOctetsMax = 1 << 20
+
+    // IMAP
+
     /// How long one slice of reading may take before the thread is another session's.
     static let imapSliceMax = TimeAmount.milliseconds(20)
     /// Octets that one slice may make, or little more.
