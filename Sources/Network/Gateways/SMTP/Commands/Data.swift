@@ -83,14 +83,16 @@ extension SMTPSession {
         self.repeated = nil
         var items: [Request.Item] = []
         var itemOfAccount: [AccountID: Int] = [:]
-        var itemOfRecipient: [Int] = []
+        // Nil for those that go into the queue.
+        var itemOfRecipient: [Int?] = []
         var away: [QueuedRecipient] = []
-        var awayRecipients: [Int] = []
-        for (place, recipient) in targets.enumerated() {
-            guard case .here(let target) = recipient else {
-                if case .queue(let queued) = recipient { away.append(queued) }
-                awayRecipients.append(place)
-                itemOfRecipient.append(0)
+        for recipient in targets {
+            let target: DeliveryTarget
+            switch recipient {
+            case .here(let here): target = here
+            case .queue(let queued):
+                away.append(queued)
+                itemOfRecipient.append(nil)
                 continue
             }
             if let item = itemOfAccount[target.account] {
@@ -113,13 +115,13 @@ extension SMTPSession {
             return Request.Item(item.account, item.command, repeats: command)
         }
         // The parts of one queue entry fail together, but for the last flicker of a full disk: the first tells.
-        for place in awayRecipients { itemOfRecipient[place] = first }
+        let places = itemOfRecipient.map { $0 ?? first }
         if let account, !away.isEmpty {
             connection.gateway.rates.count(away.count, of: account, at: connection.gateway.engine.clock())
         }
         let origin = Origin(actor: account, session: connection.id, gateway: gatewayKind)
         let answer = connection.answering { [self] (outcomes: [CommandOutcome]) in
-            act { settle(outcomes, itemOfRecipient, source) }
+            act { settle(outcomes, places, source) }
         }
         connection.gateway.engine.submit(
             Request(items, bodies: [source], origin: origin), completion: answer)
