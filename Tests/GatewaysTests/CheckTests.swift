@@ -4,32 +4,9 @@ import Digests
 import MailTypes
 import MessageAuthentication
 import NIOCore
-import Synchronization
 import Testing
 
 @testable import Gateways
-
-/// TXT records by name, and a count of questions. `isSilent`: answers never come.
-private final class Names: MailNames {
-    let texts: [String: String]
-    let isSilent: Bool
-    private let count = Atomic<Int>(0)
-    var questions: Int { count.load(ordering: .sequentiallyConsistent) }
-
-    init(_ texts: [String: String], isSilent: Bool = false) {
-        self.texts = texts
-        self.isSilent = isSilent
-    }
-
-    func texts(of name: String) async -> NameAnswer<[UInt8]> {
-        count.add(1, ordering: .sequentiallyConsistent)
-        if isSilent { try? await Task.sleep(for: .seconds(3_600)) }
-        return texts[name].map { .found([Array($0.utf8)]) } ?? .noName
-    }
-    func addresses(of name: String, isV6: Bool) async -> NameAnswer<IPAddress> { .noName }
-    func exchangers(of name: String) async -> NameAnswer<String> { .noName }
-    func pointers(of address: IPAddress) async -> NameAnswer<String> { .noName }
-}
 
 @Suite struct CheckTests {
     private static let key = SigningKey.generate(.ed25519)
@@ -46,7 +23,7 @@ private final class Names: MailNames {
     }
 
     private func withChecks(
-        _ policy: CheckPolicy, _ names: Names = Names(zone), spoolsAt threshold: Int? = nil,
+        _ policy: CheckPolicy, _ names: MemoryNames = MemoryNames(zone), spoolsAt threshold: Int? = nil,
         trusted: TrustedPeers = TrustedPeers(), _ body: @escaping @Sendable (TestNode) throws -> Void
     ) async throws {
         try await withNode(
@@ -84,7 +61,7 @@ private final class Names: MailNames {
     }
 
     @Test func offMeansOff() async throws {
-        let names = Names(Self.zone)
+        let names = MemoryNames(Self.zone)
         let forged = "Authentication-Results: mx.example.test; spf=pass\r\n" + Self.letter
         try await withChecks(.off, names) { node in
             let client = try open(node, from: "192.0.2.9")
@@ -159,7 +136,7 @@ private final class Names: MailNames {
     /// Enforced, and without an answer: the message is taken, and others are served meanwhile.
     @Test func aDNSThatIsSilentRefusesNothing() async throws {
         let signed = Self.signed
-        try await withChecks(.enforce, Names([:], isSilent: true)) { node in
+        try await withChecks(.enforce, MemoryNames([:], isSilent: true)) { node in
             let waiting = try open(node, from: "192.0.2.9")
             #expect(try waiting.command("MAIL FROM:<a@client.test>").hasPrefix("250"))
             #expect(try waiting.command("RCPT TO:<alice@example.test>").hasPrefix("250"))
@@ -177,7 +154,7 @@ private final class Names: MailNames {
     }
 
     @Test func whoIsTrustedIsNotChecked() async throws {
-        let names = Names(Self.zone)
+        let names = MemoryNames(Self.zone)
         try await withChecks(.enforce, names, trusted: TrustedPeers(networks: [IPNetwork("192.0.2.9")!])) {
             (node: TestNode) throws in
             for (address, name) in [("192.0.2.9", GatewayProtocol.smtp), ("127.0.0.1", .smtp), ("192.0.2.7", .lmtp)] {
@@ -200,7 +177,7 @@ private final class Names: MailNames {
 
     /// Above the limit of checks that have not ended a message is taken with what is not known.
     @Test func tooManyChecksAskNothing() async throws {
-        let names = Names([:])
+        let names = MemoryNames([:])
         let open = Counter()
         open.add(GatewayLimits.checksMax)
         let question = SPFQuestion(

@@ -9,15 +9,6 @@ import Testing
 @Suite struct POP3CompleteTests {
     private static let alice = "alice@example.test"
 
-    private static func session(_ node: TestNode, utf8: Bool) throws -> TestClient {
-        let client = try node.client(.pop3)
-        #expect(try client.line().hasPrefix("+OK"))
-        if utf8 { #expect(try client.command("UTF8") == "+OK UTF-8 from now on") }
-        #expect(try client.command("USER alice").hasPrefix("+OK"))
-        #expect(try client.command("PASS \(password)").hasPrefix("+OK"))
-        return client
-    }
-
     /// Events of the account, but for those that tell when a credential was last used.
     private static func events(_ node: TestNode) throws -> Int {
         let account = try node.account(alice)
@@ -39,11 +30,11 @@ import Testing
         try await withNode { node in
             try node.deposit(Self.alice, letter)
             try await onOwnThread {
-                let knowing = try Self.session(node, utf8: true)
+                let knowing = try node.pop3("alice", utf8: true)
                 #expect(try knowing.command("RETR 1") == "+OK \(letter.count) octets")
                 #expect(try knowing.multilineOctets() == letter)
                 #expect(try knowing.command("QUIT").hasPrefix("+OK"))
-                let other = try Self.session(node, utf8: false)
+                let other = try node.pop3("alice")
                 let header = "Subject: =?utf-8?b?R3LDvMOfZQ==?=\r\nX: y\r\n\r\n"
                 #expect(try other.command("RETR 1").hasPrefix("+OK"))
                 #expect(try other.multilineOctets() == Array((header + body).utf8))
@@ -59,7 +50,7 @@ import Testing
             try node.deposit(Self.alice, Array("Subject: \u{FC}\r\n\(field)\r\n\r\nbody\r\n".utf8))
             try node.deposit(Self.alice, Array("Subject: u\r\n\(field)\r\n\r\nbody\r\n".utf8))
             try await onOwnThread {
-                let other = try Self.session(node, utf8: false)
+                let other = try node.pop3("alice")
                 #expect(
                     try other.command("RETR 1") == "-ERR [UTF8] Message has a header in UTF-8; say UTF8 before login")
                 #expect(try other.command("RETR 2").hasPrefix("+OK"))
@@ -75,14 +66,14 @@ import Testing
             for _ in 0..<count { try node.deposit(Self.alice, Array("A: b\r\n\r\n".utf8)) }
             let before = try Self.events(node)
             try await onOwnThread {
-                let reading = try Self.session(node, utf8: false)
+                let reading = try node.pop3("alice")
                 #expect(try reading.command("UIDL").hasPrefix("+OK"))
                 #expect(try reading.multiline().count == count)
                 #expect(try reading.command("QUIT").hasPrefix("+OK"))
                 #expect(try Self.events(node) == before)
                 let deletions = (1...count).map { "DELE \($0)\r\n" }.joined()
                 do {
-                    let dying = try Self.session(node, utf8: false)
+                    let dying = try node.pop3("alice")
                     try dying.send(deletions)
                     for _ in 1...count { #expect(try dying.line().hasPrefix("+OK")) }
                     dying.resetAtEnd()

@@ -1,10 +1,7 @@
 // No open relay: every combination of listener, client, login, sender and recipient with what RCPT, or the command that
 // stops it before, answers. The page is written from what was seen; what must hold of every row is said here.
-import Digests
-import Foundation
 import MailTypes
 import Octets
-import TLS
 import Testing
 
 @testable import Gateways
@@ -50,10 +47,7 @@ import Testing
 
     @Test func theTable() async throws {
         var rows: [[String]] = []
-        let made = try SelfSignedCertificate.make(hosts: ["mx.example.test"], now: 1_800_000_000)
-        let server = try TLSServer(
-            TLSServerOptions(main: try TLSCredential(certificates: made.certificate, key: made.key))
-        ) { 0 }
+        let server = try tlsServer()
         try await withNode(
             listeners: Self.listeners.map { ($0, Self.loopback) },
             options: {

@@ -1,5 +1,4 @@
 // REQUIRETLS (RFC 8689 section 2): where TLS is on, and where mail goes no further.
-import TLS
 import Testing
 
 @testable import Gateways
@@ -7,9 +6,7 @@ import Testing
 @Suite struct RequireTLSTests {
     @Test func onlyWithTLS() async throws {
         let loopback = ListenAddress.tcp(host: "127.0.0.1", port: 0)
-        let made = try SelfSignedCertificate.make(hosts: ["mx.example.test"], now: 1_800_000_000)
-        let credential = try TLSCredential(certificates: made.certificate, key: made.key)
-        let server = try TLSServer(TLSServerOptions(main: credential)) { 0 }
+        let server = try tlsServer()
         try await withNode(
             listeners: [(.smtp, loopback), (.submission, loopback)], options: { $0.tls = server }
         ) { node in

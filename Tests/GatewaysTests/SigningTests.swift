@@ -8,16 +8,6 @@ import Testing
 
 @testable import Gateways
 
-private struct Published: MailNames {
-    let records: [String: String]
-    func texts(of name: String) async -> NameAnswer<[UInt8]> {
-        records[name].map { .found([Array($0.utf8)]) } ?? .noName
-    }
-    func addresses(of name: String, isV6: Bool) async -> NameAnswer<IPAddress> { .noName }
-    func exchangers(of name: String) async -> NameAnswer<String> { .noName }
-    func pointers(of address: IPAddress) async -> NameAnswer<String> { .noName }
-}
-
 @Suite struct SigningTests {
     private static let keys = [("r", SigningKey.generate(.rsa)), ("e", SigningKey.generate(.ed25519))]
 
@@ -40,11 +30,7 @@ private struct Published: MailNames {
     }
 
     private func submit(_ node: TestNode, _ message: String) throws {
-        let client = try node.client(.submission)
-        _ = try client.reply()
-        #expect(try client.command("EHLO client.test").hasPrefix("250"))
-        let login = Base64.encode(Array("\0alice\0\(password)".utf8))
-        #expect(try client.command("AUTH PLAIN \(login)").hasPrefix("235"))
+        let client = try node.submission("alice")
         #expect(try client.command("MAIL FROM:<alice@example.test>").hasPrefix("250"))
         #expect(try client.command("RCPT TO:<bob@example.test>").hasPrefix("250"))
         #expect(try client.command("DATA").hasPrefix("354"))
@@ -55,7 +41,7 @@ private struct Published: MailNames {
         let records = Self.keys.map { ("\($0)._domainkey.example.test", DKIMKeyRecord.text($1.verifyingKey)) }
         var reading = MessageReading(now: wallClock().seconds)
         reading.update(letter)
-        return await reading.finish().verify(Published(records: Dictionary(uniqueKeysWithValues: records)))
+        return await reading.finish().verify(MemoryNames(Dictionary(uniqueKeysWithValues: records)))
     }
 
     private static let letter =

@@ -2,7 +2,6 @@
 import MailCore
 import MailEngine
 import MailTypes
-import Octets
 import Testing
 
 @testable import Gateways
@@ -24,13 +23,7 @@ import Testing
             }
         ) { node in
             try await onOwnThread {
-                let client = try node.client(.submission)
-                _ = try client.reply()
-                try client.send("EHLO client.test\r\n")
-                _ = try client.reply()
-                let plain = Base64.encode(Array("\0alice\0\(password)".utf8))
-                #expect(try client.command("AUTH PLAIN \(plain)").hasPrefix("235"))
-                try body(node, client)
+                try body(node, try node.submission("alice"))
             }
             try check(node)
         }
@@ -48,10 +41,7 @@ import Testing
     }
 
     private func text(_ node: TestNode, _ blob: BlobNumber) throws -> String {
-        let handle = try node.engine.openBody(blob)
-        var bytes: [UInt8] = []
-        try handle.read(at: 0, count: handle.size, into: &bytes)
-        return String(decoding: bytes, as: UTF8.self)
+        String(decoding: try node.octets(blob), as: UTF8.self)
     }
 
     @Test("one message for mailboxes here and elsewhere is one commit: copies here, one entry of the queue")

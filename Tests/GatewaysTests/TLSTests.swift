@@ -7,7 +7,7 @@ import Testing
 
 @testable import Gateways
 
-private func tlsServer(_ name: String = "mx.example.test") throws -> TLSServer {
+func tlsServer(_ name: String = "mx.example.test") throws -> TLSServer {
     let made = try SelfSignedCertificate.make(hosts: [name], now: 1_800_000_000)
     let credential = try TLSCredential(certificates: made.certificate, key: made.key)
     return try TLSServer(TLSServerOptions(main: credential)) { 0 }

@@ -6,6 +6,7 @@ import Logging
 import MailCore
 import MailEngine
 import MailTypes
+import Octets
 import Testing
 
 @testable import Gateways
@@ -49,6 +50,16 @@ struct TestNode {
         return client
     }
 
+    /// After the greeting, EHLO and AUTH.
+    func submission(_ user: String) throws -> TestClient {
+        let client = try client(.submission)
+        _ = try client.reply()
+        #expect(try client.command("EHLO client.test").hasPrefix("250"))
+        let plain = Base64.encode(Array("\0\(user)\0\(password)".utf8))
+        #expect(try client.command("AUTH PLAIN \(plain)").hasPrefix("235"))
+        return client
+    }
+
     /// After the greeting and LOGIN.
     func imap(_ user: String, receiveBuffer: Int32? = nil) throws -> IMAPClient {
         let client = try IMAPClient(addresses[.imap]!, receiveBuffer: receiveBuffer)
@@ -59,9 +70,10 @@ struct TestNode {
     }
 
     /// After USER and PASS.
-    func pop3(_ user: String, receiveBuffer: Int32? = nil) throws -> TestClient {
+    func pop3(_ user: String, utf8: Bool = false, receiveBuffer: Int32? = nil) throws -> TestClient {
         let client = try client(.pop3, receiveBuffer: receiveBuffer)
         #expect(try client.line().hasPrefix("+OK"))
+        if utf8 { #expect(try client.command("UTF8") == "+OK UTF-8 from now on") }
         #expect(try client.command("USER \(user)").hasPrefix("+OK"))
         #expect(try client.command("PASS \(password)").hasPrefix("+OK"))
         return client
@@ -79,12 +91,14 @@ struct TestNode {
     /// The bodies in the INBOX of an account, in order.
     func bodies(_ address: String) throws -> [[UInt8]] {
         let drop = try #require(try engine.maildrop(try account(address)))
-        return try drop.blobs.map { blob in
-            let handle = try engine.openBody(BlobNumber(blob))
-            var bytes: [UInt8] = []
-            try handle.read(at: 0, count: handle.size, into: &bytes)
-            return bytes
-        }
+        return try drop.blobs.map { try octets(BlobNumber($0)) }
+    }
+
+    func octets(_ blob: BlobNumber) throws -> [UInt8] {
+        let handle = try engine.openBody(blob)
+        var bytes: [UInt8] = []
+        try handle.read(at: 0, count: handle.size, into: &bytes)
+        return bytes
     }
 
     func letters(_ address: String) throws -> [String] {
