@@ -7,9 +7,7 @@ import Testing
 @testable import Projections
 
 private func entry(_ letters: String, isNew: Bool = false, mark: UInt32 = 0) -> FolderEntry {
-    var bits: UInt32 = 0
-    for letter in letters.utf8 { bits |= MaildirLetters.bit(of: letter) ?? 0 }
-    return FolderEntry(isNew: isNew, letters: MaildirLetters(bits: bits), mark: mark)
+    FolderEntry(isNew: isNew, letters: MaildirLetters(spelled: letters.utf8), mark: mark)
 }
 
 private func name(_ uid: UInt32, size: UInt32 = 5) -> MaildirName {

@@ -36,6 +36,11 @@ package struct MaildirLetters: Hashable, Sendable {
         if flags.contains(.deleted) { bits |= Self.trashed }
     }
 
+    /// Letters in any order; those that we do not know are passed over.
+    init(spelled letters: some Sequence<UInt8>) {
+        bits = letters.reduce(0) { $0 | (Self.bit(of: $1) ?? 0) }
+    }
+
     package var text: String {
         var out: [UInt8] = []
         for (bit, letter) in Self.alphabet.enumerated() where bits >> UInt32(bit) & 1 == 1 { out.append(letter) }

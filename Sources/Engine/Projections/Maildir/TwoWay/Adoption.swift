@@ -132,14 +132,9 @@ extension MaildirProjection {
     }
 
     private func append(_ file: ForeignFile, _ place: FolderPlace) throws -> AccountCommand {
-        var bits: UInt32 = 0
-        for letter in file.letters { bits |= MaildirLetters.bit(of: letter) ?? 0 }
-        var names: [Keyword?] = []
-        if bits >> 6 != 0 {
-            names = try plan(place.account)?.keywords ?? []
-            names += try foreignKeywords(place, from: names.count)
-        }
-        let (flags, words) = Self.meaning(bits, names)
+        let bits = file.letters.bits
+        let ours = bits >> 6 != 0 ? try plan(place.account)?.keywords ?? [] : []
+        let (flags, words) = Self.meaning(bits, try letterNames(bits, ours, place))
         // A time that cannot be right is none.
         let seconds = file.identity.modified / 1_000_000_000
         let isPast = seconds > 0 && seconds <= engine.clock().seconds + MaildirLimits.fileTimeAheadMax
@@ -254,7 +249,7 @@ extension MaildirProjection {
         // A message that was there brings its flags; what the file says beyond them is a change like any other.
         var shown = entry
         if !adoption.isAppend {
-            shown.letters = MaildirLetters(bits: file.letters.reduce(0) { $0 | (MaildirLetters.bit(of: $1) ?? 0) })
+            shown.letters = file.letters
             shown.isNew = file.isNew && shown.letters.bits == 0
             entry.isNew = shown.isNew
         }

@@ -124,11 +124,7 @@ extension MaildirProjection {
 
     /// What letters mean in a folder: ours for the account, and those that another program defined beside them.
     private func keywords(_ place: FolderPlace, _ plan: AccountPlan, _ files: [TreeFile]) throws -> FolderKeywords {
-        var names = plan.keywords
-        let used = files.reduce(UInt32(0)) { $0 | $1.entry.letters.bits } >> 6
-        if names.count < MaildirLimits.keywordLettersMax, used >> UInt32(names.count) != 0 {
-            names += try foreignKeywords(place, from: names.count)
-        }
+        let names = try letterNames(files.reduce(0) { $0 | $1.entry.letters.bits }, plan.keywords, place)
         var known: UInt32 = 63
         for (number, name) in names.enumerated() where name != nil { known |= 1 << UInt32(number + 6) }
         let forwarded = try engine.read { try $0.forwardedKeyword(place.account) }
@@ -138,10 +134,12 @@ extension MaildirProjection {
         return FolderKeywords(meanings: LetterMeanings(known: known, forwarded: bit ?? 0), names: names)
     }
 
-    func foreignKeywords(_ place: FolderPlace, from first: Int) throws -> [Keyword?] {
+    /// The keywords of letters by number: ours, and those that another program's list adds where `bits` go beyond.
+    func letterNames(_ bits: UInt32, _ ours: [Keyword?], _ place: FolderPlace) throws -> [Keyword?] {
+        guard bits >> UInt32(ours.count + 6) != 0 else { return ours }
         let path = "\(place.path)/\(KeywordList.fileName)"
-        guard let text = try disk.read(path, limit: MaildirLimits.smallFileOctetsMax) else { return [] }
-        return Array(KeywordList.names(text).dropFirst(first))
+        guard let text = try disk.read(path, limit: MaildirLimits.smallFileOctetsMax) else { return ours }
+        return ours + KeywordList.names(text).dropFirst(ours.count)
     }
 
     private func change(

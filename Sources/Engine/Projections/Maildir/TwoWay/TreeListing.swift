@@ -22,8 +22,8 @@ struct ForeignFile: Equatable, Sendable {
     /// Its name without what stands behind `:2,`.
     var base: String
     var isNew: Bool
-    /// Behind `:2,`.
-    var letters: [UInt8]
+    /// Behind `:2,`, as far as they are ones that we know.
+    var letters: MaildirLetters
     /// Its number for mbsync; 0 without.
     var mark: UInt32
     /// The name, when it is one that the projection gives.
@@ -40,7 +40,7 @@ struct ForeignFile: Equatable, Sendable {
         let parsed = MaildirFile(parsing: file)
         name = parsed?.name
         let end = Self.infoStart(file) ?? file.count
-        letters = Array(file[min(file.count, end + 3)...].prefix { $0 != 0x2C })
+        letters = MaildirLetters(spelled: file[min(file.count, end + 3)...].prefix { $0 != 0x2C })
         let base = String(decoding: file[..<end], as: UTF8.self)
         self.base = base
         mark = parsed?.mark ?? Self.mark(base)
