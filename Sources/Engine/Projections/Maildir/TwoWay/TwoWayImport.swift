@@ -32,23 +32,26 @@ extension MaildirProjection {
 
     /// The first look of a run, before anything is projected: what was changed while nobody followed is not lost.
     func openImports() throws {
-        var all: [AccountID] = []
-        try engine.read { state in
+        let all = try engine.read { state in
+            var all: [AccountID] = []
             try state.accounts { account, head in
                 if account >= .firstPersonal, head.status != .removed { all.append(account) }
                 return true
             }
+            return try all.filter { MaildirMode(setting: try state.setting($0, Self.settingKey)) == .twoWay }
         }
         for account in all {
             guard let plan = try plan(account) else { continue }
             noteMode(account, plan)
-            if plan.mode == .twoWay { try look(at: account, isForced: true) }
+            try look(at: account, isForced: true)
         }
+        recount()
     }
 
     /// Looks at the trees in turn, for a bounded time.
     /// - Returns: whether every tree was found quiet.
     package func importChanges() throws -> Bool {
+        defer { recount() }
         let deadline = monotonicSeconds() + MaildirLimits.scanSecondsMax
         let order = imports.keys.sorted()
         let first = order.firstIndex { $0 >= nextImport } ?? 0
@@ -75,6 +78,7 @@ extension MaildirProjection {
                 if !acted, imports[account]?.isQuiet ?? true { break }
             }
         }
+        recount()
         try catchUp()
     }
 
@@ -125,7 +129,6 @@ extension MaildirProjection {
         for (uids, place, row) in look.vanished {
             if try expunge(uids, place, row, memo, isConfirmed: false) { look.hasActed = true }
         }
-        recount()
         return look.hasActed
     }
 
