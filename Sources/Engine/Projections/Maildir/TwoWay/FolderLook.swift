@@ -23,10 +23,12 @@ extension MaildirProjection {
     func look(
         _ place: FolderPlace, _ box: FolderImport, _ plan: AccountPlan, isForced: Bool, _ look: inout AccountLook
     ) throws {
-        if try disk.times(place.path) == nil, disk.isDirectory(place.path) {
+        var found = try disk.times(place.path)
+        if found == nil, disk.isDirectory(place.path) {
             try makeParts(place.path, isInbox: place.path == accounts[place.account]?.path)
+            found = try disk.times(place.path)
         }
-        guard let times = try disk.times(place.path) else {
+        guard let times = found else {
             box.isQuiet = true
             return
         }
@@ -41,12 +43,12 @@ extension MaildirProjection {
         }
         guard let row = try engine.read({ try $0.mailbox(place.account, place.mailbox) }) else { return }
         let listing = try disk.listing(place.path, row.uidValidity, host: options.host)
-        let isSecond = box.times == listing.times
+        let isSecond = box.times == times
         let before = look.foreign.count
         let acted = try merge(listing, place, box, row, plan, &look)
         try noteForeign(listing, place, box, &look)
         box.ignored = listing.ignored
-        box.times = listing.times
+        box.times = times
         let isWaiting = look.foreign.count != before || !box.foreign.isEmpty
         box.isQuiet = isSecond && !acted && !isWaiting && box.missing.subtracting(box.quarantined).isEmpty
         if acted { look.hasActed = true }

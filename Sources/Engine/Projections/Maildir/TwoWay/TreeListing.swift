@@ -66,8 +66,6 @@ struct TreeListing {
     var foreign: [ForeignFile] = []
     /// Files that nobody can name, empty ones, and those over the limit: they are left.
     var ignored = 0
-    /// When `cur` and `new` were changed last, as it was before the look.
-    var times: FolderTimes?
 }
 
 /// When the parts of a folder were changed, in nanoseconds since 1970.
@@ -103,7 +101,6 @@ extension MaildirDisk {
     ///   - host: the host part of our names.
     func listing(_ folder: String, _ validity: UIDValidity, host: String) throws -> TreeListing {
         var listing = TreeListing()
-        listing.times = try times(folder)
         for part in ["cur", "new"] {
             var others: [String] = []
             try list("\(folder)/\(part)") { name in
