@@ -102,13 +102,8 @@ extension MaildirProjection {
             // Deleted since; the folder went, or goes with the event that says so.
             return
         }
-        let box = memory.boxes[mailbox] ?? FolderMemory()
-        memory.boxes[mailbox] = box
-        tick += 1
-        box.usedAt = tick
-        let place = FolderPlace(
-            account: account, mailbox: mailbox, path: memory.path(of: folder), memory: box,
-            isTwoWay: plan.mode == .twoWay)
+        let place = folderPlace(account, mailbox, folder, memory, isTwoWay: plan.mode == .twoWay)
+        let box = place.memory
         if work.everything { return try converge(place, row.uidValidity, memory) }
         if isReplay, !box.isHealed { try sweep(place) }
         var known = work.touched
@@ -267,6 +262,19 @@ extension MaildirProjection {
                 }
             }
         }
+    }
+
+    /// A folder to work at, with what is remembered of it.
+    /// - Parameter folder: as in `memory.folders`.
+    func folderPlace(
+        _ account: AccountID, _ mailbox: MailboxID, _ folder: String, _ memory: AccountMemory, isTwoWay: Bool
+    ) -> FolderPlace {
+        let box = memory.boxes[mailbox] ?? FolderMemory()
+        memory.boxes[mailbox] = box
+        tick += 1
+        box.usedAt = tick
+        return FolderPlace(
+            account: account, mailbox: mailbox, path: memory.path(of: folder), memory: box, isTwoWay: isTwoWay)
     }
 
     // MARK: State

@@ -160,9 +160,8 @@ extension MaildirProjection {
             else { return nil }
             return source
         }
-        guard let found, let folder = memory.folders[found], let box = memory.boxes[found] else { return nil }
-        let source = FolderPlace(
-            account: place.account, mailbox: found, path: memory.path(of: folder), memory: box, isTwoWay: true)
+        guard let found, let folder = memory.folders[found] else { return nil }
+        let source = folderPlace(place.account, found, folder, memory, isTwoWay: true)
         let wanted = try messages(UIDSet(name.uid), source).first?.file
         guard let wanted, try hasContent(path, wanted) else { return nil }
         let copy = CopyMessages(source: found, destination: place.mailbox, uids: UIDSet(name.uid))

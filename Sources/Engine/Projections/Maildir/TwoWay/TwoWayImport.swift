@@ -113,7 +113,7 @@ extension MaildirProjection {
         guard imports[account] === memo, accounts[account] === memory else { return true }
         memo.folders = memo.folders.filter { memory.folders[$0.key] != nil }
         for (mailbox, folder) in memory.folders.sorted(by: { $0.key < $1.key }) {
-            let place = twoWayPlace(account, mailbox, folder, memory)
+            let place = folderPlace(account, mailbox, folder, memory, isTwoWay: true)
             try self.look(place, memo.folder(mailbox), plan, isForced: isForced, &look)
         }
         try adopt(&look, memory, memo)
@@ -130,17 +130,6 @@ extension MaildirProjection {
             if try expunge(uids, place, row, memo, isConfirmed: false) { look.hasActed = true }
         }
         return look.hasActed
-    }
-
-    private func twoWayPlace(
-        _ account: AccountID, _ mailbox: MailboxID, _ folder: String, _ memory: AccountMemory
-    ) -> FolderPlace {
-        let box = memory.boxes[mailbox] ?? FolderMemory()
-        memory.boxes[mailbox] = box
-        tick += 1
-        box.usedAt = tick
-        return FolderPlace(
-            account: account, mailbox: mailbox, path: memory.path(of: folder), memory: box, isTwoWay: true)
     }
 
     /// Merges one folder, for the projection that found a file not as it left it. Nothing is adopted or deleted.
@@ -216,7 +205,7 @@ extension MaildirProjection {
         for (mailbox, box) in memo.folders.sorted(by: { $0.key < $1.key }) where !box.quarantined.isEmpty {
             guard let folder = memory.folders[mailbox], let row = try engine.read({ try $0.mailbox(account, mailbox) })
             else { continue }
-            let place = twoWayPlace(account, mailbox, folder, memory)
+            let place = folderPlace(account, mailbox, folder, memory, isTwoWay: true)
             _ = try expunge(box.quarantined, place, row, memo, isConfirmed: true)
         }
         try confirmFolders(account, memory, memo)
