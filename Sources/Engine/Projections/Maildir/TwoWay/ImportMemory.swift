@@ -95,8 +95,6 @@ package struct MaildirImportStatus: Sendable {
     package var quarantine: [Quarantine] = []
     /// Files that could not be taken, and why.
     package var refused: [(path: String, reason: String)] = []
-    /// Files of others that wait for a second look.
-    package var waiting = 0
     /// Files that are left alone: empty, or with a name that is none.
     package var ignored = 0
     package var failure: String?
@@ -109,7 +107,6 @@ package struct MaildirImportCounts: Equatable, Sendable {
     package var flagChanges: UInt64 = 0
     package var moves: UInt64 = 0
     package var deletions: UInt64 = 0
-    package var folders: UInt64 = 0
     /// Messages whose deletion waits for a word, now.
     package var quarantined: UInt64 = 0
     /// Files that could not be taken, now.

@@ -81,30 +81,20 @@ extension MaildirProjection {
             owner = found
         }
         if let owner, let old = memory.folders[owner.mailbox], !disk.isDirectory(memory.path(of: old)) {
-            let outcome = try perform([importRequest(account, .renameMailbox(owner.mailbox, to: mailbox))])[0]
-            switch outcome {
-            case .failed(let failure): throw failure
-            case .refused(let refusal): return leave("\(refusal)")
-            case .done, .duplicate:
-                memory.folders[owner.mailbox] = name
-                importCounts.folders += 1
-                try disk.passed(.importCommitted)
-                return true
+            if let refusal = try perform(account, .renameMailbox(owner.mailbox, to: mailbox)) {
+                return leave("\(refusal)")
             }
-        }
-        // A copy of a folder of ours is a folder of its own.
-        if owner != nil { try disk.remove(list) }
-        let outcome = try perform([
-            importRequest(account, .createMailbox(NewMailbox(name: mailbox, subscribed: true)))
-        ])[0]
-        switch outcome {
-        case .failed(let failure): throw failure
-        case .refused(let refusal): return leave("\(refusal)")
-        case .done, .duplicate:
-            importCounts.folders += 1
+            memory.folders[owner.mailbox] = name
             try disk.passed(.importCommitted)
             return true
         }
+        // A copy of a folder of ours is a folder of its own.
+        if owner != nil { try disk.remove(list) }
+        if let refusal = try perform(account, .createMailbox(NewMailbox(name: mailbox, subscribed: true))) {
+            return leave("\(refusal)")
+        }
+        try disk.passed(.importCommitted)
+        return true
     }
 
     /// A folder that was not there twice.
@@ -120,20 +110,16 @@ extension MaildirProjection {
                 "\(memory.path(of: name)) is gone with \(count) messages: they are deleted when somebody confirms it")
             return false
         }
-        let outcome = try perform([importRequest(account, .deleteMailbox(mailbox))])[0]
-        switch outcome {
-        case .failed(let failure): throw failure
-        case .refused(let refusal):
+        if let refusal = try perform(account, .deleteMailbox(mailbox)) {
             report("\(memory.path(of: name)) is made again: \(refusal)")
             try restore(account)
-        case .done, .duplicate:
-            importCounts.folders += 1
-            importCounts.deletions += UInt64(count)
-            memory.folders[mailbox] = nil
-            memory.boxes[mailbox] = nil
-            memo.folders[mailbox] = nil
-            try disk.passed(.importCommitted)
+            return true
         }
+        importCounts.deletions += UInt64(count)
+        memory.folders[mailbox] = nil
+        memory.boxes[mailbox] = nil
+        memo.folders[mailbox] = nil
+        try disk.passed(.importCommitted)
         return true
     }
 

@@ -179,12 +179,9 @@ extension MaildirProjection {
         }
         let command = AccountCommand.expunge(
             Expunge(mailbox: place.mailbox, uids: uids, onlyDeleted: false, reason: .import))
-        switch try perform([importRequest(place.account, command)])[0] {
-        case .failed(let failure): throw failure
-        case .refused(let refusal):
+        if let refusal = try perform(place.account, command) {
             report("\(place.path): deletions were refused: \(refusal)")
             return false
-        case .done, .duplicate: break
         }
         try disk.passed(.importCommitted)
         box.noteGone(uids.count, now)
@@ -229,6 +226,15 @@ extension MaildirProjection {
             retryable: id != nil)
     }
 
+    /// - Returns: why it was refused; nil when it is done.
+    func perform(_ account: AccountID, _ command: AccountCommand) throws -> Refusal? {
+        switch engine.performAndWait(importRequest(account, command))[0] {
+        case .failed(let failure): throw failure
+        case .refused(let refusal): return refusal
+        case .done, .duplicate: return nil
+        }
+    }
+
     /// Does all of them; those that come together share a commit.
     func perform(_ requests: [Request]) throws -> [CommandOutcome] {
         guard !requests.isEmpty else { return [] }
@@ -269,7 +275,6 @@ extension MaildirProjection {
         status.isQuiet = memo.isQuiet
         status.failure = memo.failure
         for (mailbox, box) in memo.folders.sorted(by: { $0.key < $1.key }) {
-            status.waiting += box.foreign.count
             status.ignored += box.ignored
             status.refused += box.refused.values.map { ($0.path, $0.reason) }
             if !box.quarantined.isEmpty {
