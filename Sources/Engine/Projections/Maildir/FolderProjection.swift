@@ -466,26 +466,14 @@ extension MaildirProjection {
     }
 
     private func writeMissing(_ place: FolderPlace) throws {
-        var next = UID(1)
-        while true {
-            var missing = UIDSet()
-            var last: UID?
-            var seen = 0
-            try engine.read { state in
-                guard try state.mailbox(place.account, place.mailbox) != nil else { return }
-                try state.messages(place.account, place.mailbox, from: next) { uid, _ in
-                    last = uid
-                    seen += 1
-                    if place.memory.index?[uid] == nil { missing.insertAtEnd(uid) }
-                    return seen < MaildirLimits.rowsPerSnapshotMax
-                }
-            }
+        try inPieces(place.account, place.mailbox) { _, _, rows in
+            UIDSet(rows.map(\.uid).filter { place.memory.index?[$0] == nil })
+        } use: { missing in
             for message in try messages(missing, place) {
                 guard let file = message.file else { continue }
                 try write(file, place)
             }
-            guard let last, last.rawValue < .max else { return }
-            next = UID(last.rawValue + 1)
+            return true
         }
     }
 }

@@ -2,6 +2,7 @@
 // stands there, as Dovecot does itself. The whole list is written when a mailbox is first looked at after an interrupted
 // run (an append may have been torn), when lines of gone messages make up a share of it, and when the next UID cannot be
 // told by a line.
+import EventStore
 import MailCore
 import MailTypes
 
@@ -93,20 +94,42 @@ extension MaildirProjection {
     func eachName(
         _ account: AccountID, _ mailbox: MailboxID, _ row: MailboxRow, _ body: (UID, MaildirName) throws -> Void
     ) throws {
-        var next = UID(1)
-        while next.rawValue < row.uidNext {
-            var names: [(UID, MaildirName)] = []
-            try engine.read { state in
-                guard try state.mailbox(account, mailbox)?.uidValidity == row.uidValidity else { return }
-                try state.messages(account, mailbox, from: next) { uid, message in
-                    guard uid.rawValue < row.uidNext else { return false }
-                    names.append((uid, MaildirName(message, uid, row.uidValidity, host: options.host)))
-                    return names.count < MaildirLimits.rowsPerSnapshotMax
-                }
+        try inPieces(account, mailbox) { _, box, rows -> [(UID, MaildirName)] in
+            guard box.uidValidity == row.uidValidity else { return [] }
+            return rows.prefix { $0.uid.rawValue < row.uidNext }.map { uid, message in
+                (uid, MaildirName(message, uid, row.uidValidity, host: options.host))
             }
+        } use: { names in
             for (uid, name) in names { try body(uid, name) }
-            guard let last = names.last?.0 else { return }
-            next = UID(last.rawValue + 1)
+            return !names.isEmpty
+        }
+    }
+
+    /// Goes through the live messages of a mailbox, ascending, in pieces: each has a snapshot of its own, which is short.
+    /// - Parameters:
+    ///   - read: what is wanted of a piece, within its snapshot.
+    ///   - use: gets it when the snapshot has ended; answers whether to go on.
+    func inPieces<Piece>(
+        _ account: AccountID, _ mailbox: MailboxID,
+        read: (any ShardReader, MailboxRow, [(uid: UID, row: MessageRow)]) throws -> Piece,
+        use: (Piece) throws -> Bool
+    ) throws {
+        var next: UID? = UID(1)
+        while let first = next {
+            next = nil
+            let piece = try engine.read { state -> Piece? in
+                guard let box = try state.mailbox(account, mailbox) else { return nil }
+                var rows: [(uid: UID, row: MessageRow)] = []
+                try state.messages(account, mailbox, from: first) { uid, row in
+                    rows.append((uid, row))
+                    return rows.count < MaildirLimits.rowsPerSnapshotMax
+                }
+                if rows.count == MaildirLimits.rowsPerSnapshotMax, let last = rows.last?.uid, last.rawValue < .max {
+                    next = UID(last.rawValue + 1)
+                }
+                return try read(state, box, rows)
+            }
+            guard let piece, try use(piece) else { return }
         }
     }
 }

@@ -180,24 +180,15 @@ extension MaildirProjection {
         for mailbox in boxes {
             let other = FolderPlace(
                 account: place.account, mailbox: mailbox, path: "", memory: FolderMemory(), isTwoWay: true)
-            var next: UID? = UID(1)
-            while let first = next {
-                var found: UID?
-                next = nil
-                var seen = 0
-                try engine.read { state in
-                    try state.messages(place.account, mailbox, from: first) { uid, row in
-                        if row.email == name.email { found = uid }
-                        seen += 1
-                        if seen == MaildirLimits.rowsPerSnapshotMax, uid.rawValue < .max {
-                            next = UID(uid.rawValue + 1)
-                        }
-                        return found == nil && next == nil
-                    }
-                }
-                if let found, let file = try messages(UIDSet(found), other).first?.file {
-                    return try file.name.size == name.size && hasContent(path, file)
-                }
+            var found: UID?
+            try inPieces(place.account, mailbox) { _, _, rows in
+                rows.first { $0.row.email == name.email }?.uid
+            } use: { uid in
+                found = uid
+                return uid == nil
+            }
+            if let found, let file = try messages(UIDSet(found), other).first?.file {
+                return try file.name.size == name.size && hasContent(path, file)
             }
         }
         return false

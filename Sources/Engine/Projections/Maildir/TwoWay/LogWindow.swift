@@ -98,23 +98,15 @@ extension MaildirProjection {
     /// What was last put into a folder, as the state and the log tell it.
     func derivedBase(_ place: FolderPlace, _ files: [TreeFile]) throws -> (base: FolderIndex, gone: UIDSet) {
         var found: [(uid: UInt32, entry: FolderEntry)] = []
-        var next = UID(1)
-        while true {
-            let piece = try engine.read { state in
-                guard let box = try state.mailbox(place.account, place.mailbox) else { return [(UID, WantedFile)]() }
-                let forwarded = try state.forwardedKeyword(place.account)
-                var rows: [(UID, MessageRow)] = []
-                try state.messages(place.account, place.mailbox, from: next) { uid, row in
-                    rows.append((uid, row))
-                    return rows.count < MaildirLimits.rowsPerSnapshotMax
-                }
-                return try rows.map { uid, row in
-                    (uid, try wanted(row, uid, box, forwarded, state, place.account, place.mailbox))
-                }
+        try inPieces(place.account, place.mailbox) { state, box, rows in
+            let forwarded = try state.forwardedKeyword(place.account)
+            return try rows.map { uid, row in
+                let file = try wanted(row, uid, box, forwarded, state, place.account, place.mailbox)
+                return (uid: uid.rawValue, entry: file.entry)
             }
-            for (uid, file) in piece { found.append((uid.rawValue, file.entry)) }
-            guard let last = piece.last?.0, last.rawValue < .max else { break }
-            next = UID(last.rawValue + 1)
+        } use: { piece in
+            found += piece
+            return true
         }
         // After the rows, so that it names every change that may be in them.
         let box = try window(place.account).box(place.mailbox)
