@@ -5,6 +5,7 @@ import Foundation
 import IMAP
 import MailEngine
 import MailTypes
+import Octets
 
 /// A text that has come.
 enum ArrivedText {

@@ -11,6 +11,7 @@ import Foundation
 import MailCore
 import MailEngine
 import MailTypes
+import Octets
 
 final class MaildirImport {
     private let session: AdministrationSession

@@ -8,6 +8,7 @@ import EventStore
 import MailCore
 import MailEngine
 import MailTypes
+import Octets
 
 private struct Adoption {
     var file: ForeignFile
@@ -65,23 +66,19 @@ extension MaildirProjection {
     ) throws -> Adoption? {
         let path = "\(place.path)/\(file.path)"
         let writer = engine.makeBody()
-        var hasher = SHA256Hasher()
+        var ends = LineEnds()
         var offset = 0
-        var wasReturn = false
         do {
             while let piece = try disk.read(path, from: offset, limit: MaildirLimits.pieceOctets), !piece.isEmpty {
                 offset += piece.count
-                let octets = Self.withCRLF(piece, &wasReturn)
-                hasher.update(octets)
-                try writer.append(octets)
+                try piece.withUnsafeBytes { octets in try ends.pass(octets) { try writer.append($0) } }
             }
             guard let now = try disk.identity(path), now.inode == file.identity.inode,
                 now.octets == file.identity.octets, now.modified == file.identity.modified, offset == Int(now.octets)
             else { return nil }
             let source = try writer.finish()
             let isStored = source.count == offset
-            let hash = hasher.finalize()
-            let id = Self.command(file, place, hash)
+            let id = Self.command(file, place, source.hash)
             if isStored, let name = file.name, name.host == options.host, Int(name.size) == offset {
                 if let (command, leaves) = try transfer(name, path, place, memory) {
                     return Adoption(
@@ -107,26 +104,14 @@ extension MaildirProjection {
         return nil
     }
 
-    /// Every LF gets the CR that it lacks; what has one stays.
-    private static func withCRLF(_ piece: [UInt8], _ wasReturn: inout Bool) -> [UInt8] {
-        var octets: [UInt8] = []
-        octets.reserveCapacity(piece.count + piece.count / 32)
-        for octet in piece {
-            if octet == 0x0A, !wasReturn { octets.append(0x0D) }
-            octets.append(octet)
-            wasReturn = octet == 0x0D
-        }
-        return octets
-    }
-
-    private static func command(_ file: ForeignFile, _ place: FolderPlace, _ hash: SHA256Digest) -> CommandID {
+    private static func command(_ file: ForeignFile, _ place: FolderPlace, _ hash: ContentHash) -> CommandID {
         var hasher = SHA256Hasher()
         let identity = file.identity
         // One that was moved to another folder meanwhile is still the same; one with names in several is not.
         let mailbox = identity.links > 1 ? place.mailbox.rawValue : 0
         hasher.update(Array("\(place.account.rawValue) \(mailbox) \(file.base)\n".utf8))
         hasher.update(Array("\(identity.inode) \(identity.octets) \(identity.modified)\n".utf8))
-        hasher.update(hash)
+        hasher.update(hash.digest)
         let words = ContentHash(hasher.finalize()).words
         return CommandID(high: words.0, low: words.1)
     }

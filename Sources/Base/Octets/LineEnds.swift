@@ -1,12 +1,16 @@
 import Glibc
 
 /// Gives every LF the CR that it lacks, over octets that come in pieces; what has one stays.
-struct LineEnds {
+package struct LineEnds {
     private var endsInReturn = false
     private var repaired: [UInt8] = []
 
+    package init() {}
+
     /// - Parameter write: gets the octets, borrowed, once for each call that brings some.
-    mutating func pass(_ octets: UnsafeRawBufferPointer, to write: (UnsafeRawBufferPointer) throws -> Void) rethrows {
+    package mutating func pass(
+        _ octets: UnsafeRawBufferPointer, to write: (UnsafeRawBufferPointer) throws -> Void
+    ) rethrows {
         guard let base = octets.baseAddress, octets.count > 0 else { return }
         var start = 0
         var position = 0
