@@ -12,7 +12,7 @@ struct FolderEntry: Equatable {
 }
 
 /// Ascending by UID. Mail arrives at the end, so an insertion moves nothing as a rule.
-struct FolderIndex: Equatable {
+struct FolderIndex {
     private static let removedSinglyMax = 16
 
     private var uids: [UInt32] = []

@@ -73,8 +73,7 @@ extension MaildirProjection {
                 offset += piece.count
                 try piece.withUnsafeBytes { octets in try ends.pass(octets) { try writer.append($0) } }
             }
-            guard let now = try disk.identity(path), now.inode == file.identity.inode,
-                now.octets == file.identity.octets, now.modified == file.identity.modified, offset == Int(now.octets)
+            guard let now = try disk.identity(path), now.isUntouched(since: file.identity), offset == Int(now.octets)
             else { return nil }
             let source = try writer.finish()
             let isStored = source.count == offset

@@ -16,6 +16,13 @@ struct AccountLook {
     var hasActed = false
     /// A folder has changed and was not listed: what is missing elsewhere may be there.
     var hasSkipped = false
+
+    /// A file under a name of ours becomes a message of its own, whatever the name says.
+    mutating func takeAsNew(_ file: TreeFile, _ identity: ForeignFile.Identity, _ place: FolderPlace) {
+        var file = ForeignFile(path: file.path, isNew: false, identity: identity)
+        file.name = nil
+        foreign.append((file, place))
+    }
 }
 
 extension MaildirProjection {
@@ -212,9 +219,7 @@ extension MaildirProjection {
             let path = "\(place.path)/\(file.path)"
             guard let identity = try disk.identity(path) else { return false }
             if identity.octets == UInt64(message.name.size), try hasContent(path, message) { return true }
-            var foreign = ForeignFile(path: file.path, isNew: false, identity: identity)
-            foreign.name = nil
-            look.foreign.append((foreign, place))
+            look.takeAsNew(file, identity, place)
             return false
         }
     }
@@ -230,9 +235,7 @@ extension MaildirProjection {
             look.hasActed = true
             try disk.removeMessage(path)
         } else {
-            var foreign = ForeignFile(path: file.path, isNew: false, identity: identity)
-            foreign.name = nil
-            look.foreign.append((foreign, place))
+            look.takeAsNew(file, identity, place)
         }
     }
 
@@ -252,9 +255,7 @@ extension MaildirProjection {
                 resting[inode] = refused
                 continue
             }
-            if seen[inode] == nil, box.foreign[inode]?.modified == file.identity.modified,
-                box.foreign[inode]?.octets == file.identity.octets
-            {
+            if seen[inode] == nil, let before = box.foreign[inode], file.identity.isUntouched(since: before) {
                 look.foreign.append((file, place))
             }
             seen[inode] = file.identity

@@ -4,9 +4,9 @@ import Glibc
 import MailTypes
 
 /// A file that the projection did not make, or that it made for another folder.
-struct ForeignFile: Equatable, Sendable {
+struct ForeignFile: Sendable {
     /// Of one file: the same at two looks means that nobody is writing to it.
-    struct Identity: Hashable, Sendable {
+    struct Identity: Sendable {
         var inode: UInt64
         var octets: UInt64
         /// Nanoseconds since 1970.
@@ -15,6 +15,11 @@ struct ForeignFile: Equatable, Sendable {
         var changed: Int64
         /// Names that it has.
         var links: Int
+
+        /// The same file, and nobody has written to it between.
+        func isUntouched(since other: Identity) -> Bool {
+            inode == other.inode && octets == other.octets && modified == other.modified
+        }
     }
 
     /// Below the folder.

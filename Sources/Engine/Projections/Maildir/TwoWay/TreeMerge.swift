@@ -8,7 +8,7 @@
 import MailTypes
 
 /// A message file of ours, as a listing shows it.
-struct TreeFile: Equatable, Sendable {
+struct TreeFile: Sendable {
     var name: MaildirName
     var entry: FolderEntry
     /// Below the folder.
@@ -23,7 +23,7 @@ struct LetterChange: Hashable, Sendable {
 }
 
 /// Which letters mean something, and what.
-struct LetterMeanings: Equatable, Sendable {
+struct LetterMeanings: Sendable {
     /// Those that stand for a flag or a keyword; others cannot become an event.
     var known: UInt32
     /// The keyword letter of `$Forwarded`, which is also P; 0 without one.
@@ -47,7 +47,7 @@ struct LetterMeanings: Equatable, Sendable {
 }
 
 /// What the merge of one folder asks for.
-struct TreeMerge: Equatable {
+struct TreeMerge {
     /// Letters for the state to take, with the messages that need the same.
     var changes: [LetterChange: UIDSet] = [:]
     /// Not there at the second look in a row, and not changed in the state: deleted by somebody else.
@@ -65,7 +65,7 @@ struct TreeMerge: Equatable {
     /// The base of the next merge.
     var agreed: FolderIndex
 
-    struct Misspelt: Equatable {
+    struct Misspelt {
         var file: TreeFile
         var entry: FolderEntry
     }
