@@ -7,100 +7,8 @@ import MailTypes
 import Projections
 import Testing
 
-extension Site {
-    func setMode(_ mode: MaildirMode) throws {
-        try run(.setSetting(key: MaildirProjection.settingKey, value: mode.rawValue))
-    }
-
-    /// The messages of a mailbox: body, flags and keywords, in the order of their UIDs.
-    func mail(_ name: String = "INBOX") throws -> [String] {
-        let mailbox = try mailbox(name)
-        return try engine.read { state in
-            var rows: [(UID, MessageRow)] = []
-            try state.messages(account, mailbox, from: UID(1)) { uid, row in
-                rows.append((uid, row))
-                return true
-            }
-            return try rows.map { (uid, row) throws -> String in
-                var bytes: [UInt8] = []
-                let body = try engine.openBody(row.blob)
-                try body.read(at: 0, count: body.size, into: &bytes)
-                let words = try state.keywords(account, mailbox, uid, row).compactMap {
-                    try state.keyword(account, $0)?.name
-                }
-                let letters: String = MaildirLetters(row.flags, keywords: 0, forwarded: false).text
-                let text = String(decoding: bytes, as: UTF8.self)
-                return text + "|" + letters + words.map { "|" + $0 }.joined()
-            }
-        }
-    }
-
-    var head: Cursor { get throws { try engine.read { $0.head } } }
-
-    /// A message by another program; its name.
-    @discardableResult
-    func put(_ text: String, _ path: String) throws -> String {
-        try write(text, to: home + "/" + path)
-        return path
-    }
-
-    func move(_ old: String, to new: String) {
-        let code = Glibc.rename(home + "/" + old, home + "/" + new)
-        #expect(code == 0, "\(old) to \(new)")
-    }
-
-    /// The file in a folder whose text is this, below the home.
-    func file(_ text: String, in folder: String = "") throws -> String {
-        let prefix = folder.isEmpty ? "" : folder + "/"
-        for part in ["cur", "new"] {
-            for name in names(home + "/" + prefix + part) {
-                let path: String = prefix + part + "/" + name
-                if contents(home + "/" + path) == text { return path }
-            }
-        }
-        throw Unexpected(text: "no file with \(text) in \(folder)")
-    }
-
-    func files(_ folder: String = "") -> [String] {
-        let prefix = folder.isEmpty ? home : home + "/" + folder
-        return names(prefix + "/new") + names(prefix + "/cur")
-    }
-}
-
 @Suite("Maildir two-way")
-final class TwoWayTests {
-    private let site: Site
-    private let projection: MaildirProjection
-    private var said: [String] = []
-
-    init() throws {
-        site = try Site()
-        try site.setMode(.twoWay)
-        projection = site.projection()
-        try site.settled(projection)
-    }
-
-    /// Looks until quiet; then tree and state agree, and nothing more happens, now or after a restart.
-    private func settle(_ place: SourceLocation = #_sourceLocation) throws {
-        try projection.settleImports()
-        try projection.storeCheckpoint()
-        #expect(try site.differences(projection) == [], sourceLocation: place)
-        let head = try site.head
-        let before = tree(site.root)
-        try projection.settleImports()
-        let again = site.projection()
-        try again.settleImports()
-        #expect(try site.head == head, "a second pass made events", sourceLocation: place)
-        #expect(tree(site.root) == before, "a second pass changed files", sourceLocation: place)
-    }
-
-    private func letters(_ text: String, _ letters: String, in folder: String = "") throws {
-        let old = try site.file(text, in: folder)
-        let prefix = folder.isEmpty ? "" : folder + "/"
-        let base = old.split(separator: "/").last?.split(separator: ":").first ?? ""
-        site.move(old, to: "\(prefix)cur/\(base):2,\(letters)")
-    }
-
+final class TwoWayTests: TwoWayTree {
     @Test("letters that another program sets and clears become flags and keywords")
     func flags() throws {
         try site.deliver("one")
@@ -332,45 +240,6 @@ final class TwoWayTests {
         #expect(try site.mail() == ["longer than ten|"])
     }
 
-    @Test("folders made, renamed and removed by others")
-    func folders() throws {
-        for part in ["", "/cur", "/new", "/tmp"] { mkdir(site.home + "/.Entw&APw-rfe.a\\2eb" + part, 0o700) }
-        try site.put("draft", ".Entw&APw-rfe.a\\2eb/cur/1.x:2,D")
-        mkdir(site.home + "/.no-maildir", 0o700)
-        try settle()
-        #expect(try site.mail("Entw\u{FC}rfe/a.b") == ["draft|D"])
-        site.move(".Entw&APw-rfe.a\\2eb", to: ".Other")
-        try settle()
-        #expect(try site.mail("Other") == ["draft|D"])
-        #expect(try !site.has("Entw\u{FC}rfe/a.b"))
-        try removeFolder(".Other")
-        try settle()
-        #expect(try !site.has("Other"))
-    }
-
-    private func removeFolder(_ name: String) throws {
-        for part in ["cur", "new", "tmp"] {
-            for file in names("\(site.home)/\(name)/\(part)") { remove("\(site.home)/\(name)/\(part)/\(file)") }
-            rmdir("\(site.home)/\(name)/\(part)")
-        }
-        for file in names("\(site.home)/\(name)") { remove("\(site.home)/\(name)/\(file)") }
-        #expect(rmdir(site.home + "/" + name) == 0)
-    }
-
-    @Test("a copied folder is a folder of its own")
-    func copiedFolder() throws {
-        try site.create("Box")
-        try site.deliver("one", to: "Box", flags: .seen)
-        try settle()
-        for part in ["", "/cur", "/new", "/tmp"] { mkdir(site.home + "/.Copy" + part, 0o700) }
-        for (path, text) in tree(site.home + "/.Box") where !path.hasSuffix("/") && !["new", "tmp"].contains(path) {
-            try write(text, to: site.home + "/.Copy/" + path)
-        }
-        try settle()
-        #expect(try site.mail("Box") == ["one|S"])
-        #expect(try site.mail("Copy") == ["one|S"])
-    }
-
     @Test("keywords that another program defined come in under their names")
     func foreignKeywords() throws {
         try site.deliver("one", flags: .seen)
@@ -402,89 +271,6 @@ final class TwoWayTests {
         #expect(try site.mail() == ["two!|S"])
     }
 
-    @Test("many deletions wait until somebody confirms them, while everything else goes on")
-    func quarantine() throws {
-        try site.create("Box")
-        for number in 1...60 { try site.deliver("m\(number)", to: number > 40 ? "Box" : "INBOX", flags: .seen) }
-        try settle()
-        for number in 1...15 { remove(site.home + "/" + (try site.file("m\(number)"))) }
-        remove(site.home + "/" + (try site.file("m41", in: ".Box")))
-        try settle2()
-        #expect(try site.mail().count == 40)
-        #expect(try site.mail("Box").count == 19)
-        #expect(try projection.importStatus(site.account).quarantine.map(\.messages) == [15])
-        #expect(projection.importCounts.quarantined == 15)
-        #expect(try projection.importStatus(site.account).isQuiet)
-        try site.put("new", "new/1.new")
-        try site.flag([20], .add, .flagged)
-        // One of those in quarantine is changed, so it stays.
-        try site.flag([3], .add, .flagged)
-        try letters("m30", "ST")
-        try settle2()
-        #expect(try site.mail().count == 41)
-        #expect(try projection.importStatus(site.account).quarantine.map(\.messages) == [14])
-        // A restart forgets nothing of it.
-        let restarted = site.projection()
-        try restarted.settleImports()
-        #expect(try restarted.importStatus(site.account).quarantine.map(\.messages) == [14])
-        #expect(try restarted.confirm(site.account) == 14)
-        #expect(try site.mail().count == 27)
-        #expect(try restarted.importStatus(site.account).quarantine.isEmpty)
-        #expect(try site.differences(restarted) == [])
-    }
-
-    @Test("what waits in quarantine is written again when asked, and forgotten when it comes back")
-    func restored() throws {
-        for number in 1...20 { try site.deliver("m\(number)", flags: .seen) }
-        try settle()
-        let all = tree(site.home + "/cur")
-        for name in all.keys { remove(site.home + "/cur/" + name) }
-        try settle2()
-        #expect(projection.importCounts.quarantined == 20)
-        try projection.restore(site.account)
-        try settle()
-        #expect(projection.importCounts.quarantined == 0)
-        #expect(tree(site.home + "/cur") == all)
-        for name in all.keys { remove(site.home + "/cur/" + name) }
-        try settle2()
-        for (name, text) in all { try write(text, to: site.home + "/cur/" + name) }
-        try settle()
-        #expect(try projection.importStatus(site.account).quarantine.isEmpty)
-        #expect(try site.mail().count == 20)
-    }
-
-    @Test("a folder or a whole tree that is gone is no order to delete it")
-    func goneTree() throws {
-        try site.create("Box")
-        for number in 1...12 { try site.deliver("m\(number)", to: "Box", flags: .seen) }
-        try settle()
-        site.move(".Box", to: "../Box")
-        try settle2()
-        let gone = try projection.importStatus(site.account).quarantine
-        #expect(gone.map(\.mailbox) == ["Box"] && gone.allSatisfy { $0.messages == 12 && $0.isFolder })
-        site.move("../Box", to: ".Box")
-        try settle()
-        #expect(Glibc.rename(site.home, site.root + "/elsewhere") == 0)
-        try settle2()
-        #expect(try site.mail("Box").count == 12)
-        #expect(try projection.importStatus(site.account).quarantine.count == 2)
-        #expect(Glibc.rename(site.root + "/elsewhere", site.home) == 0)
-        try settle()
-        site.move(".Box", to: "../Box")
-        try settle2()
-        #expect(try projection.confirm(site.account) == 12)
-        #expect(try !site.has("Box"))
-    }
-
-    /// Looks until quiet, where tree and state may differ by what waits.
-    private func settle2() throws {
-        try projection.settleImports()
-        try projection.storeCheckpoint()
-        let head = try site.head
-        try projection.settleImports()
-        #expect(try site.head == head)
-    }
-
     @Test("a file written over in place is set aside by a rebuild, and the message is as it was")
     func overwritten() throws {
         try site.deliver("one", flags: .seen)
@@ -511,18 +297,5 @@ final class TwoWayTests {
         try site.setMode(.twoWay)
         try settle()
         #expect(try site.mail() == ["one|S", "theirs|"])
-    }
-}
-
-extension Site {
-    func has(_ name: String) throws -> Bool {
-        let parsed = try #require(MailboxName(name))
-        return try engine.read { try $0.mailboxID(account, named: parsed) } != nil
-    }
-
-    /// Defines a keyword.
-    func flagKeyword(_ word: String) throws {
-        try deliver("gone", keywords: [word])
-        try expunge([1])
     }
 }
