@@ -1,4 +1,3 @@
-import Foundation
 import Logging
 import MailCore
 import MailEngine
@@ -26,10 +25,7 @@ final class MaildirSampler: Sendable {
     private let log: Logger
     private let figures = Mutex(Figures())
     private let last = Mutex(AccountID.queue)
-    private let stopping = Atomic(false)
-    private let started = Atomic(false)
-    private let wake = DispatchSemaphore(value: 0)
-    private let ended = DispatchSemaphore(value: 0)
+    private let rounds = Rounds()
 
     init(_ engine: MailEngine, _ projector: MaildirProjector, log: Logger) {
         self.engine = engine
@@ -38,25 +34,15 @@ final class MaildirSampler: Sendable {
     }
 
     func start() {
-        started.store(true, ordering: .releasing)
-        Thread.detachNewThread { [self] in
-            var rest = Double(Self.periodSeconds)
-            while wake.wait(timeout: .now() + rest) == .timedOut, !stopping.load(ordering: .acquiring) {
-                let begin = ContinuousClock.now
-                sample()
-                rest = max(Double(Self.periodSeconds), Self.restFactor * ((ContinuousClock.now - begin) / .seconds(1)))
-            }
-            ended.signal()
+        rounds.start(after: Double(Self.periodSeconds)) { [self] in
+            let begin = ContinuousClock.now
+            sample()
+            return max(Double(Self.periodSeconds), Self.restFactor * ((ContinuousClock.now - begin) / .seconds(1)))
         }
     }
 
     /// Returns when no look is under way.
-    func stop() {
-        guard started.load(ordering: .acquiring) else { return }
-        stopping.store(true, ordering: .releasing)
-        wake.signal()
-        ended.wait()
-    }
+    func stop() { rounds.stop() }
 
     var metrics: String {
         let figures = figures.withLock { $0 }

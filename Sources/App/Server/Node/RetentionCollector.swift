@@ -1,7 +1,5 @@
-import Foundation
 import Logging
 import MailEngine
-import Synchronization
 
 /// Every minute drops the messages whose retention is over, in rounds that let others' commands in between.
 final class RetentionCollector: Sendable {
@@ -9,10 +7,7 @@ final class RetentionCollector: Sendable {
 
     private let engine: MailEngine
     private let log: Logger
-    private let stopping = Atomic(false)
-    private let started = Atomic(false)
-    private let wake = DispatchSemaphore(value: 0)
-    private let ended = DispatchSemaphore(value: 0)
+    private let rounds = Rounds()
 
     init(_ engine: MailEngine, log: Logger) {
         self.engine = engine
@@ -20,28 +15,19 @@ final class RetentionCollector: Sendable {
     }
 
     func start() {
-        started.store(true, ordering: .releasing)
-        Thread.detachNewThread { [self] in
-            while !stopping.load(ordering: .acquiring) {
-                collect()
-                _ = wake.wait(timeout: .now() + .seconds(Self.periodSeconds))
-            }
-            ended.signal()
+        rounds.start { [self] in
+            collect()
+            return Double(Self.periodSeconds)
         }
     }
 
     /// Returns when no round runs.
-    func stop() {
-        guard started.load(ordering: .acquiring) else { return }
-        stopping.store(true, ordering: .releasing)
-        wake.signal()
-        ended.wait()
-    }
+    func stop() { rounds.stop() }
 
     private func collect() {
         do {
             var found = ServerLimits.collectedPerRoundMax
-            while found == ServerLimits.collectedPerRoundMax, !stopping.load(ordering: .acquiring) {
+            while found == ServerLimits.collectedPerRoundMax, !rounds.isStopping {
                 found = try engine.collectDue(limit: ServerLimits.collectedPerRoundMax)
             }
         } catch {
