@@ -1,73 +1,35 @@
-import EventStore
 import Foundation
 import Glibc
-import MailCore
 import MailTypes
 
 /// One mailbox into one new file.
 struct MboxExport {
-    private struct Message {
-        var uid: UID
-        var row: MessageRow
-        var keywords: [String]
-    }
+    private let mailbox: ExportedMailbox
 
-    private let session: AdministrationSession
-    private let account: AccountID
-    private let mailbox: MailboxID
-
-    init(_ session: AdministrationSession, _ account: AccountID, _ mailbox: MailboxID) {
-        self.session = session
-        self.account = account
-        self.mailbox = mailbox
+    init(_ session: AdministrationSession, _ account: AccountID, _ mailbox: MailboxID) throws {
+        self.mailbox = try ExportedMailbox(session, account, mailbox)
     }
 
     /// - Throws: when the file is there already, or cannot be written whole and synced.
     func write(_ path: String) throws -> Int {
-        let (messages, row) = try list()
-        let descriptor = open(path, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0o600)
-        guard descriptor >= 0 else { throw AdministrationFailure("\(path): \(String(cString: strerror(errno)))") }
-        let file = FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
-        for (index, message) in messages.enumerated() {
-            try session.progress(index, of: messages.count)
-            if session.isCancelled { throw AdministrationFailure("the export was interrupted") }
-            let handle = try session.engine.openBody(message.row.blob)
-            var body: [UInt8] = []
-            try handle.read(at: 0, count: handle.size, into: &body)
+        let row = mailbox.row
+        let file = try ExportedMailbox.create(path)
+        try mailbox.forEach { index, message, body in
             let base = index == 0 ? "X-IMAPbase: \(row.uidValidity.rawValue) \(row.uidNext - 1)\n" : ""
             try file.write(
                 contentsOf: Data(Self.entry(body, fields: base + fields(message), at: message.row.internalDate)))
         }
-        guard fsync(descriptor) == 0 else {
-            throw AdministrationFailure("\(path): \(String(cString: strerror(errno)))")
-        }
-        return messages.count
+        guard fsync(file.fileDescriptor) == 0 else { throw ExportedMailbox.failure(path) }
+        return mailbox.messages.count
     }
 
-    private func list() throws -> ([Message], MailboxRow) {
-        try session.engine.read { state in
-            guard let row = try state.mailbox(account, mailbox) else { throw Refusal.noSuchMailbox }
-            var rows: [(UID, MessageRow)] = []
-            try state.messages(account, mailbox, from: UID(1)) { uid, row in
-                rows.append((uid, row))
-                return true
-            }
-            let messages = try rows.map { uid, row in
-                let ids = try state.keywords(account, mailbox, uid, row)
-                return Message(
-                    uid: uid, row: row, keywords: try ids.compactMap { try state.keyword(account, $0)?.name })
-            }
-            return (messages, row)
-        }
-    }
-
-    private func fields(_ message: Message) -> String {
+    private func fields(_ message: ExportedMailbox.Message) -> String {
         let flags = message.row.flags
         var text = "X-UID: \(message.uid.rawValue)\nStatus: \(flags.contains(.seen) ? "RO" : "O")\n"
         let letters: [(SystemFlags, String)] = [(.answered, "A"), (.flagged, "F"), (.draft, "T"), (.deleted, "D")]
         let marks = letters.filter { flags.contains($0.0) }.map(\.1).joined()
         if !marks.isEmpty { text += "X-Status: \(marks)\n" }
-        if !message.keywords.isEmpty { text += "X-Keywords: \(message.keywords.joined(separator: " "))\n" }
+        if !message.keywords.isEmpty { text += "X-Keywords: \(message.keywords.map(\.name).joined(separator: " "))\n" }
         return text
     }
 
