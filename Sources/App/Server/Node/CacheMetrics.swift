@@ -4,8 +4,7 @@ extension CacheStatistics {
     /// In Prometheus' text format.
     var metrics: String {
         func family(_ name: String, _ type: String, _ help: String, _ value: UInt64) -> String {
-            "# HELP letterlog_cache_\(name) \(help)\n# TYPE letterlog_cache_\(name) \(type)\n"
-                + "letterlog_cache_\(name) \(value)\n"
+            metricFamily("letterlog_cache_\(name)", type, help, value)
         }
         return family("octets", "gauge", "About what the rows of the parse cache take.", UInt64(octets))
             + family("octets_max", "gauge", "About what they may take.", UInt64(octetsMax))

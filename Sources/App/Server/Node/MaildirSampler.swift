@@ -47,8 +47,7 @@ final class MaildirSampler: Sendable {
     var metrics: String {
         let figures = figures.withLock { $0 }
         func counter(_ name: String, _ help: String, _ value: UInt64) -> String {
-            "# HELP letterlog_maildir_\(name) \(help)\n# TYPE letterlog_maildir_\(name) counter\n"
-                + "letterlog_maildir_\(name) \(value)\n"
+            metricFamily("letterlog_maildir_\(name)", "counter", help, value)
         }
         return counter("samples_total", "Maildirs of an account that were held against the state.", figures.samples)
             + counter("drifted_total", "Of these, Maildirs that differed.", figures.drifted)

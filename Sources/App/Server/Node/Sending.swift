@@ -127,8 +127,7 @@ extension DeliveryStatistics {
     /// In Prometheus' text format.
     var metrics: String {
         func family(_ name: String, _ type: String, _ help: String, _ value: UInt64) -> String {
-            "# HELP letterlog_delivery_\(name) \(help)\n# TYPE letterlog_delivery_\(name) \(type)\n"
-                + "letterlog_delivery_\(name) \(value)\n"
+            metricFamily("letterlog_delivery_\(name)", type, help, value)
         }
         return family("in_flight", "gauge", "Queued messages being worked on.", UInt64(inFlight))
             + family("delivered_total", "counter", "Recipients that other hosts, or mailboxes here, took.", delivered)
