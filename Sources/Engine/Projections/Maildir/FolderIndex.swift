@@ -74,27 +74,21 @@ struct FolderIndex {
     /// All, ascending; their positions go from 0 to `count`.
     func element(at position: Int) -> (uid: UID, entry: FolderEntry) { (UID(uids[position]), entry(position)) }
 
+    init() {}
+
     /// From entries in any order, as a directory gives them. Of two with one UID the first stays.
-    /// - Returns: the UIDs that came twice.
-    mutating func fill(_ found: [(uid: UInt32, entry: FolderEntry)]) -> [UInt32] {
+    init(_ found: [(uid: UInt32, entry: FolderEntry)]) {
         // Stable, so that the first stays the first.
         let sorted = found.enumerated().sorted { ($0.element.uid, $0.offset) < ($1.element.uid, $1.offset) }
-        var twice: [UInt32] = []
-        self = FolderIndex()
         uids.reserveCapacity(found.count)
         letters.reserveCapacity(found.count)
         isNew.reserveCapacity(found.count)
-        for (_, (uid, entry)) in sorted {
-            if uids.last == uid {
-                twice.append(uid)
-                continue
-            }
+        for (_, (uid, entry)) in sorted where uids.last != uid {
             uids.append(uid)
             letters.append(entry.letters.bits)
             isNew.append(entry.isNew)
             mark(uid, entry.mark)
         }
-        return twice
     }
 
     /// Removes a few by moving what follows, many in one pass over all.

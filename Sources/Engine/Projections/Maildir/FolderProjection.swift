@@ -388,9 +388,7 @@ extension MaildirProjection {
                 return true
             }
         }
-        var index = FolderIndex()
-        _ = index.fill(found)
-        place.memory.index = index
+        place.memory.index = FolderIndex(found)
     }
 
     // MARK: Everything

@@ -1,8 +1,9 @@
 // The Maildir projection: follows the log and keeps a tree of Maildirs equal to the state, for mutt, Dovecot and people.
 //
 // One way, unless the account's setting says otherwise: what others change in the tree is undone when it is next looked at,
-// and what they put there is left alone. In two-way accounts it becomes events (the folder TwoWay). Events say where to look; what a file should be is read from the state as it is then. So a file may be ahead
-// of the event that led to it, never behind the checkpoint, and every step may be done again.
+// and what they put there is left alone. In two-way accounts it becomes events (the folder TwoWay). Events say where to
+// look; what a file should be is read from the state as it is then. So a file may be ahead of the event that led to it,
+// never behind the checkpoint, and every step may be done again.
 //
 // Invariants (engine.md, 29-30)
 // - Once the log is at rest the tree is a function of the state, and a second run changes nothing.

@@ -123,8 +123,6 @@ extension MaildirProjection {
             entry.letters.bits = entry.letters.bits & ~mask | there.letters.bits & mask
             return (uid, entry)
         }
-        var index = FolderIndex()
-        _ = index.fill(base)
-        return (index, box.isUnknown ? UIDSet(files.map(\.uid)) : box.gone)
+        return (FolderIndex(base), box.isUnknown ? UIDSet(files.map(\.uid)) : box.gone)
     }
 }
