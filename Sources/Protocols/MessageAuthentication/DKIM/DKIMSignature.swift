@@ -1,4 +1,5 @@
 import Digests
+import MIME
 import Octets
 
 /// A DKIM-Signature field, taken apart (RFC 6376 section 3.5).
@@ -150,7 +151,7 @@ package struct DKIMSignature: Sendable {
 /// The fields of a header, for signatures: each whole, with its line end, from the top.
 package struct SignedHeader: Sendable {
     package struct Field: Sendable {
-        /// In lower case.
+        /// In lower case; empty where the lines are no field.
         package let name: String
         package let octets: [UInt8]
     }
@@ -158,27 +159,19 @@ package struct SignedHeader: Sendable {
     package let fields: [Field]
 
     /// Nil when there are more fields than are looked at.
-    package init?(_ header: some Collection<UInt8>) {
+    package init?(_ header: [UInt8]) {
         var fields: [Field] = []
-        let header = Array(header)
-        var start = 0
-        while start < header.count {
-            var end = start
-            repeat {
-                end = (header[end...].firstIndex(of: Ascii.lineFeed) ?? header.count - 1) + 1
-            } while end < header.count && Ascii.isBlank(header[end])
-            let octets = Array(header[start..<end])
-            if octets.first == Ascii.carriageReturn || octets.first == Ascii.lineFeed { break }
-            guard fields.count < CheckLimits.headerFieldsMax else { return nil }
-            if let colon = octets.firstIndex(of: Ascii.colon) {
-                var name = octets[..<colon]
-                while let last = name.last, Ascii.isBlank(last) { name.removeLast() }
-                fields.append(Field(name: String(decoding: name.map(Ascii.lower), as: UTF8.self), octets: octets))
-            } else {
-                fields.append(Field(name: "", octets: octets))
+        let isWithin = header.withUnsafeBytes { header in
+            var rest = HeaderFields(header)
+            // A line that begins with a CR ends the header, whatever follows it.
+            while let field = rest.next(), field.lines.first != Ascii.carriageReturn {
+                guard fields.count < CheckLimits.headerFieldsMax else { return false }
+                let name = String(decoding: field.name.map(Ascii.lower), as: UTF8.self)
+                fields.append(Field(name: name, octets: Array(field.lines)))
             }
-            start = end
+            return true
         }
+        guard isWithin else { return nil }
         self.fields = fields
     }
 
@@ -192,7 +185,8 @@ package struct SignedHeader: Sendable {
             guard let index = positions[name]?.popLast() else { continue }
             hasher.update(form.header(fields[index].octets))
         }
-        var own = form.header(own + (form == .simple ? [] : [Ascii.carriageReturn, Ascii.lineFeed]))
+        var own = form.header(own)
+        // It has no line end, and the relaxed form gives it one.
         if form == .relaxed { own.removeLast(2) }
         hasher.update(own)
         return hasher.finalize()
