@@ -34,10 +34,10 @@ struct SPFCheck {
     }
 
     private mutating func check(_ domain: String) async throws(SPFStop) -> SPFResult {
+        guard var record = try await self.record(domain) else { return .none }
         var domain = domain
         // Each turn but the first is a `redirect`, which counts as a lookup.
         while true {
-            guard let record = try await record(domain) else { return .none }
             if let result = try await evaluate(record, domain) {
                 explanation = record.explanation.map { ($0, domain) }
                 return result
@@ -47,18 +47,15 @@ struct SPFCheck {
             else { return .neutral }
             try spend()
             // Section 6.1: no record there is an error.
-            guard let target = try await target(redirect, domain), try await isThere(target) else {
+            guard let target = try await target(redirect, domain), let next = try await self.record(target) else {
                 throw SPFStop(result: .permerror, reason: "redirect leads to no record")
             }
-            domain = target
+            (domain, record) = (target, next)
         }
     }
 
-    /// Whether there is a record, so that `check` need not know where a domain came from.
-    private mutating func isThere(_ domain: String) async throws(SPFStop) -> Bool { try await record(domain) != nil }
-
     /// The record of a domain (sections 4.4 and 4.5); nil when it has none.
-    private mutating func record(_ domain: String) async throws(SPFStop) -> SPFRecord? {
+    private func record(_ domain: String) async throws(SPFStop) -> SPFRecord? {
         switch await names.texts(of: domain) {
         case .failed: throw SPFStop(result: .temperror, reason: "no answer about \(domain)")
         case .noName, .noRecords: return nil
