@@ -30,11 +30,8 @@ struct DMARCCheck {
         var verdict = DMARCVerdict(result: .none, domain: author)
         guard let walk = await walk(author) else { return failed(verdict) }
         guard let (record, isOwn) = applicable(walk, author) else { return verdict }
-        let exists: Bool
-        switch isOwn ? .found([]) : await names.texts(of: author) {
-        case .noName: exists = false
-        default: exists = true
-        }
+        var exists = true
+        if !isOwn, case .noName = await names.texts(of: author) { exists = false }
         guard let policy = record.policy(isOwn: isOwn, exists: exists) else {
             verdict.result = .permerror
             verdict.reason = "the record has no policy"
