@@ -17,16 +17,11 @@ package enum AuthenticationResults {
         results.append(words(verdict.dmarc))
         var text = Fold("Authentication-Results:", lineOctetsMax)
         text.add(server + ";")
-        for (index, result) in results.enumerated() {
+        for index in results.indices.dropLast() { results[index][results[index].count - 1] += ";" }
+        for result in results {
             text.breakLine()
-            for (position, word) in result.enumerated() {
-                let isLast = position == result.count - 1 && index < results.count - 1
-                if position == 0 {
-                    text.append(word + (isLast ? ";" : ""))
-                } else {
-                    text.add(word + (isLast ? ";" : ""))
-                }
-            }
+            text.append(result[0])
+            for word in result.dropFirst() { text.add(word) }
         }
         return Array((text.text + "\r\n").utf8)
     }
@@ -61,10 +56,8 @@ package enum AuthenticationResults {
     private static func value(_ text: String) -> String {
         if text.utf8.allSatisfy(isToken), !text.isEmpty { return text }
         if let at = text.utf8.lastIndex(of: Ascii.at) {
-            let domain = text[text.index(after: at)...]
-            let address = Address(text)
-            let isPlain = text[..<at].utf8.allSatisfy { isToken($0) } && domain.utf8.allSatisfy(isToken)
-            if isPlain, address != nil, !domain.isEmpty { return text }
+            let (localPart, domain) = (text[..<at].utf8, text[text.index(after: at)...].utf8)
+            if localPart.allSatisfy(isToken), domain.allSatisfy(isToken), Address(text) != nil { return text }
         }
         return quoted(text)
     }
@@ -87,10 +80,9 @@ package enum AuthenticationResults {
 
     /// The header without the fields of this kind that bear our name, or that nobody can read.
     package static func removingForged(_ header: [UInt8], server: String) -> [UInt8] {
-        guard let fields = SignedHeader(header)?.fields, fields.contains(where: { isForged($0, server) }) else {
-            return header
-        }
+        guard let fields = SignedHeader(header)?.fields else { return header }
         let kept = fields.filter { !isForged($0, server) }
+        guard kept.count < fields.count else { return header }
         let length = fields.reduce(0) { $0 + $1.octets.count }
         return kept.flatMap(\.octets) + header[length...]
     }
