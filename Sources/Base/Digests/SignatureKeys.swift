@@ -26,7 +26,10 @@ private final class KeyPointer: @unchecked Sendable {
         switch EVP_PKEY_get_id(pointer) {
         case EVP_PKEY_RSA: algorithm = .rsa
         case EVP_PKEY_ED25519: algorithm = .ed25519
-        default: return nil
+        default:
+            // What is not whole has no deinit.
+            EVP_PKEY_free(pointer)
+            return nil
         }
     }
 
