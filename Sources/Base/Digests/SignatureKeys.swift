@@ -81,11 +81,7 @@ public struct VerifyingKey: Sendable {
     public var published: [UInt8] {
         switch key.algorithm {
         case .rsa:
-            var start: UnsafeMutablePointer<UInt8>?
-            let count = i2d_PUBKEY(key.pointer, &start)
-            precondition(count > 0 && start != nil, "libcrypto does not write a key that it holds")
-            defer { ll_free(start) }
-            return Array(UnsafeBufferPointer(start: start, count: Int(count)))
+            return der { i2d_PUBKEY(key.pointer, $0) }
         case .ed25519:
             var octets = [UInt8](repeating: 0, count: 32)
             var count = octets.count
@@ -158,11 +154,7 @@ public struct SigningKey: Sendable, CustomStringConvertible, CustomReflectable {
     public var secret: [UInt8] {
         let wrapped = EVP_PKEY2PKCS8(key.pointer)
         defer { PKCS8_PRIV_KEY_INFO_free(wrapped) }
-        var start: UnsafeMutablePointer<UInt8>?
-        let count = i2d_PKCS8_PRIV_KEY_INFO(wrapped, &start)
-        precondition(count > 0 && start != nil, "libcrypto does not write a key that it holds")
-        defer { ll_free(start) }
-        return Array(UnsafeBufferPointer(start: start, count: Int(count)))
+        return der { i2d_PKCS8_PRIV_KEY_INFO(wrapped, $0) }
     }
 
     /// The signature of `digest`, 32 octets of SHA-256. Takes a millisecond for RSA: keep it off event loops.
@@ -185,6 +177,15 @@ public struct SigningKey: Sendable, CustomStringConvertible, CustomReflectable {
 
     public var description: String { "SigningKey(\(algorithm.rawValue), redacted)" }
     public var customMirror: Mirror { Mirror(self, children: [:]) }
+}
+
+/// What one of libcrypto's functions for DER writes of a key.
+private func der(_ write: (UnsafeMutablePointer<UnsafeMutablePointer<UInt8>?>) -> Int32) -> [UInt8] {
+    var start: UnsafeMutablePointer<UInt8>?
+    let count = write(&start)
+    precondition(count > 0 && start != nil, "libcrypto does not write a key that it holds")
+    defer { ll_free(start) }
+    return Array(UnsafeBufferPointer(start: start, count: Int(count)))
 }
 
 /// A context for digests of SHA-256 in PKCS #1 v1.5; nil when libcrypto refuses the key.
