@@ -148,6 +148,11 @@ package struct DKIMSignature: Sendable {
     }
 }
 
+extension SignatureAlgorithm {
+    /// As `a=` has it.
+    var tag: String { rawValue + "-sha256" }
+}
+
 /// The fields of a header, for signatures: each whole, with its line end, from the top.
 package struct SignedHeader: Sendable {
     package struct Field: Sendable {

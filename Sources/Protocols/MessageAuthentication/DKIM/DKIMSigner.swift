@@ -35,6 +35,8 @@ package struct MessageSigning: Sendable {
 
     private var header = HeaderSplitter()
     private var body = BodyHasher(.relaxed)
+    /// Read when it is first asked for: not before the header is past.
+    private lazy var fields = header.octets.flatMap { SignedHeader($0) }
 
     package init() {}
 
@@ -47,10 +49,10 @@ package struct MessageSigning: Sendable {
 
     /// The domain of the author, when the header is past and names one only.
     package var authorDomain: String? {
-        guard let octets = header.octets, let domains = SignedHeader(octets)?.authorDomains, domains.count == 1 else {
-            return nil
+        mutating get {
+            guard let domains = fields?.authorDomains, domains.count == 1 else { return nil }
+            return domains[0]
         }
-        return domains[0]
     }
 
     /// One field for each signer, in their order, each with its line end. Empty when the header is longer, or has more
@@ -58,8 +60,7 @@ package struct MessageSigning: Sendable {
     ///
     /// - Parameter now: seconds since 1970.
     package mutating func finish(_ signers: [DKIMSigner], now: Int64) -> [UInt8] {
-        guard !signers.isEmpty, let octets = header.octets, let fields = SignedHeader(octets), let hash = body.finish()
-        else { return [] }
+        guard !signers.isEmpty, let fields, let hash = body.finish() else { return [] }
         var names = fields.fields.map(\.name).filter { Self.signedFields.contains($0) }
         guard names.contains("from"),
             names.count + Self.sealedFields.count <= CheckLimits.signedFieldsMax
@@ -73,7 +74,7 @@ package struct MessageSigning: Sendable {
     ) -> [UInt8] {
         var text = Fold("DKIM-Signature:", Self.lineOctetsMax)
         text.add("v=1;")
-        text.add("a=\(signer.key.algorithm.rawValue)-sha256;")
+        text.add("a=\(signer.key.algorithm.tag);")
         text.add("c=relaxed/relaxed;")
         text.add("d=\(signer.domain);")
         text.add("s=\(signer.selector);")

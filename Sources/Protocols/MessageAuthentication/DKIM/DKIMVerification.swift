@@ -176,7 +176,7 @@ extension DKIMVerdict {
         domain = signature.domain
         selector = signature.selector
         mark = Base64.encode(signature.signature.prefix(6))
-        algorithm = signature.algorithm == .rsa ? "rsa-sha256" : "ed25519-sha256"
+        algorithm = signature.algorithm.tag
     }
 
     fileprivate init(_ problem: DKIMSignature.Problem) {
