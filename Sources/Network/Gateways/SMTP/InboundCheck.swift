@@ -67,7 +67,8 @@ final class InboundCheck: Sendable {
         let timeout = timer { [self] in
             guard isDone.set() else { return }
             names.end()
-            done(MessageVerdict.timedOut(message, spf: known.verdict ?? question.unanswered))
+            let spf = known.verdict ?? question.unanswered(.temperror, reason: MessageVerdict.timeout)
+            done(MessageVerdict.timedOut(message, spf: spf))
         }
         Task { [names, spf] in
             let verdict = await message.verdict(spf: await spf.value, names)
@@ -115,13 +116,5 @@ private final class EndingNames: MailNames {
     }
     func pointers(of address: IPAddress) async -> NameAnswer<String> {
         isOpen ? await names.pointers(of: address) : .failed
-    }
-}
-
-extension SPFQuestion {
-    fileprivate var unanswered: SPFVerdict {
-        SPFVerdict(
-            result: .temperror, identity: sender == nil ? .helo : .mailFrom, domain: sender?.domain ?? helo,
-            sender: sender?.description ?? helo, reason: "no answer in time")
     }
 }

@@ -18,13 +18,15 @@ package struct MessageVerdict: Hashable, Sendable {
     /// The author's domain asks that the message be refused.
     package var isToBeRefused: Bool { dmarc.result == .fail && dmarc.policy == .reject }
 
+    /// Why there is no result when the time is over.
+    package static let timeout = "no answer in time"
+
     /// Nothing could be asked within the time: errors that refuse nothing.
     package static func timedOut(_ message: InspectedMessage, spf: SPFVerdict?) -> MessageVerdict {
-        let reason = "no answer in time"
         let domain = message.authorDomains.first ?? ""
         return MessageVerdict(
-            spf: spf, dkim: message.unanswered(reason),
-            dmarc: DMARCVerdict(result: domain.isEmpty ? .none : .temperror, domain: domain, reason: reason))
+            spf: spf, dkim: message.unanswered(timeout),
+            dmarc: DMARCVerdict(result: domain.isEmpty ? .none : .temperror, domain: domain, reason: timeout))
     }
 }
 

@@ -57,13 +57,18 @@ package struct SPFQuestion: Sendable {
         self.now = now
     }
 
+    /// What is said of the sender where the DNS was not asked, or does not say.
+    package func unanswered(_ result: SPFResult, reason: String? = nil) -> SPFVerdict {
+        SPFVerdict(
+            result: result, identity: sender == nil ? .helo : .mailFrom, domain: (sender?.domain ?? helo).lowercased(),
+            sender: sender?.description ?? helo, reason: reason)
+    }
+
     /// `check_host()` (section 4) for the reverse-path, or for the name in EHLO where it is null.
     package func verdict(_ names: some MailNames) async -> SPFVerdict {
-        let identity = sender == nil ? SPFVerdict.Identity.helo : .mailFrom
+        var verdict = unanswered(.none)
         let said = sender?.domain ?? helo
         let mailbox = sender.map { "\($0.localPart)@\($0.domain)" } ?? "postmaster@\(helo)"
-        var verdict = SPFVerdict(
-            result: .none, identity: identity, domain: said.lowercased(), sender: sender?.description ?? helo)
         // Section 4.3: a literal, or a name of one label, has no policy.
         guard let domain = DomainName.checked(said), !domain.hasPrefix("["), domain.utf8.allSatisfy({ $0 < 0x80 })
         else { return verdict }
