@@ -8,7 +8,7 @@ import MailTypes
 import MessageAuthentication
 import SMTP
 
-/// What goes before a message, and what is known of it.
+/// What goes before a message, and who checks it.
 struct MessagePreface {
     let trace: SMTPTrace
     let check: InboundCheck?
