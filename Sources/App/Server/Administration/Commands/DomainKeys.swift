@@ -28,7 +28,7 @@ package struct DomainKeyAdd: AdministrationCommand {
     }
 
     package func run(in session: AdministrationSession) throws -> AdministrationResult? {
-        let domain = try DomainKeyWork.domain(domain)
+        let domain = try DomainWork.name(domain)
         let selector = try DomainKeyWork.selector(selector)
         var keys = try session.engine.read { try DKIMSetting.keys(domain, $0) }
         guard !keys.contains(where: { $0.selector == selector }) else {
@@ -79,7 +79,7 @@ package struct DomainKeyList: AdministrationCommand {
     package init(domain: String?) { self.domain = domain }
 
     package func run(in session: AdministrationSession) throws -> AdministrationResult? {
-        let wanted = try domain.map { try DomainKeyWork.domain($0) }
+        let wanted = try domain.map { try DomainWork.name($0) }
         for domain in try session.engine.read({ try DKIMSetting.domains($0) }) where wanted == nil || wanted == domain {
             for key in try session.engine.read({ try DKIMSetting.keys(domain, $0) }) {
                 let read = try DomainKeyWork.read(key)
@@ -104,7 +104,7 @@ package struct DomainKeyShow: AdministrationCommand {
     }
 
     package func run(in session: AdministrationSession) throws -> AdministrationResult? {
-        let (domain, selector) = (try DomainKeyWork.domain(domain), try DomainKeyWork.selector(selector))
+        let (domain, selector) = (try DomainWork.name(domain), try DomainKeyWork.selector(selector))
         guard
             let key = try session.engine.read({ try DKIMSetting.keys(domain, $0) }).first(where: {
                 $0.selector == selector
@@ -129,7 +129,7 @@ package struct DomainKeyRemove: AdministrationCommand {
     }
 
     package func run(in session: AdministrationSession) throws -> AdministrationResult? {
-        let (domain, selector) = (try DomainKeyWork.domain(domain), try DomainKeyWork.selector(selector))
+        let (domain, selector) = (try DomainWork.name(domain), try DomainKeyWork.selector(selector))
         let keys = try session.engine.read { try DKIMSetting.keys(domain, $0) }
         guard keys.contains(where: { $0.selector == selector }) else {
             throw AdministrationFailure("\(domain) has no key with the selector \(selector)")
@@ -142,13 +142,6 @@ package struct DomainKeyRemove: AdministrationCommand {
 }
 
 private enum DomainKeyWork {
-    static func domain(_ text: String) throws -> String {
-        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x40 }),
-            let address = Address(localPart: "x", domain: text)
-        else { throw AdministrationFailure("\(text) is not a domain in ASCII such as example.test", .usage) }
-        return address.domain
-    }
-
     /// `sub-domain *( "." sub-domain )` (RFC 6376 section 3.1).
     static func selector(_ text: String) throws -> String {
         let labels = text.split(separator: ".", omittingEmptySubsequences: false)

@@ -74,7 +74,8 @@ package struct DomainList: AdministrationCommand {
     }
 }
 
-private enum DomainWork {
+enum DomainWork {
+    /// A domain as people write it, in lower case.
     static func name(_ text: String) throws -> String {
         guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x40 }),
             let address = Address(localPart: "x", domain: text)
@@ -82,13 +83,13 @@ private enum DomainWork {
         return address.domain
     }
 
-    static func set(_ domains: [String], _ session: AdministrationSession) throws {
+    fileprivate static func set(_ domains: [String], _ session: AdministrationSession) throws {
         _ = try session.perform(
             .system, .setSetting(key: DomainSetting.key, value: DomainSetting.value(Set(domains))))
     }
 
     /// Addresses of accounts by domain.
-    static func addresses(_ session: AdministrationSession) throws -> [String: Int] {
+    fileprivate static func addresses(_ session: AdministrationSession) throws -> [String: Int] {
         try session.engine.read { state in
             var accounts: [AccountID] = []
             try state.accounts { account, head in
