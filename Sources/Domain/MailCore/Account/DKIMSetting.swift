@@ -6,7 +6,7 @@ import MailTypes
 /// A domain's setting is a line for each key, `selector created secret`: milliseconds since 1970, and the key in base64 of
 /// PKCS #8. It is a secret; nothing that shows settings shows one whose name `isSecret`.
 package enum DKIMSetting {
-    /// Domains that have keys, one name a line, in order.
+    /// Domains that have keys, as `DomainSetting` writes them.
     package static let domainsKey = "dkim"
     private static let keyPrefix = "dkim."
 
@@ -29,7 +29,7 @@ package enum DKIMSetting {
     package static func isSecret(_ key: String) -> Bool { key.hasPrefix(keyPrefix) }
 
     package static func domains(_ state: any StateReader) throws(StateFault) -> [String] {
-        (try state.setting(.system, domainsKey) ?? "").split(separator: "\n").map(String.init)
+        try DomainSetting.domains(state, in: domainsKey)
     }
 
     package static func keys(_ domain: String, _ state: any StateReader) throws(StateFault) -> [Key] {

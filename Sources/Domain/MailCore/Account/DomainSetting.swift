@@ -2,7 +2,10 @@
 package enum DomainSetting {
     package static let key = "domains"
 
-    package static func domains(_ state: any StateReader) throws(StateFault) -> [String] {
+    /// - Parameter key: of this setting, or of another that lists domains.
+    package static func domains(
+        _ state: any StateReader, in key: String = DomainSetting.key
+    ) throws(StateFault) -> [String] {
         (try state.setting(.system, key) ?? "").split(separator: "\n").map(String.init)
     }
 

@@ -186,8 +186,8 @@ private enum DomainKeyWork {
     }
 
     private static func setDomains(_ domains: Set<String>, _ session: AdministrationSession) throws {
-        let value = domains.isEmpty ? nil : domains.sorted().joined(separator: "\n")
-        _ = try session.perform(.system, .setSetting(key: DKIMSetting.domainsKey, value: value))
+        _ = try session.perform(
+            .system, .setSetting(key: DKIMSetting.domainsKey, value: DomainSetting.value(domains)))
     }
 }
 
