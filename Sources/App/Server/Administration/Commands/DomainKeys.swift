@@ -105,11 +105,8 @@ package struct DomainKeyShow: AdministrationCommand {
 
     package func run(in session: AdministrationSession) throws -> AdministrationResult? {
         let (domain, selector) = (try DomainWork.name(domain), try DomainKeyWork.selector(selector))
-        guard
-            let key = try session.engine.read({ try DKIMSetting.keys(domain, $0) }).first(where: {
-                $0.selector == selector
-            })
-        else { throw AdministrationFailure("\(domain) has no key with the selector \(selector)") }
+        let keys = try session.engine.read { try DKIMSetting.keys(domain, $0) }
+        let key = keys[try DomainKeyWork.index(of: selector, in: keys, domain)]
         let read = try DomainKeyWork.read(key)
         return AdministrationResult(
             DKIMKeyRecord.zoneLine(domain: domain, selector: selector, read.verifyingKey),
@@ -130,11 +127,9 @@ package struct DomainKeyRemove: AdministrationCommand {
 
     package func run(in session: AdministrationSession) throws -> AdministrationResult? {
         let (domain, selector) = (try DomainWork.name(domain), try DomainKeyWork.selector(selector))
-        let keys = try session.engine.read { try DKIMSetting.keys(domain, $0) }
-        guard keys.contains(where: { $0.selector == selector }) else {
-            throw AdministrationFailure("\(domain) has no key with the selector \(selector)")
-        }
-        try DomainKeyWork.set(keys.filter { $0.selector != selector }, domain, session)
+        var keys = try session.engine.read { try DKIMSetting.keys(domain, $0) }
+        keys.remove(at: try DomainKeyWork.index(of: selector, in: keys, domain))
+        try DomainKeyWork.set(keys, domain, session)
         return AdministrationResult(
             "\(domain) no longer signs with \(selector); keep its record for a week, until what is on its way has arrived",
             ["domain": .string(domain), "selector": .string(selector)])
@@ -156,6 +151,13 @@ private enum DomainKeyWork {
             throw AdministrationFailure("\(text) is no selector: letters, digits and hyphens, such as 2026a", .usage)
         }
         return text.lowercased()
+    }
+
+    static func index(of selector: String, in keys: [DKIMSetting.Key], _ domain: String) throws -> Int {
+        guard let index = keys.firstIndex(where: { $0.selector == selector }) else {
+            throw AdministrationFailure("\(domain) has no key with the selector \(selector)")
+        }
+        return index
     }
 
     static func read(_ key: DKIMSetting.Key) throws -> SigningKey {
