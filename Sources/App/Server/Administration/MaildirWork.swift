@@ -60,37 +60,37 @@ enum MaildirWork {
     // MARK: Two-way accounts
 
     static func importStatus(_ account: AccountID, _ session: AdministrationSession) throws -> MaildirImportStatus {
-        try perform(session, { $0.importStatus(account) }) { projection in
+        try perform(session) { projection in
             try projection.settleImports(account)
             return try projection.importStatus(account)
         }
     }
 
     static func confirm(_ account: AccountID, _ session: AdministrationSession) throws -> Int {
-        try perform(session, { $0.confirm(account) }) { try $0.confirm(account) }
+        try perform(session) { try $0.confirm(account) }
     }
 
     static func restore(_ account: AccountID, _ session: AdministrationSession) throws {
-        try perform(session, { $0.restore(account) }) { projection in
+        try perform(session) { projection in
             try projection.restore(account)
             try projection.catchUp()
         }
     }
 
-    private static func perform<R>(
-        _ session: AdministrationSession, _ served: (MaildirProjector) -> Result<R, MaildirCheckFailure>,
-        _ alone: (MaildirProjection) throws -> R
+    /// Runs `body` on the projector's thread, or on a projection of one's own.
+    private static func perform<R: Sendable>(
+        _ session: AdministrationSession, _ body: @escaping @Sendable (MaildirProjection) throws -> R
     ) throws -> R {
         if let projector = session.backend.projector {
             do {
-                return try served(projector).get()
+                return try projector.answer(body).get()
             } catch {
                 throw AdministrationFailure("\(error)")
             }
         }
         let projection = try open(session)
         do {
-            let result = try alone(projection)
+            let result = try body(projection)
             try projection.storeCheckpoint()
             return result
         } catch {

@@ -136,31 +136,8 @@ package final class MaildirProjector: Sendable {
         }
     }
 
-    // MARK: Two-way accounts
-
-    /// What the import from an account's tree is about, after a look at it.
-    package func importStatus(_ account: AccountID) -> Result<MaildirImportStatus, MaildirCheckFailure> {
-        answer { projection in
-            try projection.settleImports(account)
-            return try projection.importStatus(account)
-        }
-    }
-
-    /// Deletes the messages whose files are gone.
-    /// - Returns: how many.
-    package func confirm(_ account: AccountID) -> Result<Int, MaildirCheckFailure> {
-        answer { try $0.confirm(account) }
-    }
-
-    /// Writes again what is gone.
-    package func restore(_ account: AccountID) -> Result<Void, MaildirCheckFailure> {
-        answer { projection in
-            try projection.restore(account)
-            try projection.catchUp()
-        }
-    }
-
-    private func answer<R: Sendable>(
+    /// Runs `body` on the projector's thread, between two slices, and waits for its answer.
+    package func answer<R: Sendable>(
         _ body: @escaping @Sendable (MaildirProjection) throws -> R
     ) -> Result<R, MaildirCheckFailure> {
         perform { projection in
@@ -190,7 +167,7 @@ package final class MaildirProjector: Sendable {
     }
 }
 
-/// Why a check could not be made.
+/// Why a check, or other work on the projector's thread, could not be done.
 package struct MaildirCheckFailure: Error, Sendable, CustomStringConvertible {
     package var text: String
     package var description: String { text }
