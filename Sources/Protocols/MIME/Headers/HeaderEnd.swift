@@ -1,7 +1,7 @@
 /// Finds where a header ends, however its octets are cut up; nothing behind it is looked at.
 package struct HeaderEnd: Sendable {
     private var isLineEmpty = true
-    /// Octets that were looked at.
+    /// Octets that `find` has looked at.
     private var position = 0
 
     package init() {}
@@ -9,11 +9,17 @@ package struct HeaderEnd: Sendable {
     /// - Parameter octets: the header from its start, longer at each call.
     /// - Returns: how many octets the header has, the empty line included; nil while it is not to be seen.
     package mutating func find(in octets: [UInt8]) -> Int? {
-        while position < octets.count {
-            let octet = octets[position]
-            position += 1
+        let start = position
+        position = octets.count
+        return octets[start...].withUnsafeBytes { take($0) }.map { start + $0 }
+    }
+
+    /// - Parameter piece: the next octets.
+    /// - Returns: how many of them are the header's, the empty line included; nil where all are and it goes on.
+    package mutating func take(_ piece: UnsafeRawBufferPointer) -> Int? {
+        for (index, octet) in piece.enumerated() {
             if octet == 10 {
-                if isLineEmpty { return position }
+                if isLineEmpty { return index + 1 }
                 isLineEmpty = true
             } else if octet != 13 {
                 isLineEmpty = false

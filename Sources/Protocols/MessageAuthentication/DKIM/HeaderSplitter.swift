@@ -1,3 +1,5 @@
+import MIME
+
 /// Tells a message's header from its body as they stream by, and holds the header.
 struct HeaderSplitter: Sendable {
     /// With the empty line that ends it; nil when it is longer than `headerOctetsMax`.
@@ -5,28 +7,20 @@ struct HeaderSplitter: Sendable {
     /// Octets of the header with its empty line, held or not.
     private(set) var count = 0
     private(set) var isOpen = true
-    private var lineOctets = 0
+    private var end = HeaderEnd()
 
     /// Takes the next piece; what of it is body comes back.
     mutating func take(_ bytes: UnsafeRawBufferPointer) -> UnsafeRawBufferPointer {
         guard isOpen else { return bytes }
-        var end = 0
-        while end < bytes.count, isOpen {
-            let octet = bytes[end]
-            end += 1
-            if octet == Ascii.lineFeed {
-                isOpen = lineOctets > 0
-                lineOctets = 0
-            } else if octet != Ascii.carriageReturn {
-                lineOctets += 1
-            }
-        }
-        count += end
+        let found = end.take(bytes)
+        isOpen = found == nil
+        let taken = found ?? bytes.count
+        count += taken
         if count > CheckLimits.headerOctetsMax {
             octets = nil
         } else {
-            octets?.append(contentsOf: bytes[..<end])
+            octets?.append(contentsOf: bytes[..<taken])
         }
-        return UnsafeRawBufferPointer(rebasing: bytes[end...])
+        return UnsafeRawBufferPointer(rebasing: bytes[taken...])
     }
 }
