@@ -67,7 +67,7 @@ package enum IMAPLimits {
     // What a server sends to a client of ours
     /// A response with its literals, the text of a message not counted.
     package static let responseOctetsMax = 1 << 20
-    /// Capabilities, names that were enabled, namespaces of one kind.
+    /// Capabilities, namespaces of one kind.
     package static let serverWordsMax = 512
     /// Flags of one message; Dovecot has been seen with hundreds of keywords.
     package static let serverFlagsMax = 1_024

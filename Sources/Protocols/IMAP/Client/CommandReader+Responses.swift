@@ -35,7 +35,6 @@ extension CommandReader {
         if let kind = IMAPServerStatus.Kind(rawValue: word.lowercased()) { return .status(try status(kind, tag: nil)) }
         switch word {
         case "CAPABILITY": return .capabilities(words())
-        case "ENABLED": return .enabled(words())
         case "LIST", "LSUB": return .list(try listed(isFromLsub: word == "LSUB"))
         case "NAMESPACE":
             let personal = try places()

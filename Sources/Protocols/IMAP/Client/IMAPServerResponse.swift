@@ -14,7 +14,6 @@ package enum IMAPServerResponse: Equatable, Sendable {
     case exists(UInt32)
     case expunged(UInt32)
     case fetch(IMAPFetchedMessage)
-    case enabled([String])
     case other
 }
 
