@@ -228,15 +228,8 @@ extension CommandReader {
             guard !run.isEmpty, count < IMAPLimits.serverFlagsMax else { throw .bad("flags that do not end") }
             count += 1
             if run[0] == Ascii.backslash {
-                switch String(decoding: run.dropFirst(), as: UTF8.self).lowercased() {
-                case "seen": system.insert(.seen)
-                case "answered": system.insert(.answered)
-                case "flagged": system.insert(.flagged)
-                case "deleted": system.insert(.deleted)
-                case "draft": system.insert(.draft)
                 // `\Recent` is a session's matter, and no other may be stored.
-                default: break
-                }
+                if let flag = Self.systemFlag(UnsafeRawBufferPointer(rebasing: run.dropFirst())) { system.insert(flag) }
             } else if let keyword = Keyword(String(decoding: run, as: UTF8.self)) {
                 if !keywords.contains(keyword) { keywords.append(keyword) }
             } else {

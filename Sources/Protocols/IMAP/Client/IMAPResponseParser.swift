@@ -172,11 +172,7 @@ package struct IMAPResponseParser {
 
     private static func ends(_ octets: ArraySlice<UInt8>, _ word: StaticString) -> Bool {
         let count = word.utf8CodeUnitCount
-        guard octets.count > count else { return false }
-        let tail = octets.suffix(count)
-        for (offset, octet) in tail.enumerated() where Ascii.uppercased(octet) != word.utf8Start[offset] {
-            return false
-        }
+        guard octets.count > count, Ascii.isWord(octets.suffix(count), word) else { return false }
         let before = octets[octets.endIndex - count - 1]
         return before == Ascii.space || before == Ascii.open
     }
@@ -185,15 +181,12 @@ package struct IMAPResponseParser {
     private static func mayHaveLiterals(_ line: [UInt8]) -> Bool {
         guard line.count > 2, line[0] == Ascii.asterisk, line[1] == Ascii.space else { return false }
         let word = line[2...].prefix { !($0 <= Ascii.space) }
-        return !["OK", "NO", "BAD", "BYE", "PREAUTH"].contains { status in
-            word.count == status.utf8.count && zip(word, status.utf8).allSatisfy { Ascii.uppercased($0) == $1 }
-        }
+        return !["OK", "NO", "BAD", "BYE", "PREAUTH"].contains { Ascii.isWord(word, $0) }
     }
 
     private static func isFetch(_ line: [UInt8]) -> Bool {
         let number = line.dropFirst(2).prefix(while: Ascii.isDigit)
         guard !number.isEmpty, number.endIndex < line.count, line[number.endIndex] == Ascii.space else { return false }
-        let word = line[(number.endIndex + 1)...].prefix(5)
-        return word.count == 5 && zip(word, "FETCH".utf8).allSatisfy { Ascii.uppercased($0) == $1 }
+        return Ascii.isWord(line[(number.endIndex + 1)...].prefix(5), "FETCH")
     }
 }

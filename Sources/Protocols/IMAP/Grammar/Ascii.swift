@@ -33,6 +33,12 @@ enum Ascii {
     @inline(__always)
     static func uppercased(_ octet: UInt8) -> UInt8 { octet &- 0x61 < 26 ? octet & 0xDF : octet }
 
+    /// Whether `octets` are `word`, given in upper case, in any case.
+    static func isWord(_ octets: some Collection<UInt8>, _ word: StaticString) -> Bool {
+        guard octets.count == word.utf8CodeUnitCount else { return false }
+        return zip(octets, 0..<octets.count).allSatisfy { uppercased($0) == word.utf8Start[$1] }
+    }
+
     /// `ATOM-CHAR`: any CHAR but `(`, `)`, `{`, SP, CTL, `%`, `*`, `"`, `\`, `]`.
     @inline(__always)
     static func isAtom(_ octet: UInt8) -> Bool {

@@ -84,22 +84,17 @@ extension CommandReader {
     }
 
     /// By name without the backslash, in any case.
-    private static func systemFlag(_ name: UnsafeRawBufferPointer) -> SystemFlags? {
-        if isNamed(name, "SEEN") { return .seen }
-        if isNamed(name, "DELETED") { return .deleted }
-        if isNamed(name, "FLAGGED") { return .flagged }
-        if isNamed(name, "ANSWERED") { return .answered }
-        if isNamed(name, "DRAFT") { return .draft }
+    static func systemFlag(_ name: UnsafeRawBufferPointer) -> SystemFlags? {
+        if Ascii.isWord(name, "SEEN") { return .seen }
+        if Ascii.isWord(name, "DELETED") { return .deleted }
+        if Ascii.isWord(name, "FLAGGED") { return .flagged }
+        if Ascii.isWord(name, "ANSWERED") { return .answered }
+        if Ascii.isWord(name, "DRAFT") { return .draft }
         return nil
     }
 
     /// RFC 3501 section 2.3.2 and RFC 9051 section 9, `flag`.
-    private static func isRecent(_ name: UnsafeRawBufferPointer) -> Bool { isNamed(name, "RECENT") }
-
-    private static func isNamed(_ name: UnsafeRawBufferPointer, _ text: StaticString) -> Bool {
-        guard name.count == text.utf8CodeUnitCount else { return false }
-        return name.indices.allSatisfy { Ascii.uppercased(name[$0]) == text.utf8Start[$0] }
-    }
+    private static func isRecent(_ name: UnsafeRawBufferPointer) -> Bool { Ascii.isWord(name, "RECENT") }
 
     // MARK: Dates
 
