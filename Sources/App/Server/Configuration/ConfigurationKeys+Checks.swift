@@ -6,17 +6,8 @@ extension ConfigurationKey {
             configuration, value throws(ConfigurationRefusal) in
             configuration.checks.policy = try value.word(CheckPolicy.self)
         },
-        ConfigurationKey("checks.timeout", show: { "\($0.checks.waitSecondsMax)s" }) {
-            configuration, value throws(ConfigurationRefusal) in
-            configuration.checks.waitSecondsMax = try value.seconds(1...120)
-        },
-        ConfigurationKey("checks.trusted", show: { $0.checks.trusted.text }) {
-            configuration, value throws(ConfigurationRefusal) in
-            configuration.checks.trusted = try value.peers()
-        },
-        ConfigurationKey("checks.name-servers", show: { $0.checks.nameServers.joined(separator: ", ") }) {
-            configuration, value throws(ConfigurationRefusal) in
-            configuration.checks.nameServers = try value.strings()
-        },
+        seconds("checks.timeout", \.checks.waitSecondsMax, 1...120),
+        peers("checks.trusted", \.checks.trusted),
+        strings("checks.name-servers", \.checks.nameServers),
     ]
 }

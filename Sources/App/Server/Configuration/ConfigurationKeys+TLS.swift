@@ -3,10 +3,7 @@ import TLS
 
 extension ConfigurationKey {
     static let tls: [ConfigurationKey] = [
-        ConfigurationKey("tls.enabled", show: { "\($0.encryption.enabled)" }) {
-            configuration, value throws(ConfigurationRefusal) in
-            configuration.encryption.enabled = try value.bool()
-        },
+        bool("tls.enabled", \.encryption.enabled),
         path("tls.certificate", \.encryption.certificate),
         path("tls.key", \.encryption.key),
         paths("tls.certificates", \.encryption.certificates),
@@ -20,7 +17,7 @@ extension ConfigurationKey {
     ]
 
     private static func path(
-        _ name: String, _ field: any WritableKeyPath<NodeConfiguration, String?> & Sendable
+        _ name: String, _ field: any Field<String?>
     ) -> ConfigurationKey {
         ConfigurationKey(name, reloads: true, show: { $0[keyPath: field] ?? "" }) {
             configuration, value throws(ConfigurationRefusal) in
@@ -30,7 +27,7 @@ extension ConfigurationKey {
 
     /// Files by host name.
     private static func paths(
-        _ name: String, _ field: any WritableKeyPath<NodeConfiguration, [String: String]> & Sendable
+        _ name: String, _ field: any Field<[String: String]>
     ) -> ConfigurationKey {
         let show = { @Sendable (configuration: NodeConfiguration) -> String in
             let files = configuration[keyPath: field].sorted { $0.key < $1.key }

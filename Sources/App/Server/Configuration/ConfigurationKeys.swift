@@ -75,14 +75,8 @@ extension ConfigurationKey {
     }
 
     private static let trust: [ConfigurationKey] = [
-        ConfigurationKey("listeners.proxy-from", show: { $0.proxyFrom.text }) {
-            configuration, value throws(ConfigurationRefusal) in
-            configuration.proxyFrom = try value.peers()
-        },
-        ConfigurationKey("listeners.clients-from", show: { $0.clientsFrom.text }) {
-            configuration, value throws(ConfigurationRefusal) in
-            configuration.clientsFrom = try value.peers()
-        },
+        peers("listeners.proxy-from", \.proxyFrom),
+        peers("listeners.clients-from", \.clientsFrom),
     ]
 
     private static let limits: [ConfigurationKey] = [
@@ -110,10 +104,7 @@ extension ConfigurationKey {
             configuration, value throws(ConfigurationRefusal) in
             configuration.storage.hardFreeOctets = try value.octets(0...1 << 60)
         },
-        ConfigurationKey("maildir.enabled", show: { "\($0.maildir.enabled)" }) {
-            configuration, value throws(ConfigurationRefusal) in
-            configuration.maildir.enabled = try value.bool()
-        },
+        bool("maildir.enabled", \.maildir.enabled),
         ConfigurationKey("maildir.root", show: { $0.maildir.root ?? "" }) {
             configuration, value throws(ConfigurationRefusal) in
             configuration.maildir.root = try value.path()
@@ -162,10 +153,40 @@ extension ConfigurationKey {
 
     // MARK: Kinds of keys
 
-    private typealias Field = any WritableKeyPath<NodeConfiguration, Int> & Sendable
+    typealias Field<Value> = WritableKeyPath<NodeConfiguration, Value> & Sendable
 
-    private static func count(
-        _ name: String, _ field: Field, _ range: ClosedRange<Int>, reloads: Bool = false
+    static func bool(_ name: String, _ field: any Field<Bool>) -> ConfigurationKey {
+        ConfigurationKey(name, show: { "\($0[keyPath: field])" }) {
+            configuration, value throws(ConfigurationRefusal) in
+            configuration[keyPath: field] = try value.bool()
+        }
+    }
+
+    /// Empty takes it away.
+    static func text(_ name: String, _ field: any Field<String?>) -> ConfigurationKey {
+        ConfigurationKey(name, show: { $0[keyPath: field] ?? "" }) {
+            configuration, value throws(ConfigurationRefusal) in
+            let text = try value.single()
+            configuration[keyPath: field] = text.isEmpty ? nil : text
+        }
+    }
+
+    static func strings(_ name: String, _ field: any Field<[String]>) -> ConfigurationKey {
+        ConfigurationKey(name, show: { $0[keyPath: field].joined(separator: ", ") }) {
+            configuration, value throws(ConfigurationRefusal) in
+            configuration[keyPath: field] = try value.strings()
+        }
+    }
+
+    static func peers(_ name: String, _ field: any Field<TrustedPeers>) -> ConfigurationKey {
+        ConfigurationKey(name, show: { $0[keyPath: field].text }) {
+            configuration, value throws(ConfigurationRefusal) in
+            configuration[keyPath: field] = try value.peers()
+        }
+    }
+
+    static func count(
+        _ name: String, _ field: any Field<Int>, _ range: ClosedRange<Int>, reloads: Bool = false
     ) -> ConfigurationKey {
         ConfigurationKey(name, reloads: reloads, show: { "\($0[keyPath: field])" }) {
             configuration, value throws(ConfigurationRefusal) in
@@ -174,7 +195,7 @@ extension ConfigurationKey {
     }
 
     private static func octets(
-        _ name: String, _ field: Field, _ range: ClosedRange<Int>, reloads: Bool = false
+        _ name: String, _ field: any Field<Int>, _ range: ClosedRange<Int>, reloads: Bool = false
     ) -> ConfigurationKey {
         ConfigurationKey(name, reloads: reloads, show: { "\($0[keyPath: field])" }) {
             configuration, value throws(ConfigurationRefusal) in
@@ -182,7 +203,7 @@ extension ConfigurationKey {
         }
     }
 
-    private static func seconds(_ name: String, _ field: Field, _ range: ClosedRange<Int>) -> ConfigurationKey {
+    static func seconds(_ name: String, _ field: any Field<Int>, _ range: ClosedRange<Int>) -> ConfigurationKey {
         ConfigurationKey(name, show: { "\($0[keyPath: field])s" }) {
             configuration, value throws(ConfigurationRefusal) in
             configuration[keyPath: field] = try value.seconds(range)
@@ -225,7 +246,7 @@ extension ConfigurationValue {
     }
 
     /// Networks, and `unix` for whoever may connect to our Unix sockets.
-    func peers() throws(ConfigurationRefusal) -> TrustedPeers {
+    fileprivate func peers() throws(ConfigurationRefusal) -> TrustedPeers {
         var peers = TrustedPeers()
         for text in try strings() {
             if text == "unix" {
@@ -268,7 +289,7 @@ extension ConfigurationValue {
 }
 
 extension TrustedPeers {
-    var text: String {
+    fileprivate var text: String {
         (networks.map(\.description) + (unixSockets ? ["unix"] : [])).joined(separator: ", ")
     }
 }

@@ -54,10 +54,7 @@ extension ConfigurationKey {
             configuration, value throws(ConfigurationRefusal) in
             configuration.logins.saslauthdAccounts = try value.word(ExternalPasswords.Coverage.self)
         },
-        ConfigurationKey("logins.saslauthd.timeout", show: { "\($0.logins.saslauthdSecondsMax)s" }) {
-            configuration, value throws(ConfigurationRefusal) in
-            configuration.logins.saslauthdSecondsMax = try value.seconds(1...60)
-        },
+        seconds("logins.saslauthd.timeout", \.logins.saslauthdSecondsMax, 1...60),
         ConfigurationKey("logins.tokens.endpoint", show: { $0.logins.tokenEndpointText }) {
             configuration, value throws(ConfigurationRefusal) in
             let text = try value.single()
@@ -79,21 +76,8 @@ extension ConfigurationKey {
             guard !name.isEmpty else { throw ConfigurationRefusal("takes the name of a member, such as username") }
             configuration.logins.tokenName = name
         },
-        ConfigurationKey("logins.tokens.timeout", show: { "\($0.logins.tokenSecondsMax)s" }) {
-            configuration, value throws(ConfigurationRefusal) in
-            configuration.logins.tokenSecondsMax = try value.seconds(1...60)
-        },
+        seconds("logins.tokens.timeout", \.logins.tokenSecondsMax, 1...60),
     ]
-
-    private static func text(
-        _ name: String, _ field: any WritableKeyPath<NodeConfiguration, String?> & Sendable
-    ) -> ConfigurationKey {
-        ConfigurationKey(name, show: { $0[keyPath: field] ?? "" }) {
-            configuration, value throws(ConfigurationRefusal) in
-            let text = try value.single()
-            configuration[keyPath: field] = text.isEmpty ? nil : text
-        }
-    }
 }
 
 extension NodeConfiguration.Logins {

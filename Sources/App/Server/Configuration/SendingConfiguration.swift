@@ -46,16 +46,13 @@ package enum SmartHostTLS: String, CaseIterable, Sendable {
 }
 
 extension ConfigurationKey {
-    private typealias Sending = NodeConfiguration.Sending
-    private typealias Field<Value> = WritableKeyPath<Sending, Value> & Sendable
-
     static let sending: [ConfigurationKey] = [
-        bool("sending.enabled", \.enabled),
+        bool("sending.enabled", \.sending.enabled),
         ConfigurationKey("sending.hostname", show: { $0.sending.hostName ?? "" }) {
             configuration, value throws(ConfigurationRefusal) in
             configuration.sending.hostName = try value.domain()
         },
-        number("sending.port", \.port, 1...65_535),
+        count("sending.port", \.sending.port, 1...65_535),
         ConfigurationKey(
             "sending.smart-host",
             show: { site in site.sending.smartHost.map { "\($0):\(site.sending.smartHostPort)" } ?? "" }
@@ -70,59 +67,23 @@ extension ConfigurationKey {
             configuration, value throws(ConfigurationRefusal) in
             configuration.sending.smartHostVerify = try value.bool()
         },
-        text("sending.smart-host-user", \.smartHostUser),
-        text("sending.smart-host-password-file", \.smartHostPasswordFile),
-        text("sending.authority", \.authority),
-        ConfigurationKey("sending.name-servers", show: { $0.sending.nameServers.joined(separator: ", ") }) {
-            configuration, value throws(ConfigurationRefusal) in
-            configuration.sending.nameServers = try value.strings()
-        },
-        text("sending.trust-anchor", \.trustAnchor),
-        number("sending.connections-per-host", \.connectionsPerHostMax, 1...100),
-        number("sending.connections", \.connectionsMax, 1...1000),
-        number("sending.messages", \.messagesMax, 1...2000),
-        time("sending.connect-timeout", \.connectSecondsMax, 1...300),
-        time("sending.retry-first", \.retryFirstSeconds, 1...86_400),
-        time("sending.retry-max", \.retrySecondsMax, 1...86_400),
-        time("sending.lifetime", \.lifetimeSeconds, 1...2_592_000),
-        time("sending.warn-after", \.warnSeconds, 1...2_592_000),
-        bool("sending.check-sender", \.checksSender),
-        bool("sending.hide-client", \.hidesClient),
-        number("sending.recipients-per-hour", \.recipientsPerHourMax, 0...1_000_000),
+        text("sending.smart-host-user", \.sending.smartHostUser),
+        text("sending.smart-host-password-file", \.sending.smartHostPasswordFile),
+        text("sending.authority", \.sending.authority),
+        strings("sending.name-servers", \.sending.nameServers),
+        text("sending.trust-anchor", \.sending.trustAnchor),
+        count("sending.connections-per-host", \.sending.connectionsPerHostMax, 1...100),
+        count("sending.connections", \.sending.connectionsMax, 1...1000),
+        count("sending.messages", \.sending.messagesMax, 1...2000),
+        seconds("sending.connect-timeout", \.sending.connectSecondsMax, 1...300),
+        seconds("sending.retry-first", \.sending.retryFirstSeconds, 1...86_400),
+        seconds("sending.retry-max", \.sending.retrySecondsMax, 1...86_400),
+        seconds("sending.lifetime", \.sending.lifetimeSeconds, 1...2_592_000),
+        seconds("sending.warn-after", \.sending.warnSeconds, 1...2_592_000),
+        bool("sending.check-sender", \.sending.checksSender),
+        bool("sending.hide-client", \.sending.hidesClient),
+        count("sending.recipients-per-hour", \.sending.recipientsPerHourMax, 0...1_000_000),
     ]
-
-    private static func bool(_ name: String, _ field: any Field<Bool>) -> ConfigurationKey {
-        ConfigurationKey(name, show: { "\($0.sending[keyPath: field])" }) {
-            configuration, value throws(ConfigurationRefusal) in
-            configuration.sending[keyPath: field] = try value.bool()
-        }
-    }
-
-    private static func number(
-        _ name: String, _ field: any Field<Int>, _ range: ClosedRange<Int>
-    ) -> ConfigurationKey {
-        ConfigurationKey(name, show: { "\($0.sending[keyPath: field])" }) {
-            configuration, value throws(ConfigurationRefusal) in
-            configuration.sending[keyPath: field] = try value.count(range)
-        }
-    }
-
-    private static func time(
-        _ name: String, _ field: any Field<Int>, _ range: ClosedRange<Int>
-    ) -> ConfigurationKey {
-        ConfigurationKey(name, show: { "\($0.sending[keyPath: field])s" }) {
-            configuration, value throws(ConfigurationRefusal) in
-            configuration.sending[keyPath: field] = try value.seconds(range)
-        }
-    }
-
-    private static func text(_ name: String, _ field: any Field<String?>) -> ConfigurationKey {
-        ConfigurationKey(name, show: { $0.sending[keyPath: field] ?? "" }) {
-            configuration, value throws(ConfigurationRefusal) in
-            let text = try value.single()
-            configuration.sending[keyPath: field] = text.isEmpty ? nil : text
-        }
-    }
 }
 
 extension NodeConfiguration.Sending {
