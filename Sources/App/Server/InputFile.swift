@@ -12,6 +12,16 @@ package enum InputFile {
         return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
+    /// What a file holds that has one secret in it, without the line end.
+    /// - Throws: a failure that names the file and repeats nothing of it.
+    static func secret(_ path: String) throws -> String {
+        let data = try open(path).read(upToCount: ServerLimits.secretOctetsMax + 1) ?? Data()
+        guard data.count <= ServerLimits.secretOctetsMax, let text = String(data: data, encoding: .utf8) else {
+            throw AdministrationFailure("\(path) holds no secret: too long, or not UTF-8")
+        }
+        return text.trimmingCharacters(in: .newlines)
+    }
+
     /// Hands out the octets of a file in pieces, each good for the length of the call.
     /// - Throws: a failure with the system's reason, or what `take` throws.
     static func read(

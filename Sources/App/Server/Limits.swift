@@ -64,6 +64,6 @@ package enum ServerLimits {
     static let queueChangedPerCommandMax = 500
     /// A file of authorities for hosts that mail goes to, in octets.
     static let authorityOctetsMax = 4 << 20
-    /// The file of a token service's secret, in octets.
+    /// A file with a secret in it: a token service's, a smart host's, in octets.
     static let secretOctetsMax = 4_096
 }

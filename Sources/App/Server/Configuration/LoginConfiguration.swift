@@ -96,12 +96,7 @@ extension NodeConfiguration.Logins {
     }
 
     private func tokenSecret() throws -> String {
-        guard let tokenSecretFile else { return "" }
-        let data = try InputFile.open(tokenSecretFile).read(upToCount: ServerLimits.secretOctetsMax + 1) ?? Data()
-        guard data.count <= ServerLimits.secretOctetsMax, let text = String(data: data, encoding: .utf8) else {
-            throw AdministrationFailure("\(tokenSecretFile) holds no secret: too long, or not UTF-8")
-        }
-        return text.trimmingCharacters(in: .newlines)
+        try tokenSecretFile.map { try InputFile.secret($0) } ?? ""
     }
 
     /// TLS to the token service, under the name of its address.

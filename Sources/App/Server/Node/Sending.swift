@@ -74,7 +74,8 @@ extension NodeConfiguration.Sending {
             }
             host.verifies = smartHostVerify ?? (host.tls == .required)
             if let smartHostUser {
-                host.credentials = SMTPClientCredentials(user: smartHostUser, password: try password())
+                let password = try smartHostPasswordFile.map { try InputFile.secret($0) } ?? ""
+                host.credentials = SMTPClientCredentials(user: smartHostUser, password: password)
             }
             options.smartHost = host
         }
@@ -111,15 +112,6 @@ extension NodeConfiguration.Sending {
         } catch {
             return .failure(error)
         }
-    }
-
-    private func password() throws -> String {
-        guard let smartHostPasswordFile else { return "" }
-        let data = try InputFile.open(smartHostPasswordFile).read(upToCount: ServerLimits.secretOctetsMax + 1) ?? Data()
-        guard data.count <= ServerLimits.secretOctetsMax, let text = String(data: data, encoding: .utf8) else {
-            throw AdministrationFailure("\(smartHostPasswordFile) holds no secret: too long, or not UTF-8")
-        }
-        return text.trimmingCharacters(in: .newlines)
     }
 }
 
