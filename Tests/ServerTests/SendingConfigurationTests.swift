@@ -1,6 +1,5 @@
 // The keys `sending.*`: what they take, and what they refuse.
 import Delivery
-import Logging
 import SMTP
 import Testing
 
@@ -47,7 +46,7 @@ import Testing
                 file: nil, environment: [:], settings: all, store: "/nonexistent", listens: []
             ).load()
             #expect(mistakes.isEmpty)
-            let options = try configuration.sending.options(hostName: "mx.test", log: Logger(label: "test"))
+            let options = try configuration.sending.options(hostName: "mx.test")
             let host = try #require(options.smartHost)
             return (host.tls, host.isImplicitTLS, host.verifies)
         }

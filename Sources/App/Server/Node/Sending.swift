@@ -18,7 +18,7 @@ final class Sending: Sendable {
     init(
         _ configuration: NodeConfiguration, hostName: String, engine: MailEngine, gateways: Gateways, log: Logger
     ) throws {
-        let options = try configuration.sending.options(hostName: hostName, log: log)
+        let options = try configuration.sending.options(hostName: hostName)
         let resolver: UnboundResolver
         do {
             resolver = try UnboundResolver(
@@ -52,7 +52,7 @@ final class Sending: Sendable {
 }
 
 extension NodeConfiguration.Sending {
-    func options(hostName: String, log: Logger) throws -> DeliveryOptions {
+    func options(hostName: String) throws -> DeliveryOptions {
         var options = DeliveryOptions(hostName: self.hostName ?? hostName, draw: { UInt64.random(in: .min ... .max) })
         options.port = port
         options.connectionsPerDestinationMax = connectionsPerHostMax
