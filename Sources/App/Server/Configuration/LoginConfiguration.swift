@@ -1,6 +1,5 @@
 // The keys `logins.*`: who checks passwords and tokens, and by which mechanisms.
 import Authentication
-import Foundation
 import MailTypes
 import NIOCore
 import TLS
@@ -103,13 +102,7 @@ extension NodeConfiguration.Logins {
     private func tokenEncryption(_ timeout: TimeAmount) throws -> TokenIntrospection.Encryption {
         let client: TLSClient
         do {
-            var trust = TLSTrust.system
-            if let tokenAuthority {
-                let file = try InputFile.open(tokenAuthority)
-                let data = try file.read(upToCount: TLSLimits.certificateFileOctetsMax) ?? Data()
-                trust = .authority(try TLSAuthority(certificates: Array(data)))
-            }
-            client = try TLSClient(TLSClientOptions(trust: trust))
+            client = try TLSClient(TLSClientOptions(trust: .authorities(in: tokenAuthority)))
         } catch let failure as TLSFailure {
             throw AdministrationFailure("\(tokenAuthority ?? "the system"): \(failure.reason)")
         }

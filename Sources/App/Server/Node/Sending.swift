@@ -1,6 +1,5 @@
 // The outbound queue of a node: the runner with what it needs of this site.
 import Delivery
-import Foundation
 import Gateways
 import Logging
 import MailEngine
@@ -89,9 +88,8 @@ extension NodeConfiguration.Sending {
         do {
             anybody = try TLSClient(TLSClientOptions(trust: .anyone))
             if let authority {
-                let data = try InputFile.open(authority).read(upToCount: ServerLimits.authorityOctetsMax) ?? Data()
-                let authority = try TLSAuthority(certificates: [UInt8](data))
-                verifying = .success(try TLSClient(TLSClientOptions(trust: .authority(authority))))
+                let trust = try TLSTrust.authorities(in: authority, octetsMax: ServerLimits.authorityOctetsMax)
+                verifying = .success(try TLSClient(TLSClientOptions(trust: trust)))
             } else {
                 verifying = Self.system()
             }

@@ -1,4 +1,3 @@
-import Foundation
 import NIOCore
 import TLS
 
@@ -11,13 +10,7 @@ enum SourceTLS {
     ) throws(AdministrationFailure) -> (@Sendable () throws -> any ChannelHandler)? {
         if security == .none { return nil }
         do {
-            var trust = TLSTrust.system
-            if let authorities {
-                let octets =
-                    try InputFile.open(authorities).read(upToCount: TLSLimits.certificateFileOctetsMax) ?? Data()
-                trust = .authority(try TLSAuthority(certificates: Array(octets)))
-            }
-            let client = try TLSClient(TLSClientOptions(trust: trust))
+            let client = try TLSClient(TLSClientOptions(trust: .authorities(in: authorities)))
             return { try client.makeHandler(host: host, applicationProtocol: "imap") }
         } catch {
             throw AdministrationFailure("TLS with \(host): \(error)")
