@@ -10,12 +10,11 @@ package enum ImportStep: String, CaseIterable, Sendable {
     case folderPrepared, batchAppended, journalWritten, flagsChanged, folderChecked
 }
 
-// The session belongs to one thread; others reach it through the lock alone, and its engine, which is for all threads.
+// What the session prints goes through the lock alone. Its engine and `perform` are for all threads: they read what never
+// changes.
 final class ImportDesk: @unchecked Sendable {
     private let session: AdministrationSession
     private let lock = Mutex(Totals())
-    let engine: MailEngine
-    private let origin: Origin
     let reached: (ImportStep) throws -> Void
 
     private struct Totals {
@@ -26,10 +25,10 @@ final class ImportDesk: @unchecked Sendable {
 
     init(_ session: AdministrationSession, reached: @escaping (ImportStep) throws -> Void = { _ in }) {
         self.session = session
-        engine = session.engine
-        origin = session.origin
         self.reached = reached
     }
+
+    var engine: MailEngine { session.engine }
 
     /// Whoever asked has gone, or the store takes no more.
     var isCancelled: Bool { lock.withLock { $0.stopped || session.isCancelled } }
@@ -40,9 +39,7 @@ final class ImportDesk: @unchecked Sendable {
     func perform(
         _ account: AccountID, _ command: AccountCommand, bodies: [any BodySource] = []
     ) throws -> CommandResult {
-        let outcomes = engine.performAndWait(
-            Request([Request.Item(account, command)], bodies: bodies, origin: origin))
-        return try outcomes[0].result()
+        try session.perform(account, command, bodies: bodies)
     }
 
     func item(_ text: String, _ value: JSONValue) {
