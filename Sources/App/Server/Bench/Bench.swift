@@ -70,7 +70,7 @@ package struct EngineBench: Sendable {
         let targets = try store.accounts(accounts)
         let latencies = LatencyLog()
         let measure = BenchMeasure(store)
-        try BenchStore.share(messages, producers) { [messages, size] number in
+        try SharedWork.run(messages, threads: producers) { [messages, size] number in
             let (account, inbox) = targets[number % targets.count]
             let append = AppendMessages(
                 mailbox: inbox, messages: [NewMessage(body: 0)], origin: origin,
@@ -172,7 +172,7 @@ package struct EngineBench: Sendable {
     private func mixedChanges(
         _ store: BenchStore, _ targets: [(account: AccountID, inbox: MailboxID)], count: Int
     ) throws {
-        try BenchStore.share(count, 128) { number in
+        try SharedWork.run(count, threads: 128) { number in
             let (account, inbox) = targets[number % targets.count]
             let uid = UID(UInt32(number / targets.count % 400 + 1))
             let command: AccountCommand =

@@ -4,7 +4,6 @@ import Glibc
 import MailCore
 import MailEngine
 import MailTypes
-import Synchronization
 
 /// The store a bench runs on: a fresh one that is removed afterwards, or one that was named.
 final class BenchStore: Sendable {
@@ -61,44 +60,5 @@ final class BenchStore: Sendable {
         if text.utf8.count + 2 < size { text += String(repeating: "x", count: size - text.utf8.count - 2) + "\r\n" }
         try writer.append(Array(text.utf8))
         return try writer.finish()
-    }
-
-    /// Runs `body` on `producers` threads with numbers 0..<count, each once, and waits.
-    /// - Throws: the first error of any of them.
-    static func share(
-        _ count: Int, _ producers: Int, _ body: @escaping @Sendable (Int) throws -> Void
-    ) throws {
-        let state = ShareState()
-        let done = DispatchGroup()
-        for _ in 0..<max(1, producers) {
-            done.enter()
-            Thread.detachNewThread {
-                defer { done.leave() }
-                while let number = state.take(count) {
-                    do { try body(number) } catch { return state.fail(AdministrationFailure(error)) }
-                }
-            }
-        }
-        done.wait()
-        if let failure = state.failure { throw failure }
-    }
-}
-
-/// Numbers handed out to threads, and the first failure among them.
-private final class ShareState: Sendable {
-    private let state = Mutex((next: 0, failure: AdministrationFailure?.none))
-
-    var failure: AdministrationFailure? { state.withLock { $0.failure } }
-
-    func take(_ count: Int) -> Int? {
-        state.withLock { state in
-            guard state.failure == nil, state.next < count else { return nil }
-            defer { state.next += 1 }
-            return state.next
-        }
-    }
-
-    func fail(_ failure: AdministrationFailure) {
-        state.withLock { if $0.failure == nil { $0.failure = failure } }
     }
 }

@@ -1,7 +1,5 @@
 // `import imap`: the mail of accounts of another server, copied over IMAP.
-import Dispatch
 import EventStore
-import Foundation
 import MailTypes
 import Synchronization
 
@@ -67,7 +65,7 @@ package struct ImportImap: AdministrationCommand {
             )
         }
         let work = CopyWork(copies, connections: connections, desk)
-        work.run(threads: accountsAtOnce)
+        try work.run(threads: accountsAtOnce)
         return try work.result(host)
     }
 
@@ -97,7 +95,6 @@ extension ImportImap.Entry: CustomStringConvertible, CustomDebugStringConvertibl
 /// The accounts of one run, shared out among threads. What fails for one is told, and the others go on.
 private final class CopyWork: Sendable {
     private struct State {
-        var next = 0
         var totals = CopyTotals()
         var failures: [AdministrationFailure] = []
     }
@@ -113,44 +110,26 @@ private final class CopyWork: Sendable {
         self.desk = desk
     }
 
-    func run(threads: Int) {
-        let group = DispatchGroup()
-        for _ in 1..<max(1, min(threads, copies.count)) {
-            group.enter()
-            Thread.detachNewThread { [self] in
-                work()
-                group.leave()
+    func run(threads: Int) throws {
+        try SharedWork.run(copies.count, threads: min(threads, copies.count)) { [self] index in
+            if !desk.isCancelled { work(copies[index].address, copies[index].copy) }
+        }
+    }
+
+    private func work(_ address: String, _ copy: AccountCopy) {
+        do {
+            let totals = try copy.run(connections: connections)
+            state.withLock { state in
+                state.totals.folders += totals.folders
+                state.totals.imported += totals.imported
+                state.totals.missing += totals.missing
             }
-        }
-        work()
-        group.wait()
-    }
-
-    private func next() -> Int? {
-        state.withLock { state in
-            guard state.next < copies.count else { return nil }
-            defer { state.next += 1 }
-            return state.next
-        }
-    }
-
-    private func work() {
-        while let index = next(), !desk.isCancelled {
-            let (address, copy) = copies[index]
-            do {
-                let totals = try copy.run(connections: connections)
-                state.withLock { state in
-                    state.totals.folders += totals.folders
-                    state.totals.imported += totals.imported
-                    state.totals.missing += totals.missing
-                }
-            } catch {
-                let failure = AdministrationFailure(error)
-                state.withLock { $0.failures.append(failure) }
-                if copies.count > 1 {
-                    desk.item(
-                        "\(address): \(failure.text)", ["address": .string(address), "error": .string(failure.text)])
-                }
+        } catch {
+            let failure = AdministrationFailure(error)
+            state.withLock { $0.failures.append(failure) }
+            if copies.count > 1 {
+                desk.item(
+                    "\(address): \(failure.text)", ["address": .string(address), "error": .string(failure.text)])
             }
         }
     }
