@@ -25,21 +25,15 @@ final class MboxImport {
     private let name: MailboxName
     private let quoting: MboxQuoting
     private var target: ImportMailbox?
-    private var nextUID: UInt32 = 1
+    private var batches: ImportBatches<Placed>?
     /// How often each message is in the mailbox and was not met in the file yet.
     private var there: [ContentHash: Int] = [:]
     private var wanted: [ContentHash: Int] = [:]
-    private var waiting: [Placed] = []
-    private var placed: [(Placed, UID)] = []
     private(set) var report: FolderReport
 
     private var date: InternalDate?
     private var body: BodyWriter?
     private var bodyFailure: String?
-
-    private var messages: [NewMessage] = []
-    private var bodies: [any BodySource] = []
-    private var pendingOctets = 0
 
     var imported: Int { report.imported }
 
@@ -67,7 +61,7 @@ final class MboxImport {
         if reader.messages == 0, reader.strayOctets > 0 {
             throw AdministrationFailure("\(path) is no mbox: no line `From sender date` begins a message")
         }
-        try flush()
+        try batches?.flush(&report)
         try check()
         if reader.strayOctets > 0 {
             try session.note("\(reader.strayOctets) octets before the first message were passed over")
@@ -108,22 +102,9 @@ final class MboxImport {
             report.present += 1
             return
         }
-        var message = NewMessage(
-            body: bodies.count, flags: status.flags, keywords: status.keywords, internalDate: date)
-        if report.keepsUIDs, let uid = status.uid, uid.rawValue >= nextUID, uid.rawValue < .max {
-            message.uid = uid
-            nextUID = uid.rawValue + 1
-        } else {
-            nextUID = .max
-        }
-        messages.append(message)
-        bodies.append(source)
-        waiting.append(Placed(number: report.found, flags: status.flags, keywords: status.keywords))
-        pendingOctets += source.count
-        let isFull =
-            messages.count == ServerLimits.importMessagesPerCommandMax
-            || pendingOctets >= ServerLimits.importOctetsPerCommandMax
-        if isFull { try flush() }
+        try batches?.add(
+            NewMessage(body: 0, flags: status.flags, keywords: status.keywords, internalDate: date), uid: status.uid,
+            source, from: Placed(number: report.found, flags: status.flags, keywords: status.keywords), &report)
     }
 
     private func prepare(_ status: MboxStatus) throws {
@@ -137,22 +118,9 @@ final class MboxImport {
         }
         if isNew { _ = try session.perform(account, .setSubscription(name, true)) }
         self.target = target
-        nextUID = target.uidNext
+        batches = ImportBatches(session, account, into: target)
         report.keepsUIDs = target.keepsUIDs
         there = try session.engine.read { try $0.importedHashes(account, target.id) }
-    }
-
-    private func flush() throws {
-        guard let target, !messages.isEmpty else { return }
-        let append = AppendMessages(mailbox: target.id, messages: messages, origin: .import)
-        let result = try session.perform(account, .append(append), bodies: bodies)
-        if case .appended(_, let uids) = result { placed += zip(waiting, uids).map { ($0, $1) } }
-        report.imported += messages.count
-        report.octets += pendingOctets
-        messages = []
-        bodies = []
-        waiting = []
-        pendingOctets = 0
     }
 
     /// Every message of the file is in the mailbox as often as in the file; those of this run have their flags.
@@ -163,18 +131,9 @@ final class MboxImport {
         if short > 0 {
             report.missing.append((name.description, "\(short) messages of the file are not in the mailbox"))
         }
-        var rest = placed[...]
-        while !rest.isEmpty {
-            let slice = rest.prefix(ServerLimits.eventsPerSnapshotMax)
-            rest = rest.dropFirst(slice.count)
-            try session.engine.read { state in
-                for (message, uid) in slice {
-                    guard let row = try state.message(account, target.id, uid) else { continue }
-                    let keywords = try state.importedKeywords(account, target.id, uid, row)
-                    if row.flags != message.flags || keywords != Set(message.keywords) {
-                        report.missing.append(("message \(message.number)", "its flags are not those of the file"))
-                    }
-                }
+        try batches?.compare { message, row, keywords in
+            if row.flags != message.flags || keywords != Set(message.keywords) {
+                report.missing.append(("message \(message.number)", "its flags are not those of the file"))
             }
         }
     }

@@ -17,17 +17,12 @@ final class MaildirImport {
     private let session: AdministrationSession
     private let account: AccountID
     private var report: FolderReport
-    private var messages: [NewMessage] = []
-    private var bodies: [any BodySource] = []
-    private var pendingOctets = 0
-    /// UIDs from here on can be kept.
-    private var nextUID: UInt32 = 1
-    private(set) var imported = 0
-    /// Messages of this run with the UIDs they got.
-    private var placed: [(file: MaildirMessage, uid: UID)] = []
-    private var waiting: [MaildirMessage] = []
+    private var importedBefore = 0
     /// One for all files: most are small, and a new one for each would cost more than reading them.
     private var buffer = [UInt8](repeating: 0, count: 1 << 18)
+
+    /// Messages, of all folders.
+    var imported: Int { importedBefore + report.imported }
 
     init(_ session: AdministrationSession, account: AccountID) {
         self.session = session
@@ -36,6 +31,7 @@ final class MaildirImport {
     }
 
     func run(_ folder: MaildirFolder) throws -> FolderReport {
+        importedBefore = imported
         report = FolderReport(name: folder.name, unit: "files")
         let uids = try MaildirSource.uids(folder)
         let files = try MaildirSource.messages(folder, uids)
@@ -44,9 +40,8 @@ final class MaildirImport {
             try session.perform(account, $0)
         }
         let mailbox = target.id
-        nextUID = target.uidNext
+        var batches = ImportBatches<MaildirMessage>(session, account, into: target)
         report.keepsUIDs = target.keepsUIDs
-        placed = []
         var there = try hashes(mailbox)
         var wanted: [ContentHash: [String]] = [:]
         for (index, file) in files.enumerated() {
@@ -60,11 +55,17 @@ final class MaildirImport {
                 report.present += 1
                 continue
             }
-            try add(file, source, to: mailbox)
+            try batches.add(message(file), uid: file.uid, source, from: file, &report)
         }
-        try flush(mailbox)
+        try batches.flush(&report)
         try check(mailbox, wanted)
-        try checkFlags(mailbox)
+        // Each message of this run has the flags, keywords and date that its file says.
+        try batches.compare { file, row, keywords in
+            let isSame =
+                row.flags == file.flags && keywords == Set(file.keywords)
+                && row.internalDate.time.seconds == file.date.time.seconds
+            if !isSame { report.missing.append((file.path, "its flags or its date are not those of the file")) }
+        }
         return report
     }
 
@@ -90,37 +91,11 @@ final class MaildirImport {
         }
     }
 
-    private func add(_ file: MaildirMessage, _ source: any BodySource, to mailbox: MailboxID) throws {
-        // A UID below those that are there, or behind a message without one, cannot be kept, nor any after it.
-        let uid = report.keepsUIDs ? file.uid.flatMap { $0.rawValue >= nextUID && $0.rawValue < .max ? $0 : nil } : nil
-        if let uid { nextUID = uid.rawValue + 1 } else { nextUID = .max }
-        messages.append(
-            NewMessage(
-                body: bodies.count, flags: file.flags,
-                keywords: Array(file.keywords.prefix(DomainLimits.keywordsPerMessageMax)), internalDate: file.date,
-                uid: uid,
-                uidl: file.uidl.flatMap { $0.utf8.count <= DomainLimits.uidlOctetsMax ? $0 : nil }))
-        bodies.append(source)
-        waiting.append(file)
-        pendingOctets += source.count
-        let isFull =
-            messages.count == ServerLimits.importMessagesPerCommandMax
-            || pendingOctets >= ServerLimits.importOctetsPerCommandMax
-        if isFull { try flush(mailbox) }
-    }
-
-    private func flush(_ mailbox: MailboxID) throws {
-        guard !messages.isEmpty else { return }
-        let append = AppendMessages(mailbox: mailbox, messages: messages, origin: .import)
-        let result = try session.perform(account, .append(append), bodies: bodies)
-        if case .appended(_, let uids) = result { placed += zip(waiting, uids).map { (file: $0, uid: $1) } }
-        waiting = []
-        imported += messages.count
-        report.imported += messages.count
-        report.octets += pendingOctets
-        messages = []
-        bodies = []
-        pendingOctets = 0
+    private func message(_ file: MaildirMessage) -> NewMessage {
+        NewMessage(
+            body: 0, flags: file.flags, keywords: Array(file.keywords.prefix(DomainLimits.keywordsPerMessageMax)),
+            internalDate: file.date,
+            uidl: file.uidl.flatMap { $0.utf8.count <= DomainLimits.uidlOctetsMax ? $0 : nil })
     }
 
     /// Each file is in the mailbox, as often as it is in the folder.
@@ -129,25 +104,6 @@ final class MaildirImport {
         for (hash, paths) in wanted {
             for path in paths.dropFirst(there[hash] ?? 0) {
                 report.missing.append((path, "is not in the mailbox as it is in the file"))
-            }
-        }
-    }
-
-    /// Each message of this run has the flags, keywords and date that its file says.
-    private func checkFlags(_ mailbox: MailboxID) throws {
-        var rest = placed[...]
-        while !rest.isEmpty {
-            let slice = rest.prefix(ServerLimits.eventsPerSnapshotMax)
-            rest = rest.dropFirst(slice.count)
-            try session.engine.read { state in
-                for (file, uid) in slice {
-                    guard let row = try state.message(account, mailbox, uid) else { continue }
-                    let keywords = try state.importedKeywords(account, mailbox, uid, row)
-                    let isSame =
-                        row.flags == file.flags && keywords == Set(file.keywords)
-                        && row.internalDate.time.seconds == file.date.time.seconds
-                    if !isSame { report.missing.append((file.path, "its flags or its date are not those of the file")) }
-                }
             }
         }
     }
