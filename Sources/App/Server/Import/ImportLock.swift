@@ -1,4 +1,3 @@
-import Foundation
 import Glibc
 import MailTypes
 
@@ -7,9 +6,7 @@ struct ImportLock {
     private let descriptor: Int32
 
     init(directory: String, account: AccountID) throws(AdministrationFailure) {
-        let folder = "\(directory)/import/\(account.rawValue)"
-        try? FileManager.default.createDirectory(
-            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        let folder = ImportJournal.folder(directory, account)
         descriptor = open(folder + "/lock", O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else {
             throw AdministrationFailure("\(folder)/lock: \(String(cString: strerror(errno)))")

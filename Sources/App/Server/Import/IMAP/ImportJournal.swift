@@ -39,16 +39,21 @@ final class ImportJournal {
     init(
         directory: String, account: AccountID, identity: String, sourceValidity: UInt32, _ mailbox: ImportMailbox
     ) throws(AdministrationFailure) {
-        let folder = "\(directory)/import/\(account.rawValue)"
         let name = SHA256Digest.of(Array(identity.utf8)).withBytes { Hex.encode(Array($0.prefix(16))) }
-        path = "\(folder)/\(name)"
+        path = "\(Self.folder(directory, account))/\(name)"
         header = "letterlog-import 1 \(sourceValidity) \(mailbox.id.rawValue) \(mailbox.uidValidity.rawValue)"
-        try? FileManager.default.createDirectory(
-            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
         descriptor = open(path, O_RDWR | O_CREAT | O_CLOEXEC, 0o600)
         guard descriptor >= 0 else { throw failure() }
         let (good, lines) = try load()
         if good == 0 || lines > 2 * entries.count + 1_000 { try rewrite() } else { try cut(good) }
+    }
+
+    /// Where the journals of an account are, made when it is missing.
+    static func folder(_ directory: String, _ account: AccountID) -> String {
+        let folder = "\(directory)/import/\(account.rawValue)"
+        try? FileManager.default.createDirectory(
+            atPath: folder, withIntermediateDirectories: true, attributes: [.posixPermissions: 0o700])
+        return folder
     }
 
     deinit { if descriptor >= 0 { close(descriptor) } }
@@ -132,12 +137,8 @@ final class ImportJournal {
 
     private func line(_ text: String) {
         let octets = Array(text.utf8)
-        let sum = String(CRC32C.checksum(octets), radix: 16)
         pending += octets
-        pending.append(0x20)
-        pending += Array(repeating: 0x30, count: 8 - sum.utf8.count)
-        pending += Array(sum.utf8)
-        pending.append(0x0A)
+        pending += Array(" \(Hex.encode(CRC32C.checksum(octets), width: 8))\n".utf8)
     }
 
     /// Hands the lines to the system.
