@@ -32,12 +32,7 @@ package struct IMAPClientCommand: Equatable, Sendable {
             pieces.append(string)
             return
         }
-        put("\"")
-        for octet in string {
-            if octet == Ascii.quote || octet == Ascii.backslash { put([Ascii.backslash]) }
-            put([octet])
-        }
-        put("\"")
+        pieces[pieces.count - 1].put(string: string, usesUTF8: false)
     }
 
     /// A command without arguments: CAPABILITY, NAMESPACE, STARTTLS, LOGOUT, UNSELECT.
