@@ -30,11 +30,8 @@ final class ImportDesk: @unchecked Sendable {
 
     var engine: MailEngine { session.engine }
 
-    /// Whoever asked has gone, or the store takes no more.
+    /// Whoever asked has gone.
     var isCancelled: Bool { lock.withLock { $0.stopped || session.isCancelled } }
-
-    /// Every thread of the import ends.
-    func stop() { lock.withLock { $0.stopped = true } }
 
     func perform(
         _ account: AccountID, _ command: AccountCommand, bodies: [any BodySource] = []
