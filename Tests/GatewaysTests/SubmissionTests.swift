@@ -1,7 +1,11 @@
 // Submission: what people who have logged in may send, to whom, and what becomes of it on the way.
+import Glibc
 import MailCore
 import MailEngine
 import MailTypes
+import MessageAuthentication
+import NIOCore
+import Synchronization
 import Testing
 
 @testable import Gateways
@@ -182,4 +186,81 @@ import Testing
                 try queue(node).map { $0.recipients.map(\.address) } == [["x@there.test"], ["bob@example.test"]])
         }
     }
+    @Test("what senders want told goes into the queue with a recipient here whose mailbox is full")
+    func refusedHereWithWishes() async throws {
+        try await withSubmission { (node: TestNode, client: TestClient) throws in
+            #expect(try client.command("MAIL FROM:<alice@example.test>").hasPrefix("250"))
+            #expect(try client.command("RCPT TO:<x@there.test>").hasPrefix("250"))
+            #expect(
+                try client.command("RCPT TO:<bob@example.test> NOTIFY=NEVER ORCPT=rfc822;b@else.test").hasPrefix("250"))
+            #expect(try client.command("DATA").hasPrefix("354"))
+            node.perform(try node.account("bob@example.test"), .setQuota(Quota(bytes: 10, messages: 0)))
+            #expect(try client.command("From: alice@example.test\r\n\r\nhello\r\n.").hasPrefix("250 2.6.0"))
+        } then: { (node: TestNode) throws in
+            let recipients = try queue(node).flatMap(\.recipients)
+            #expect(recipients.map(\.address) == ["x@there.test", "bob@example.test"])
+            #expect(recipients.map(\.notify) == [[], .never])
+            #expect(recipients.map(\.original) == ["", "rfc822;b@else.test"])
+        }
+    }
+
+    /// The message was handed over with its last octet (RFC 5321 section 4.5.4.1 calls that the client's doubt, not ours):
+    /// it goes on with the envelope it came in.
+    @Test("a client that goes while its message is checked leaves it whole")
+    func goneBeforeTheReply() async throws {
+        let names = SlowAuthor()
+        try await withNode(
+            listeners: [(.smtp, .tcp(host: "127.0.0.1", port: 0))],
+            options: {
+                $0.sending.isOpen = true
+                $0.proxyFrom = TrustedPeers(networks: [IPNetwork("127.0.0.1")!])
+                $0.checks.policy = .record
+                $0.checks.names = names
+                $0.checks.waitMax = .milliseconds(500)
+            }
+        ) { node in
+            try await onOwnThread {
+                let client = try node.client(.smtp)
+                try client.send("PROXY TCP4 192.0.2.9 127.0.0.1 40000 25\r\n")
+                _ = try client.reply()
+                #expect(try client.command("EHLO mta.client.test").hasPrefix("250"))
+                #expect(try client.command("MAIL FROM:<a@client.test>").hasPrefix("250"))
+                #expect(try client.command("RCPT TO:<alice@example.test> NOTIFY=SUCCESS").hasPrefix("250"))
+                #expect(try client.command("RCPT TO:<bob@example.test>").hasPrefix("250"))
+                #expect(try client.command("DATA").hasPrefix("354"))
+                client.resetAtEnd()
+                try client.send("From: a@client.test\r\n\r\nhello\r\n.\r\n")
+                while !names.isAsked { usleep(1_000) }
+            }
+            #expect(try await eventually { try queue(node).count == 1 })
+            let entry = try queue(node)[0]
+            #expect(entry.mailFrom == "a@client.test" && entry.recipients.map(\.address) == ["alice@example.test"])
+            #expect(try await eventually { try node.letters("bob@example.test").count == 1 })
+            var senders: [String] = []
+            let bob = try node.account("bob@example.test")
+            try node.engine.read { state in
+                try state.history(bob) { logged in
+                    if case .messageAppended(let event) = logged.event { senders.append(event.envelopeFrom ?? "") }
+                    return true
+                }
+            }
+            #expect(senders == ["a@client.test"])
+        }
+    }
+}
+
+/// A DNS that knows nothing, and takes its time where the author's policy is asked for: when a message is whole.
+private final class SlowAuthor: MailNames {
+    private let asked = Atomic<Bool>(false)
+    var isAsked: Bool { asked.load(ordering: .sequentiallyConsistent) }
+
+    func texts(of name: String) async -> NameAnswer<[UInt8]> {
+        guard name.hasPrefix("_dmarc") else { return .noName }
+        asked.store(true, ordering: .sequentiallyConsistent)
+        try? await Task.sleep(for: .seconds(60))
+        return .noName
+    }
+    func addresses(of name: String, isV6: Bool) async -> NameAnswer<IPAddress> { .noName }
+    func exchangers(of name: String) async -> NameAnswer<String> { .noName }
+    func pointers(of address: IPAddress) async -> NameAnswer<String> { .noName }
 }

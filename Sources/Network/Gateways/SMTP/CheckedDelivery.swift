@@ -10,26 +10,29 @@ import SMTP
 
 /// What goes before a message, and who checks it.
 struct MessagePreface {
+    /// The machine forgets its own when the client goes, and the message goes on all the same.
+    let envelope: SMTPEnvelope
     let trace: SMTPTrace
-    let check: InboundCheck?
+    /// Until it is asked for its verdict: what it holds counts as a check that goes on.
+    var check: InboundCheck?
 }
 
 extension SMTPSession {
     /// A body begins.
-    func beginChecks(_ trace: SMTPTrace, _ receiver: BodyReceiver) {
-        preface = MessagePreface(trace: trace, check: makeCheck())
+    func beginChecks(_ envelope: SMTPEnvelope, _ trace: SMTPTrace, _ receiver: BodyReceiver) {
+        preface = MessagePreface(envelope: envelope, trace: trace, check: makeCheck(envelope))
         if preface?.check == nil { receiver.append(traceHeaders(trace)) }
     }
 
     /// Nil where the message is not to be checked.
-    private func makeCheck() -> InboundCheck? {
+    private func makeCheck(_ envelope: SMTPEnvelope) -> InboundCheck? {
         let options = connection.gateway.options.checks
         let client = connection.client
         guard options.policy != .off, let names = options.names, machine.configuration.dialect == .smtp,
             account == nil, let ip = client.ip, !ip.isLoopback, !options.trusted.contains(client)
         else { return nil }
         let question = SPFQuestion(
-            client: ip, sender: machine.envelope?.reversePath, helo: machine.clientName,
+            client: ip, sender: envelope.reversePath, helo: machine.clientName,
             receiver: machine.configuration.hostName, now: connection.gateway.engine.clock().seconds)
         return InboundCheck(question, names, open: connection.gateway.openChecks)
     }
@@ -37,6 +40,7 @@ extension SMTPSession {
     /// The body is whole and has its place.
     func prepare(_ source: any BodySource) {
         guard let check = preface?.check else { return sign(source) }
+        preface?.check = nil
         let options = connection.gateway.options.checks
         let (now, eventLoop) = (connection.gateway.engine.clock().seconds, connection.eventLoop)
         let answer = connection.answering { [self] (result: Result<MessageCheck, StoreError>) in

@@ -25,12 +25,6 @@ struct QueuedRecipient: Hashable, Sendable {
         notify = QueueNotify(recipient.notify)
         original = recipient.originalRecipient?.parameter ?? ""
     }
-
-    init(_ target: DeliveryTarget) {
-        address = target.address
-        notify = []
-        original = ""
-    }
 }
 
 extension QueueNotify {
@@ -142,8 +136,8 @@ extension SMTPSession {
     }
 
     /// The items that put the message into the queue for `recipients`: one, but for very many long addresses.
-    func enqueueing(_ recipients: [QueuedRecipient], from envelope: SMTPEnvelope?) -> [Request.Item] {
-        guard !recipients.isEmpty, let envelope else { return [] }
+    func enqueueing(_ recipients: [QueuedRecipient], from envelope: SMTPEnvelope) -> [Request.Item] {
+        guard !recipients.isEmpty else { return [] }
         let enqueue = Enqueue(
             body: 0, mailFrom: envelope.reversePath?.description ?? "", recipients: recipients.map(\.address),
             wishes: QueueWishes(envelope), notify: recipients.map(\.notify), originals: recipients.map(\.original))

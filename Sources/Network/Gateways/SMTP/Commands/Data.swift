@@ -16,7 +16,7 @@ extension SMTPSession {
         case .open:
             let receiver = BodyReceiver(connection)
             messageCount += 1
-            beginChecks(trace(envelope), receiver)
+            beginChecks(envelope, trace(envelope), receiver)
             body = receiver
             submission = machine.configuration.dialect == .submission ? beginSubmission() : nil
             // What people send has no host before us.
@@ -77,8 +77,9 @@ extension SMTPSession {
     }
 
     func submit(_ source: any BodySource) {
+        guard let envelope = preface?.envelope else { return finish(all: .temporaryFailure) }
         let isLMTP = machine.configuration.dialect == .lmtp
-        let sender = machine.envelope?.reversePath?.description ?? ""
+        let sender = envelope.reversePath?.description ?? ""
         var repeated = repeated
         self.repeated = nil
         var items: [Request.Item] = []
@@ -108,7 +109,7 @@ extension SMTPSession {
             items.append(Request.Item(target.account, .append(append), repeats: command))
         }
         let first = items.count
-        items += enqueueing(away, from: machine.envelope).map { item in
+        items += enqueueing(away, from: envelope).map { item in
             guard case .enqueue(let enqueue) = item.command else { return item }
             // What waits in the queue for a mailbox here may come again too.
             let command = repeated?.command(from: sender, to: enqueue.recipients.joined(separator: " "))
@@ -121,7 +122,7 @@ extension SMTPSession {
         }
         let origin = Origin(actor: account, session: connection.id, gateway: gatewayKind)
         let answer = connection.answering { [self] (outcomes: [CommandOutcome]) in
-            act { settle(outcomes, places, source) }
+            act { settle(outcomes, places, envelope, source) }
         }
         connection.gateway.engine.submit(
             Request(items, bodies: [source], origin: origin), completion: answer)
@@ -130,18 +131,14 @@ extension SMTPSession {
     /// Where some recipients have a submitted message and others refused it, a single reply can tell neither: those go into
     /// the queue, where each gets another try or a report of its own, and the reply waits for that.
     private func settle(
-        _ outcomes: [CommandOutcome], _ itemOfRecipient: [Int], _ source: any BodySource
+        _ outcomes: [CommandOutcome], _ itemOfRecipient: [Int], _ envelope: SMTPEnvelope, _ source: any BodySource
     ) {
         let isMixed = outcomes.contains { $0.isStored } && !outcomes.allSatisfy { $0.isStored }
         guard isMixed, machine.configuration.dialect == .submission, connection.gateway.options.sending.isOpen else {
             return delivered(outcomes, itemOfRecipient)
         }
-        let left = zip(targets, itemOfRecipient).filter { !outcomes[$0.1].isStored }.map { target, _ in
-            switch target {
-            case .here(let here): QueuedRecipient(here)
-            case .queue(let queued): queued
-            }
-        }
+        let left = zip(envelope.recipients, itemOfRecipient).filter { !outcomes[$0.1].isStored }
+            .map { QueuedRecipient($0.0) }
         let origin = Origin(actor: account, session: connection.id, gateway: .submission)
         let answer = connection.answering { [self] (second: [CommandOutcome]) in
             let failed = second.first { !$0.isStored }
@@ -149,7 +146,7 @@ extension SMTPSession {
             act { delivered(merged, itemOfRecipient) }
         }
         connection.gateway.engine.submit(
-            Request(enqueueing(left, from: machine.envelope), bodies: [source], origin: origin), completion: answer)
+            Request(enqueueing(left, from: envelope), bodies: [source], origin: origin), completion: answer)
     }
 
     private func delivered(_ outcomes: [CommandOutcome], _ itemOfRecipient: [Int]) {
