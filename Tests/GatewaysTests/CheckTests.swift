@@ -171,6 +171,9 @@ import Testing
         try await withChecks(.record) { node in
             let client = try open(node, from: "192.0.2.9")
             #expect(try send(client, long + Self.letter) == "552 5.3.4 Header over the size limit")
+            // Nor is one with very many fields, behind which one could claim to be ours.
+            let many = String(repeating: "X:\r\n", count: CheckLimits.headerFieldsMax)
+            #expect(try send(client, many + Self.letter) == "552 5.3.4 Header over the size limit")
             #expect(try send(client, Self.letter).hasPrefix("250"))
         }
     }

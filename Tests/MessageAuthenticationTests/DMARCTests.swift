@@ -135,6 +135,18 @@ import Testing
         #expect(await message.verdict(spf: nil, Zone(RFCMessages.rfc8463Keys + policy)).dmarc.result == .pass)
         #expect(await message.verdict(spf: nil, Zone(policy)).isToBeRefused)
     }
+
+    @Test("What might have passed is no failure (RFC 7489 section 6.6.2); what could not have is one")
+    func unansweredIdentifier() async {
+        let message = inspected(mail(RFCMessages.rfc8463))
+        let zone = Zone("_dmarc.football.example.com TXT v=DMARC1; p=reject")
+        func spf(_ domain: String) -> SPFVerdict {
+            SPFVerdict(result: .temperror, identity: .mailFrom, domain: domain, sender: "a@" + domain, reason: nil)
+        }
+        let aligned = await message.verdict(spf: spf("football.example.com"), zone)
+        #expect(aligned.dmarc.result == .temperror && !aligned.isToBeRefused)
+        #expect(await message.verdict(spf: spf("elsewhere.example"), zone).isToBeRefused)
+    }
 }
 
 private struct Broken: MailNames {

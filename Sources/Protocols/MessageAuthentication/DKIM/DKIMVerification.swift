@@ -67,7 +67,8 @@ package struct MessageReading: Sendable {
             }
         }
         return InspectedMessage(
-            header: header.octets, headerOctets: header.count, fields: fields, signatures: pending)
+            header: fields == nil ? nil : header.octets, headerOctets: header.count, fields: fields,
+            signatures: pending)
     }
 
     private mutating func readSignatures() {
@@ -93,7 +94,7 @@ enum PendingSignature: Sendable {
 
 /// A message that was read to its end.
 package struct InspectedMessage: Sendable {
-    /// Nil when it is longer than is looked at.
+    /// Nil when it is longer, or has more fields, than is looked at.
     package let header: [UInt8]?
     package let headerOctets: Int
     let fields: SignedHeader?

@@ -45,9 +45,15 @@ extension InspectedMessage {
         } else {
             // Several authors are rare and lend themselves to hiding one: the strictest of their domains counts.
             for author in authors {
-                let verdict = await check.verdict(
-                    author: author, spf: spf?.result == .pass ? spf?.domain : nil,
-                    dkim: dkim.filter { $0.result == .pass }.map(\.domain))
+                var verdict = await check.verdict(author, spf, dkim, passing: [.pass], [.pass])
+                // RFC 7489 section 6.6.2: what might have passed, had the DNS answered, is no failure.
+                if verdict.result == .fail,
+                    await check.verdict(author, spf, dkim, passing: [.pass, .temperror], [.pass, .temperror])
+                        .result == .pass
+                {
+                    verdict = DMARCVerdict(
+                        result: .temperror, domain: author, reason: "no answer about an aligned identifier")
+                }
                 if let so = worst, so.rank >= verdict.rank { continue }
                 worst = verdict
             }
@@ -87,5 +93,17 @@ extension DMARCVerdict {
         case (.fail, .quarantine): 4
         case (.fail, .reject): 5
         }
+    }
+}
+
+extension DMARCCheck {
+    /// The verdict where these results count as passed.
+    fileprivate mutating func verdict(
+        _ author: String, _ spf: SPFVerdict?, _ dkim: [DKIMVerdict], passing spfResults: Set<SPFResult>,
+        _ dkimResults: Set<DKIMResult>
+    ) async -> DMARCVerdict {
+        await verdict(
+            author: author, spf: spf.flatMap { spfResults.contains($0.result) ? $0.domain : nil },
+            dkim: dkim.filter { dkimResults.contains($0.result) }.map(\.domain))
     }
 }
