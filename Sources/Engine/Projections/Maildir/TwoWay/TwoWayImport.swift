@@ -75,7 +75,8 @@ extension MaildirProjection {
                 try catchUp()
                 guard imports[account] != nil else { break }
                 let acted = try look(at: account, isForced: true)
-                if !acted, imports[account]?.isQuiet ?? true { break }
+                // What fails would fail as often as it is looked at.
+                if !acted, imports[account].map({ $0.isQuiet || $0.failure != nil }) ?? true { break }
             }
         }
         recount()
