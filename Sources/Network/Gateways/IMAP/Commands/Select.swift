@@ -130,7 +130,10 @@ extension IMAPSession {
         change(.expunge(expunge)) { [self] outcome in
             switch outcome {
             case .done, .duplicate, .refused(.noSuchMailbox): leave()
-            case .refused, .failed: finish(refusal(outcome))
+            case .refused, .failed:
+                // `deletedNow` looked at what had come, and told nobody.
+                mailbox.wake.setDirty()
+                finish(refusal(outcome))
             }
         }
     }
