@@ -24,7 +24,8 @@ package struct UnboundNames: MailNames {
     }
 
     package func exchangers(of name: String) async -> NameAnswer<String> {
-        NameAnswer(await resolver.exchangers(of: name)) { exchangers in
+        guard Self.isAskable(name) else { return .noName }
+        return NameAnswer(await resolver.exchangers(of: name)) { exchangers in
             exchangers.sorted { $0.preference < $1.preference }.map(\.host)
         }
     }
@@ -36,9 +37,13 @@ package struct UnboundNames: MailNames {
     private func ask<Record: Sendable>(
         _ name: String, type: Int32, _ read: @escaping @Sendable ([UInt8]) -> Record?
     ) async -> NameAnswer<Record> {
-        // Others choose the name: what libunbound would take for an escape or for another script is no name of a host.
-        guard name.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x5C }) else { return .noName }
+        guard Self.isAskable(name) else { return .noName }
         return NameAnswer(await resolver.ask(name, type: type, read)) { $0 }
+    }
+
+    /// Others choose the name: what libunbound would take for an escape or for another script is no name of a host.
+    private static func isAskable(_ name: String) -> Bool {
+        name.utf8.allSatisfy { $0 > 0x20 && $0 < 0x7F && $0 != 0x5C }
     }
 
     /// Where the names of an address are (RFC 1035 section 3.5, RFC 3596 section 2.5).
