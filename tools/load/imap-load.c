@@ -30,7 +30,7 @@ enum { setups_max = 16, commands_max = 4, sessions_max = 12000, buffer_octets = 
 struct client {
     int fd, is_done;
     SSL *ssl;
-    long number, sent, answered;
+    long sent, answered;
     /* Octets of a literal that are still to come. */
     long literal;
     char *in;
@@ -45,15 +45,10 @@ static const char *pattern = "user%d@example.test", *password = "secret";
 static const char *setups[setups_max], *commands[commands_max], *betweens[setups_max];
 static int setup_count, command_count, between_count, uses_tls, allows_no;
 static SSL_CTX *tls;
-static long errors, octets, lines;
-static char first_error[256], last_reply[256];
+static long octets, lines;
+static char last_reply[256];
 /* What untagged replies have said last. */
 static unsigned long long mod_seq, uid_validity, exists, uid_next;
-
-static void note_error(const char *line) {
-    errors++;
-    if (!*first_error) snprintf(first_error, sizeof first_error, "%.*s", (int)strcspn(line, "\r\n"), line);
-}
 
 /* Octets */
 
@@ -159,13 +154,14 @@ static void tagged(struct client *c, char *line) {
     c->is_done = 1;
 }
 
-static void until_done(struct client *c) {
+/* Gives lines to `body` until it says that this was the last. */
+static void until_done(struct client *c, void (*body)(struct client *, char *)) {
     c->is_done = 0;
     while (!c->is_done) {
         int n = fill_in(c);
-        if (n < 0) fail("the server closed the connection: %s", last_reply);
+        if (n < 0) fail("the server closed the connection%s%s", *last_reply ? ": " : "", last_reply);
         if (!n) await(c, POLLIN);
-        else each_line(c, tagged);
+        else each_line(c, body);
     }
 }
 
@@ -173,12 +169,12 @@ static void greeted(struct client *c, char *line) { c->is_done = !strncmp(line, 
 
 static void command(struct client *c, const char *text) {
     say(c, "A%ld %s\r\n", c->sent++, text);
-    until_done(c);
+    until_done(c, tagged);
 }
 
+/* Connects, and logs in. */
 static void begin(struct client *c, long number) {
     memset(c, 0, sizeof *c);
-    c->number = number;
     c->size = 4096;
     c->in = malloc(c->size);
     target.source = sources > 1 ? number % sources + 1 : 0;
@@ -193,17 +189,16 @@ static void begin(struct client *c, long number) {
             await(c, why == SSL_ERROR_WANT_READ ? POLLIN : POLLOUT);
         }
     }
-    while (!c->is_done) {
-        int n = fill_in(c);
-        if (n < 0) fail("the server closed the connection");
-        if (!n) await(c, POLLIN);
-        else each_line(c, greeted);
-    }
+    until_done(c, greeted);
     char name[512];
     fill_pattern(name, sizeof name, pattern, first_user + number % user_count);
     say(c, "A%ld LOGIN %s %s\r\n", c->sent++, name, password);
-    until_done(c);
+    until_done(c, tagged);
     if (errors) fail("%s", first_error);
+}
+
+static void begin_with_setups(struct client *c, long number) {
+    begin(c, number);
     for (int i = 0; i < setup_count; i++) command(c, setups[i]);
     if (errors) fail("%s", first_error);
 }
@@ -269,13 +264,13 @@ static void run_fill(void) {
     batch = malloc((each + 1) * (size_octets + 2048) + 4096);
     struct client *all = calloc(connections, sizeof *all);
     if (!batch || !all) fail("no memory");
-    for (long i = 0; i < connections; i++) begin(&all[i], i);
+    for (long i = 0; i < connections; i++) begin_with_setups(&all[i], i);
     double start = now();
     for (long done = 0; done < messages; done += each) {
         long count = messages - done < each ? messages - done : each;
         for (long i = 0; i < connections; i++) {
             append(&all[i], done, count);
-            until_done(&all[i]);
+            until_done(&all[i], tagged);
             if (errors) fail("%s", first_error);
         }
     }
@@ -304,15 +299,11 @@ static void times_print(struct latencies *l) {
 
 static void run_time(void) {
     struct client c, other = {0};
-    struct latencies times = {.values = malloc(repeat_count * sizeof *times.values)};
-    if (!times.values) fail("no memory");
-    begin(&c, 0);
+    struct latencies times = latencies_of(repeat_count);
+    begin_with_setups(&c, 0);
     if (arriving) {
         batch = malloc((arriving + 1) * (size_octets + 2048) + 4096);
-        int kept = setup_count;
-        setup_count = 0;
         begin(&other, 0);
-        setup_count = kept;
     }
     double end = now() + seconds;
     long last_octets = 0, last_lines = 0;
@@ -321,7 +312,7 @@ static void run_time(void) {
         for (int j = 0; j < between_count; j++) command(&c, betweens[j]);
         if (arriving) {
             append(&other, i, arriving);
-            until_done(&other);
+            until_done(&other, tagged);
         }
         if (pause_ms) sleep_for(pause_ms / 1e3);
         fill_number(text, sizeof text, commands[i % command_count], i / command_count);
@@ -378,10 +369,10 @@ static void loop_reply(struct client *c, char *line) {
 
 static void run_loop(void) {
     struct client *all = calloc(connections, sizeof *all);
-    answers.values = malloc(answers_max * sizeof *answers.values);
-    if (!all || !answers.values || !command_count) fail("no memory, or no --command");
+    answers = latencies_of(answers_max);
+    if (!all || !command_count) fail("no memory, or no --command");
     for (long i = 0; i < connections; i++) {
-        begin(&all[i], i);
+        begin_with_setups(&all[i], i);
         all[i].started = calloc(pipeline, sizeof(double));
         all[i].sent = 0;
         watch(&all[i]);
@@ -420,15 +411,13 @@ static void run_loop(void) {
     printf(",\"loop_cpu_seconds\":%.3f", own_cpu() - cpu);
 }
 
-static double noted;
 static long waiting;
 
 static void idle_reply(struct client *c, char *line) {
     if (*line == '*' && strstr(line, " EXISTS") && !c->is_done) {
         c->is_done = 1;
         waiting--;
-        noted = now();
-        latency_add(&answers, noted - deadline);
+        latency_add(&answers, now() - deadline);
     } else if (!strncmp(line, "* BYE", 5) || *line == 'A') note_error(line);
 }
 
@@ -439,26 +428,16 @@ static void idle_said(struct client *c, char *line) {
 
 static void run_idle(void) {
     struct client *all = calloc(connections, sizeof *all), other;
-    answers.values = malloc((connections + 1) * sizeof *answers.values);
+    answers = latencies_of(connections + 1);
     batch = malloc(2 * size_octets + 8192);
-    if (!all || !answers.values || !batch) fail("no memory");
-    int kept = setup_count;
-    setup_count = 0;
-    long n = sources;
+    if (!all || !batch) fail("no memory");
     begin(&other, 0);
-    sources = n;
-    setup_count = kept;
     for (long i = 0; i < connections; i++) {
         struct client *c = &all[i];
-        begin(c, i);
+        begin_with_setups(c, i);
         command(c, "SELECT INBOX");
         say(c, "A%ld IDLE\r\n", c->sent++);
-        for (c->is_done = 0; !c->is_done;) {
-            int got = fill_in(c);
-            if (got < 0) fail("the server closed the connection");
-            if (!got) await(c, POLLIN);
-            else each_line(c, idle_said);
-        }
+        until_done(c, idle_said);
         watch(c);
     }
     puts("idling");
@@ -466,10 +445,8 @@ static void run_idle(void) {
     char line[16];
     if (!fgets(line, sizeof line, stdin)) fail("no line on the standard input");
     putchar('{');
-    struct latencies medians = {.values = malloc(repeat_count * sizeof(uint32_t))}, lasts = medians;
-    lasts.values = malloc(repeat_count * sizeof(uint32_t));
-    struct latencies sinces = lasts;
-    sinces.values = malloc(repeat_count * sizeof(uint32_t));
+    struct latencies medians = latencies_of(repeat_count), lasts = latencies_of(repeat_count);
+    struct latencies sinces = latencies_of(repeat_count);
     for (long i = 0; i < repeat_count; i++) {
         for (long j = 0; j < connections; j++) all[j].is_done = 0;
         waiting = connections;
@@ -561,8 +538,7 @@ int main(int argc, char **argv) {
     epoll = epoll_create1(EPOLL_CLOEXEC);
     if (run != run_idle) putchar('{');
     run();
-    printf(",\"errors\":%ld,\"client_cpu_seconds\":%.3f,\"first_error\":", errors, own_cpu());
-    print_text(first_error);
-    puts("}");
+    printf(",\"errors\":%ld", errors);
+    print_end();
     return errors != 0;
 }

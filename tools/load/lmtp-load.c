@@ -36,16 +36,10 @@ static const char *pattern = "user%d@example.test", *ids_path;
 static int smtp, epoll;
 static char *body;
 static size_t body_length;
-static long next_message, done, acknowledged, deliveries, errors, ready_count, open_count, run_id;
-static char first_error[256];
+static long next_message, done, acknowledged, deliveries, ready_count, open_count, run_id;
 static double clock_start, clock_end, deadline;
 static struct latencies latency;
 static FILE *ids;
-
-static void note_error(const char *line) {
-    errors++;
-    if (!*first_error) snprintf(first_error, sizeof first_error, "%s", line);
-}
 
 static void watch(struct connection *c, int writing) {
     if (c->waiting_to_write == writing) return;
@@ -247,9 +241,9 @@ int main(int argc, char **argv) {
     run_id = (long)time(NULL) ^ ((long)getpid() << 8);
     if (ids_path && !(ids = fopen(ids_path, "a"))) fail("cannot open %s", ids_path);
     epoll = epoll_create1(EPOLL_CLOEXEC);
-    latency.values = malloc(messages * sizeof *latency.values);
+    latency = latencies_of(messages);
     struct connection *all = calloc(connections, sizeof *all);
-    if (!all || !latency.values) fail("no memory");
+    if (!all) fail("no memory");
     for (long i = 0; i < connections; i++, open_count++) {
         all[i].fd = connect_target(&target);
         struct epoll_event e = {.events = EPOLLIN, .data.ptr = &all[i]};
@@ -283,8 +277,6 @@ int main(int argc, char **argv) {
            "\"messages_per_second\":%.1f,", acknowledged, deliveries, errors, connections, size, elapsed,
            elapsed > 0 ? acknowledged / elapsed : 0.0);
     latency_print(&latency, "latency_ms");
-    printf(",\"client_cpu_seconds\":%.3f,\"first_error\":", own_cpu());
-    print_text(first_error);
-    puts("}");
+    print_end();
     return errors || !acknowledged || done < messages;
 }

@@ -1,5 +1,5 @@
 /*
- * What the load programs share: options, loopback addresses, latencies, the poll loop's small parts.
+ * What the load programs share: options, loopback addresses, latencies, errors, the end of the JSON.
  *
  * The programs share two cores with the server they measure, so they do little: one thread, one epoll, message text
  * prepared once. Every run is bounded in count and in time, and goes to this machine only.
@@ -127,6 +127,12 @@ static inline int fill_pattern(char *out, size_t size, const char *pattern, long
 /* Latencies in microseconds, one per operation. */
 struct latencies { uint32_t *values; long count; };
 
+static inline struct latencies latencies_of(long count) {
+    struct latencies made = {.values = malloc(count * sizeof *made.values)};
+    if (!made.values) fail("no memory");
+    return made;
+}
+
 static inline void latency_add(struct latencies *l, double seconds) {
     l->values[l->count++] = (uint32_t)(seconds * 1e6);
 }
@@ -160,5 +166,21 @@ static inline void print_text(const char *text) {
         else putchar(*text);
     }
     putchar('"');
+}
+
+/* Commands that failed, and what the server said to the first of them. */
+static __attribute__((unused)) long errors;
+static __attribute__((unused)) char first_error[256];
+
+static inline void note_error(const char *line) {
+    errors++;
+    if (!*first_error) snprintf(first_error, sizeof first_error, "%.*s", (int)strcspn(line, "\r\n"), line);
+}
+
+/* The end of the line of JSON, which the programs have in common. */
+static inline void print_end(void) {
+    printf(",\"client_cpu_seconds\":%.3f,\"first_error\":", own_cpu());
+    print_text(first_error);
+    puts("}");
 }
 #endif

@@ -33,8 +33,7 @@ static struct target target = {.host = "127.0.0.1"};
 static long connections = 1, logins = 100, seconds = 60, user_count = 1;
 static const char *pattern = "user%d@example.test", *password = "secret", *mechanism = "PLAIN";
 static int epoll, is_scram;
-static long started_count, finished, errors, active, derived;
-static char first_error[256];
+static long started_count, finished, active, derived;
 static double deadline, clock_start;
 static struct latencies login;
 static struct keys *keys;
@@ -52,10 +51,8 @@ static void begin(struct connection *c) {
 }
 
 static void end(struct connection *c, const char *error) {
-    if (error) {
-        errors++;
-        if (!*first_error) snprintf(first_error, sizeof first_error, "%.*s", (int)strcspn(error, "\r\n"), error);
-    } else finished++;
+    if (error) note_error(error);
+    else finished++;
     close(c->fd);
     c->phase = closed;
     active--;
@@ -206,10 +203,10 @@ int main(int argc, char **argv) {
     options(argc, argv);
     signal(SIGPIPE, SIG_IGN);
     epoll = epoll_create1(EPOLL_CLOEXEC);
-    login.values = malloc((logins + 1) * sizeof *login.values);
+    login = latencies_of(logins + 1);
     keys = calloc(user_count, sizeof *keys);
     struct connection *all = calloc(connections, sizeof *all);
-    if (!all || !login.values || !keys) fail("no memory");
+    if (!all || !keys) fail("no memory");
     clock_start = now();
     deadline = clock_start + seconds;
     for (long i = 0; i < connections; i++) {
@@ -226,8 +223,6 @@ int main(int argc, char **argv) {
            "\"logins_per_second\":%.1f,\"derived\":%ld,",
            mechanism, finished, errors, connections, elapsed, finished / elapsed, derived);
     latency_print(&login, "login_ms");
-    printf(",\"client_cpu_seconds\":%.3f,\"first_error\":", own_cpu());
-    print_text(first_error);
-    puts("}");
+    print_end();
     return errors || active || !finished;
 }

@@ -28,16 +28,10 @@ static struct target target = {.host = "127.0.0.1"};
 static long connections = 1, sessions = 100, seconds = 60, user_count = 1, retrieve = operations_max;
 static const char *pattern = "user%d@example.test", *password = "secret";
 static int epoll, deleting;
-static long started_count, finished, fetched, octets, errors, active;
-static char first_error[256];
+static long started_count, finished, fetched, octets, active;
 static double deadline, clock_start;
 static struct latencies login, fetching;
 static long fetching_max;
-
-static void note_error(const char *line) {
-    errors++;
-    if (!*first_error) snprintf(first_error, sizeof first_error, "%.*s", (int)strcspn(line, "\r"), line);
-}
 
 static void command(struct connection *c, enum phase phase, const char *format, ...) {
     char text[1024];
@@ -166,10 +160,10 @@ int main(int argc, char **argv) {
     signal(SIGPIPE, SIG_IGN);
     epoll = epoll_create1(EPOLL_CLOEXEC);
     fetching_max = 1000000;
-    login.values = malloc((sessions + 1) * sizeof *login.values);
-    fetching.values = malloc(fetching_max * sizeof *fetching.values);
+    login = latencies_of(sessions + 1);
+    fetching = latencies_of(fetching_max);
     struct connection *all = calloc(connections, sizeof *all);
-    if (!all || !login.values || !fetching.values) fail("no memory");
+    if (!all) fail("no memory");
     clock_start = now();
     deadline = clock_start + seconds;
     for (long i = 0; i < connections; i++) {
@@ -190,8 +184,6 @@ int main(int argc, char **argv) {
     latency_print(&login, "login_ms");
     putchar(',');
     latency_print(&fetching, "retrieve_ms");
-    printf(",\"client_cpu_seconds\":%.3f,\"first_error\":", own_cpu());
-    print_text(first_error);
-    puts("}");
+    print_end();
     return errors || active || !finished;
 }
