@@ -13,17 +13,13 @@ import base64
 import os
 import re
 import smtplib
-import socket
-import subprocess
-import sys
 import tempfile
 import time
 
-from node import (Broken, Node, PASSWORD, die_with_parent, expect, expect_match, main, need, run_well, stuffed,
-                  wait_until)
+from node import Node, PASSWORD, expect, expect_match, main, need, package, run_well, stuffed
+from postfix import NameServer
 
 ACCOUNT = "alice@example.test"
-PACKAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".build", "python")
 SETTINGS = ["listeners.clients-from=127.0.0.1"]
 
 # What pyspf is asked too: domain, record, and clients.
@@ -41,45 +37,6 @@ SPF = [
     ("void.example", "v=spf1 a:n1.example a:n2.example a:n3.example -all", ["192.0.2.1"]),
     ("nothing.example", None, ["192.0.2.1"]),
 ]
-
-
-def packages():
-    sys.path.insert(0, PACKAGES)
-    try:
-        import dkim
-        import dns.resolver
-        import nacl.signing
-        import spf
-    except ImportError as missing:
-        raise Broken("%s: tools/install test puts it into .build/python" % missing)
-    return dkim, dns.resolver, nacl.signing, spf
-
-
-class DNS:
-    """dnsmasq with these records and nothing else, on a port of its own."""
-
-    def __init__(self, records):
-        with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as probe:
-            probe.bind(("127.0.0.1", 0))
-            self.port = probe.getsockname()[1]
-        self.server = "127.0.0.1@%d" % self.port
-        command = [need("dnsmasq", "dnsmasq-base"), "--keep-in-foreground", "--conf-file=/dev/null", "--pid-file=",
-                   "--port=%d" % self.port, "--listen-address=127.0.0.1", "--bind-interfaces", "--no-resolv",
-                   "--no-hosts", "--local=/example/", "--log-facility=-", "--user=", *records]
-        self.process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                                        stderr=subprocess.DEVNULL, preexec_fn=die_with_parent)
-
-    def __enter__(self):
-        def answers():
-            expect(self.process.poll() is None, "dnsmasq ended with %s" % self.process.poll())
-            with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as probe:
-                return probe.connect_ex(("127.0.0.1", self.port)) == 0
-        wait_until("dnsmasq answers", 30, answers)
-        return self
-
-    def __exit__(self, *_):
-        self.process.kill()
-        self.process.wait()
 
 
 def text_record(name, value):
@@ -131,7 +88,7 @@ def letter(domain, subject="hello", extra=b""):
 
 
 def spf_like_pyspf(node, server):
-    _, resolver, _, spf = packages()
+    resolver, spf = package("dns.resolver"), package("spf")
     theirs = resolver.Resolver(configure=False)
     theirs.nameservers, theirs.port = ["127.0.0.1"], server.port
     theirs.search = []
@@ -203,7 +160,7 @@ def silent(node):
 
 def own_signatures(node):
     """Keys of every kind, and what they sign as dkimpy sees it."""
-    dkim = packages()[0]
+    dkim = package("dkim")
     published = {}
     for selector, more in (("r1", []), ("e1", ["--algorithm", "ed25519"])):
         line = node.do("domain", "dkim", "add", "example.test", selector, *more)
@@ -229,7 +186,7 @@ def own_signatures(node):
 
 
 def body(program):
-    dkim, _, nacl_signing, _ = packages()
+    dkim, nacl_signing = package("dkim"), package("nacl.signing")
     with tempfile.TemporaryDirectory(prefix="letterlog-checks-") as folder:
         path = os.path.join(folder, "key.pem")
         run_well([need("openssl", "openssl"), "genpkey", "-algorithm", "RSA", "-pkeyopt", "rsa_keygen_bits:2048",
@@ -248,8 +205,8 @@ def body(program):
             field = dkim.sign(plain, selector, b"plain.example", key, canonicalize=forms, signature_algorithm=algorithm)
             signed["%s %s" % (algorithm.decode(), b"/".join(forms).decode())] = field + plain
 
-    with DNS(records(keys)) as server:
-        asking = ["checks.name-servers=" + server.server]
+    with NameServer("--local=/example/", *records(keys)) as server:
+        asking = ["checks.name-servers=127.0.0.1@%d" % server.port]
         with Node(program, [ACCOUNT], [*SETTINGS, *asking, "checks.policy=record"]) as node:
             spf_like_pyspf(node, server)
             dkim_like_dkimpy(node, signed)
@@ -257,7 +214,7 @@ def body(program):
             own_signatures(node)
         with Node(program, [ACCOUNT], [*SETTINGS, *asking, "checks.policy=enforce", "checks.timeout=2s"]) as node:
             enforced(node, signed)
-            server.__exit__()
+            server.stop()
             silent(node)
         with Node(program, [ACCOUNT], [*SETTINGS, *asking, "checks.policy=off"]) as node:
             forged = b"Authentication-Results: mail.example.test; dkim=pass\r\n" + letter("plain.example")

@@ -14,7 +14,8 @@ import poplib
 import re
 import smtplib
 
-from node import (Node, PASSWORD, deliver, expect, expect_match, letter, main, need, run, run_well, without_trace)
+from node import (Node, PASSWORD, deliver, delivery_agent, expect, expect_match, letter, main, need, run, run_well,
+                  without_trace, write)
 
 # One for each program, so that each finds an empty maildrop.
 ACCOUNTS = ["%s@example.test" % name for name in ("swaks", "curl", "python", "msmtp", "fetchmail", "mpop", "getmail")]
@@ -178,13 +179,6 @@ def unixed(content):
     return content.replace(b"\r\n", b"\n")
 
 
-def write(path, text, mode=0o600):
-    with open(path, "w") as file:
-        file.write(text)
-    os.chmod(path, mode)
-    return path
-
-
 def read_all(directory):
     found = []
     for name in sorted(os.listdir(directory)):
@@ -197,14 +191,20 @@ def subject(content):
     return re.search(rb"^Subject: (.*?)\r?$", content, re.M)[1]
 
 
+def expect_contents(program, found, contents):
+    """Each is among the files once, with the line ends of a file."""
+    for content in contents:
+        same = [each for each in found if subject(each) == subject(content)]
+        expect(len(same) == 1 and same[0].endswith(unixed(content)),
+               "%s got %r" % (program, [each[-300:] for each in same]))
+
+
 def with_fetchmail(node):
     fetchmail, account = need("fetchmail", "fetchmail"), ACCOUNTS[4]
     contents = letters("fetchmail")
     fill(node, account, contents)
     home = os.path.join(node.directory, "fetchmail")
-    got = os.path.join(home, "got")
-    os.makedirs(got)
-    agent = write(os.path.join(home, "mda"), '#!/bin/sh\ncat > "$(mktemp "%s/XXXXXXXX")"\n' % got, 0o700)
+    got, agent = delivery_agent(home)
     config = write(os.path.join(home, "fetchmailrc"),
                    'set invisible\npoll 127.0.0.1 service %d protocol pop3 uidl auth password\n'
                    '  user "%s" password "%s" sslproto "" keep no rewrite mda "%s"\n'
@@ -215,9 +215,7 @@ def with_fetchmail(node):
     run_well(command, env=environment)
     found = read_all(got)
     expect(len(found) == len(contents), "fetchmail fetched %d of %d" % (len(found), len(contents)))
-    for content in contents:
-        same = [each for each in found if subject(each) == subject(content)]
-        expect(len(same) == 1 and same[0].endswith(unixed(content)), "fetchmail got %r" % [each[-99:] for each in same])
+    expect_contents("fetchmail", found, contents)
     code, said = run(command, env=environment)
     # EX_NOMAIL of fetchmail(1)
     expect(code == 1, "fetchmail again: exit %d: %s" % (code, said[-600:]))
@@ -244,9 +242,7 @@ def with_mpop(node):
     new = os.path.join(home, "got", "new")
     found = read_all(new)
     expect(len(found) == len(contents), "mpop fetched %d of %d" % (len(found), len(contents)))
-    for content in contents:
-        same = [each for each in found if subject(each) == subject(content)]
-        expect(len(same) == 1 and same[0].endswith(unixed(content)), "mpop got %r" % [each[-300:] for each in same])
+    expect_contents("mpop", found, contents)
     run_well(command, env=environment)
     expect(len(read_all(new)) == len(contents), "mpop fetched again what it had")
     # It knows the unique-ids still after the node was restarted, and deletes what it has.
@@ -267,9 +263,7 @@ def with_getmail(node):
     contents = letters("getmail")
     fill(node, account, contents)
     home = os.path.join(node.directory, "getmail")
-    new = os.path.join(home, "got")
-    os.makedirs(new)
-    agent = write(os.path.join(home, "mda"), '#!/bin/sh\ncat > "$(mktemp "%s/XXXXXXXX")"\n' % new, 0o700)
+    new, agent = delivery_agent(home)
     config = os.path.join(home, "getmailrc")
     settings = ("[retriever]\ntype = SimplePOP3Retriever\nserver = 127.0.0.1\nport = %d\nusername = %s\npassword = %s\n"
                 "[destination]\ntype = MDA_external\npath = %s\nallow_root_commands = true\n[options]\ndelete = %s\nread_all = false\n"
@@ -282,9 +276,7 @@ def with_getmail(node):
         run_well(command, env=environment)
         found = read_all(new)
         expect(len(found) == len(contents) + extra, "getmail has %d" % len(found))
-    for content in contents:
-        same = [each for each in found if subject(each) == subject(content)]
-        expect(len(same) == 1 and same[0].endswith(unixed(content)), "getmail got %r" % [each[-300:] for each in same])
+    expect_contents("getmail", found, contents)
     expect(stored(node, account) == [], "getmail did not delete")
 
 

@@ -7,14 +7,11 @@ stored, octet for octet; names outside US-ASCII come back as they were given.
 Usage: imap_python.py LETTERLOG
 """
 import datetime
-import os
-import sys
 
 from imapserver import PASSWORD, Server, answer, expect, letter
-from node import Broken, main
+from node import main, package
 
 ACCOUNT = "py@example.test"
-PACKAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".build", "python")
 MESSAGE = letter("octets", b"Zeile mit \xc3\xbc\r\n.dot\r\n" + b"long " * 400 + b"\r\n\r\nend without line end")
 
 
@@ -59,11 +56,7 @@ def with_imaplib(server):
 
 
 def with_imapclient(server):
-    sys.path.insert(0, PACKAGES)
-    try:
-        import imapclient
-    except ImportError:
-        raise Broken("imapclient is missing: tools/install test puts it into .build/python")
+    imapclient = package("imapclient")
     with imapclient.IMAPClient("127.0.0.1", port=server.port(), ssl=False, timeout=30) as client:
         client.login(ACCOUNT, PASSWORD)
         expect(client.has_capability("IDLE") and client.has_capability("MOVE"), "imapclient: %s" % (client.capabilities(),))

@@ -9,7 +9,7 @@ import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ConversationTests"))
 
-from node import PASSWORD, SOCKET_SECONDS_MAX, deliver, expect, letter  # noqa: E402
+from node import PASSWORD, SOCKET_SECONDS_MAX, Wire, answer, deliver, expect, letter, write  # noqa: E402
 import servers  # noqa: E402
 
 
@@ -89,23 +89,9 @@ class Addresses:
         self.place = place
 
     def wire(self, name):
-        from node import Wire
         wire = Wire(self.place.address(name))
         wire.reply()
         return wire
-
-
-def answer(result):
-    code, data = result
-    expect(code == "OK", "IMAP: %s %s" % (code, data))
-    return data
-
-
-def write(path, text):
-    with open(path, "w") as file:
-        file.write(text)
-    os.chmod(path, 0o600)
-    return path
 
 
 __all__ = ["PASSWORD", "Server", "answer", "expect", "letter", "write"]

@@ -15,10 +15,9 @@ import random
 import re
 import signal
 import subprocess
-import tempfile
 import time
 
-from node import DOMAIN, Node, PASSWORD, die_with_parent, expect, expect_match, main
+from node import DOMAIN, Node, PASSWORD, answer, die_with_parent, expect, expect_match, main
 from peers import Courier, Dovecot, MASTER, MASTER_SECRET, SECRET
 
 ANN, BEN, CAS = ("%s@%s" % (name, DOMAIN) for name in ("ann", "ben", "cas"))
@@ -26,12 +25,6 @@ ACCOUNTS = [ANN, BEN, CAS, "dan@" + DOMAIN, "eve@" + DOMAIN, "fay@" + DOMAIN]
 FOLDERS = ["Sent", "Old Things", "Projekte", "Projekte/&AMQ-rger &- S&APY-hne", "Say \"a\\\\b\"", "Deep/er/est"]
 KEYWORDS = ["$Forwarded", "work", "NonJunk"] + ["key%d" % number for number in range(40)]
 MESSAGES = 300
-
-
-def answer(result):
-    code, data = result
-    expect(code == "OK", "IMAP: %s %s" % (code, data))
-    return data
 
 
 def quoted(name):
@@ -127,6 +120,14 @@ def compare(there, here, uids=True):
                    "%s: other messages" % name)
     more = [name for name in here if name not in there and here[name][1]]
     expect(not more, "mail in folders that are not there: %s" % more)
+
+
+def compare_with_courier(there, here, said):
+    """Two folders that Courier made in one second have one UIDVALIDITY, which no two of ours may have."""
+    kept = {name for name in there if here.get(name, (0,))[0] == there[name][0]}
+    expect("INBOX" in kept, "no UIDs kept: " + said)
+    compare({name: there[name] for name in kept}, {name: here[name] for name in kept})
+    compare(there, here, uids=False)
 
 
 def import_imap(node, *arguments, password=SECRET, status=0):
@@ -260,12 +261,7 @@ def from_courier(node):
         account = ACCOUNTS[4]
         said = import_imap(node, account, "--host", "127.0.0.1", "--port", str(courier.port), "--security", "none")
         with ours(node, account) as here:
-            found = snapshot(here)
-            # Two folders that Courier made in one second have one UIDVALIDITY, which no two of ours may have.
-            kept = {name for name in there if found.get(name, (0,))[0] == there[name][0]}
-            expect("INBOX" in kept, "no UIDs kept: " + said)
-            compare({name: there[name] for name in kept}, {name: found[name] for name in kept})
-            compare(there, found, uids=False)
+            compare_with_courier(there, snapshot(here), said)
             expect("Projekte" in listed(here, "LSUB"), "subscriptions")
         client.logout()
 

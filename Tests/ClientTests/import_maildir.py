@@ -15,8 +15,9 @@ import poplib
 import random
 import subprocess
 
-from import_imap import ANN, ACCOUNTS, KEYWORDS, answer, compare, fill, letter, listed, ours, snapshot, theirs
-from node import DOMAIN, Node, PASSWORD, expect, expect_match, main, need
+from import_imap import (ANN, ACCOUNTS, KEYWORDS, compare, compare_with_courier, fill, letter, listed, ours, snapshot,
+                         theirs)
+from node import Node, PASSWORD, answer, expect, expect_match, main, need, write
 from peers import Courier, Dovecot, SECRET
 
 BEN, CAS, _, EVE, FAY = ACCOUNTS[1:6]
@@ -58,10 +59,7 @@ def from_dovecot(node):
 def maildrop(courier, number):
     """Delivered by Courier's own agent for that."""
     program = need("maildrop", "maildrop")
-    recipe = os.path.join(courier.directory, "recipe")
-    with open(recipe, "w") as file:
-        file.write('to "%s"\n' % courier.maildir)
-    os.chmod(recipe, 0o600)
+    recipe = write(os.path.join(courier.directory, "recipe"), 'to "%s"\n' % courier.maildir)
     courier.own()
     subprocess.run([program, recipe], input=letter(number).replace(b"\r\n", b"\n"), check=True, timeout=30,
                    env={"PATH": "/usr/bin:/bin", "HOME": courier.directory}, cwd=courier.directory, **courier.identity)
@@ -84,11 +82,7 @@ def from_courier(node):
         there = snapshot(client, "INBOX.")
         expect("unlisted" in there["INBOX"][1][4][0], "Courier has not kept a keyword")
         with ours(node, BEN) as here:
-            found = snapshot(here)
-            kept = {name for name in there if found.get(name, (0,))[0] == there[name][0]}
-            expect("INBOX" in kept, "no UIDs kept: " + said)
-            compare({name: there[name] for name in kept}, {name: found[name] for name in kept})
-            compare(there, found, uids=False)
+            compare_with_courier(there, snapshot(here), said)
             expect({"Sent", "Projekte"} <= set(listed(here, "LSUB")), "subscriptions")
         client.logout()
         for number in (8_001, 8_002):

@@ -9,7 +9,6 @@ last use; and no secret is in the node's log, in `log show` or in `account show`
 Usage: logins.py LETTERLOG
 """
 import imaplib
-import itertools
 import os
 import poplib
 import re
@@ -25,8 +24,8 @@ import time
 import urllib.parse
 
 from node import (DOMAIN, PASSWORD, Broken, Node, die_with_parent, expect, expect_match, letter, main, need, run,
-                  run_well, wait_until)
-from sasl import PROTOCOLS, VERDICTS, Client, b64, steps_for
+                  run_well, wait_until, write)
+from sasl import PROTOCOLS, VERDICTS, Client, b64, source, steps_for
 from tokens import CLIENT_SECRET, GOOD as TOKEN, TokenService
 
 ANN = "ann@" + DOMAIN
@@ -37,13 +36,10 @@ LISTENERS = ("submission=127.0.0.1:0", "pop3=127.0.0.1:0", "smtp=127.0.0.1:0", "
 
 
 def log_in(node, name, mechanism, user, password):
-    """Each from an address of its own, since failures slow down those who come from the same."""
-    number = next(numbers)
-    with Client(node, name, source="127.1.%d.%d" % (number // 250, number % 250 + 1)) as client:
+    with Client(node, name, source=source()) as client:
         return client.authenticate(mechanism, steps_for(mechanism, user, password))
 
 
-numbers = itertools.count(1)
 IN, OUT, LATER = ({name: VERDICTS[verdict][number] for number, name in enumerate(PROTOCOLS)}
                   for verdict in ("in", "denied", "later"))
 
@@ -82,11 +78,10 @@ def programs(node):
                   "--passwordeval=echo " + PASSWORD, "--tls=off", "--keep=on", "--delivery=mbox," + target,
                   "--uidls-file=" + target + ".uidls"])
         expect(b"by many programs" in open(target, "rb").read(), "mpop %s brought nothing" % method)
-    control = os.path.join(folder, "fetchmailrc")
-    with open(control, "w") as file:
-        file.write('poll 127.0.0.1 service %d protocol pop3 auth password username "%s" password "%s" keep sslproto ""\n'
-                   '  mda "cat >> %s/fetched"\n' % (pop3, ANN, PASSWORD, folder))
-    os.chmod(control, 0o600)
+    control = write(
+        os.path.join(folder, "fetchmailrc"),
+        'poll 127.0.0.1 service %d protocol pop3 auth password username "%s" password "%s" keep sslproto ""\n'
+        '  mda "cat >> %s/fetched"\n' % (pop3, ANN, PASSWORD, folder))
     run_well([need("fetchmail", "fetchmail"), "-f", control, "--all", "--pidfile", folder + "/fetchmail.pid",
               "--idfile", folder + "/fetchids"], env={**os.environ, "FETCHMAILHOME": folder})
     expect(b"by many programs" in open(folder + "/fetched", "rb").read(), "fetchmail brought nothing")
@@ -118,11 +113,10 @@ def programs_imap(node):
         client.authenticate("PLAIN", lambda _: ("\0%s\0%s" % (ANN, PASSWORD)).encode())
         expect(client.select()[0] == "OK", "imaplib selects nothing")
     folder = node.directory
-    control = os.path.join(folder, "fetchmailrc-imap")
-    with open(control, "w") as file:
-        file.write('poll 127.0.0.1 service %d protocol imap auth password username "%s" password "%s" keep sslproto ""\n'
-                   '  mda "cat >> %s/fetched-imap"\n' % (port, ANN, PASSWORD, folder))
-    os.chmod(control, 0o600)
+    control = write(
+        os.path.join(folder, "fetchmailrc-imap"),
+        'poll 127.0.0.1 service %d protocol imap auth password username "%s" password "%s" keep sslproto ""\n'
+        '  mda "cat >> %s/fetched-imap"\n' % (port, ANN, PASSWORD, folder))
     run_well([need("fetchmail", "fetchmail"), "-f", control, "--all", "--pidfile", folder + "/fetchmail-imap.pid"],
              env={**os.environ, "FETCHMAILHOME": folder})
     expect(b"by many programs" in open(folder + "/fetched-imap", "rb").read(), "fetchmail over IMAP brought nothing")

@@ -18,17 +18,11 @@ import time
 import urllib.request
 from random import Random
 
-from node import PASSWORD, Node, deliver, expect, letter, main, need, run, run_well
+from node import PASSWORD, Node, answer, deliver, expect, letter, main, need, run, run_well, write
 from terminal import Terminal
 
 TREE, FAR = "tree@example.test", "far@example.test"
 LETTERS = {"D": "\\Draft", "F": "\\Flagged", "R": "\\Answered", "S": "\\Seen", "T": "\\Deleted"}
-
-
-def answer(result):
-    code, data = result
-    expect(code == "OK", "IMAP: %s %s" % (code, data))
-    return data
 
 
 class Site:
@@ -139,10 +133,8 @@ def with_mutt(site):
 
 def with_delivery(site):
     maildrop, procmail = need("maildrop", "maildrop"), need("procmail", "procmail")
-    recipe = os.path.join(site.home, "mailfilter")
-    with open(recipe, "w") as file:
-        file.write("if (/^Subject: .*archive/)\n{\n  to \"%s/.Archive/\"\n}\nto \"%s/\"\n" % (site.tree, site.tree))
-    os.chmod(recipe, 0o600)
+    recipe = write(os.path.join(site.home, "mailfilter"),
+                   "if (/^Subject: .*archive/)\n{\n  to \"%s/.Archive/\"\n}\nto \"%s/\"\n" % (site.tree, site.tree))
     environment = {"PATH": os.environ["PATH"], "HOME": site.home}
     for number in range(8):
         content = letter("drop %d" % number, b"By maildrop.\r\n").replace(b"\r\n", b"\n")
@@ -174,9 +166,7 @@ def with_mbsync(site):
     host, port = site.node.addresses["imap"][0]
     state = os.path.join(site.home, "state")
     os.makedirs(state)
-    configuration = os.path.join(site.home, "mbsyncrc")
-    with open(configuration, "w") as file:
-        file.write("""
+    configuration = write(os.path.join(site.home, "mbsyncrc"), """
 IMAPAccount far
 Host %s
 Port %d
@@ -200,7 +190,6 @@ Create Both
 Expunge Both
 SyncState %s/
 """ % (host, port, FAR, PASSWORD, site.tree, state))
-    os.chmod(configuration, 0o600)
 
     def sync(what):
         code, said = run([mbsync, "-c", configuration, "-a", "-V"], env={**os.environ, "HOME": site.home})
@@ -307,9 +296,7 @@ def with_kills(site):
                     # The node was quicker.
                     pass
         time.sleep(random.random() * 2)
-        site.node.process.kill()
-        site.node.process.wait()
-        site.node.process.stdout.close()
+        site.node.kill()
         site.node.start()
     site.expect_agreed({"INBOX": "", "Archive": ".Archive"})
     inbox, archive = site.over_imap(), site.over_imap(TREE, "Archive")

@@ -16,7 +16,6 @@ import base64
 import concurrent.futures
 import contextlib
 import hashlib
-import itertools
 import os
 import re
 import subprocess
@@ -25,7 +24,8 @@ import time
 
 from node import (DOMAIN, PASSWORD, Broken, Node, die_with_parent, expect, expect_match, letter, main, need, run,
                   run_well)
-from sasl import (PROTOCOLS, Client, Scram, b64, expect_verdict, login, plain, server_end_point, steps_for, unchecked)
+from sasl import (PROTOCOLS, Client, Scram, b64, expect_verdict, login, plain, server_end_point, source, steps_for,
+                  unchecked)
 from tokens import GOOD, TokenService
 
 ANN, BEN, CAL, OFF = ("%s@%s" % (name, DOMAIN) for name in ("ann", "ben", "cal", "off"))
@@ -37,14 +37,7 @@ TOKENS = ("OAUTHBEARER", "XOAUTH2")
 LISTENERS = tuple(name + "=127.0.0.1:0" for name in (
     "submission", "submissions", "pop3", "pop3s", "imap", "imaps"))
 AT_ONCE = 16
-numbers = itertools.count(1)
 maildrop = threading.Lock()
-
-
-def source():
-    """Failures slow down those who come from the same address: each case has its own."""
-    number = next(numbers)
-    return "127.1.%d.%d" % (number // 250, number % 250 + 1)
 
 
 def hold(cases):

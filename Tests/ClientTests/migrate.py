@@ -12,8 +12,8 @@ import random
 import re
 import urllib.request
 
-from import_imap import ANN, BEN, compare, fill, letter, answer, listed, ours, snapshot, theirs
-from node import DOMAIN, Node, PASSWORD, Wire, expect, expect_match, main, need, run, run_well, wait_until
+from import_imap import ANN, BEN, compare, fill, letter, listed, ours, snapshot, theirs
+from node import DOMAIN, Node, PASSWORD, Wire, answer, expect, expect_match, main, need, run, run_well, wait_until, write
 from peers import Dovecot, SECRET
 from terminal import Terminal
 
@@ -67,10 +67,8 @@ def follow(page, program, values, number=None):
 
 
 def mbsync(home, port, password):
-    configuration = os.path.join(home, "mbsyncrc")
-    with open(configuration, "w") as file:
-        file.write(MBSYNC.format(home=home, port=port, user=ANN, password=password))
-    os.chmod(configuration, 0o600)
+    configuration = write(os.path.join(home, "mbsyncrc"),
+                          MBSYNC.format(home=home, port=port, user=ANN, password=password))
     code, said = run([need("mbsync", "isync"), "-c", configuration, "-V", "-Dn", "all"], seconds=120)
     said = said.decode("utf-8", "replace")
     wrong = re.search(r"(?:.*\n){0,12}.*(?:Error|cannot be opened).*\n", said)

@@ -4,7 +4,9 @@ A node listens on loopback ports that the system chooses, is ended by its proces
 Each script says what it promises in its docstring, is called as `SCRIPT LETTERLOG`, and exits 1 with the first promise
 that was not kept. Nothing here waits without a bound.
 """
+import csv
 import ctypes
+import importlib
 import os
 import re
 import selectors
@@ -27,6 +29,7 @@ SOCKET_SECONDS_MAX = 30
 LISTENERS = tuple("%s=127.0.0.1:0" % name for name in (
     "smtp", "submission", "submissions", "lmtp", "pop3", "pop3s", "imap", "imaps", "http"))
 PR_SET_PDEATHSIG = 1
+PACKAGES = os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "..", ".build", "python")
 
 
 class Broken(Exception):
@@ -49,6 +52,16 @@ def need(program, package):
     path = shutil.which(program, path=os.environ.get("PATH", "") + ":/usr/sbin:/sbin")
     expect(path, "%s is missing: install the Debian package %s (tools/install test does)" % (program, package))
     return path
+
+
+def package(name):
+    """A module of tools/python-packages.txt, which the system's Python does not see by itself."""
+    if PACKAGES not in sys.path:
+        sys.path.insert(0, PACKAGES)
+    try:
+        return importlib.import_module(name)
+    except ImportError as missing:
+        raise Broken("%s: tools/install test puts it into .build/python" % missing)
 
 
 def run(command, seconds=COMMAND_SECONDS_MAX, **options):
@@ -84,6 +97,28 @@ def wait_until(what, seconds, condition):
 def die_with_parent():
     """A killed test leaves no process behind."""
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+def self_signed(certificate, key, name, *others):
+    """A certificate for a host name, and for `others` written as openssl has them; it is its own authority."""
+    run_well([need("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
+              "-keyout", key, "-out", certificate, "-subj", "/CN=" + name, "-days", "30",
+              "-addext", "subjectAltName=" + ",".join(["DNS:" + name, *others])])
+
+
+def free_port():
+    """A port of loopback that is free for streams and for datagrams."""
+    for _ in range(100):
+        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream, \
+                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
+            stream.bind(("127.0.0.1", 0))
+            port = stream.getsockname()[1]
+            try:
+                datagrams.bind(("127.0.0.1", port))
+            except OSError:
+                continue
+            return port
+    raise Broken("no port is free")
 
 
 class Node:
@@ -137,6 +172,13 @@ class Node:
         expect(code == 0, "letterlog %s: exit %d: %s%s" % (" ".join(arguments), code, out, err))
         return out
 
+    def import_accounts(self, addresses):
+        """Many at once, from a file."""
+        path = os.path.join(self.directory, "accounts.csv")
+        with open(path, "w", newline="") as file:
+            csv.writer(file).writerows((address, PASSWORD) for address in addresses)
+        self.do("account", "import", path)
+
     def start(self):
         listens = [word for listener in self.listeners for word in ("--listen", listener)]
         log = open(self.log_path, "ab")
@@ -180,12 +222,16 @@ class Node:
             process.stdout.close()
         expect(code == 0, "the node ended with %d" % code)
 
+    def kill(self):
+        """As a power cut would: it has no say."""
+        process, self.process = self.process, None
+        process.kill()
+        process.wait()
+        process.stdout.close()
+
     def remove(self):
         if self.process is not None:
-            self.process.kill()
-            self.process.wait()
-            self.process.stdout.close()
-            self.process = None
+            self.kill()
         shutil.rmtree(self.directory, ignore_errors=True)
 
     def show_log(self):
@@ -413,6 +459,28 @@ def deliver(node, recipients, content, sender="sender@sender.test", name="smtp")
 def letter(subject, body=b"A letter.\r\n", sender="sender@sender.test"):
     return (b"From: Sender <" + sender.encode() + b">\r\nTo: somebody@example.test\r\nSubject: " + subject.encode() +
             b"\r\nMessage-ID: <" + re.sub(rb"\W+", b".", subject.encode()) + b"@sender.test>\r\n\r\n" + body)
+
+
+def answer(result):
+    """What imaplib was told, when that was OK."""
+    code, data = result
+    expect(code == "OK", "IMAP: %s %s" % (code, data))
+    return data
+
+
+def write(path, text, mode=0o600):
+    """A file for a program that wants it to be its owner's."""
+    with open(path, "w") as file:
+        file.write(text)
+    os.chmod(path, mode)
+    return path
+
+
+def delivery_agent(home):
+    """In a new folder: one for messages, and a program that puts each that it is given into a file of its own there."""
+    into = os.path.join(home, "got")
+    os.makedirs(into)
+    return into, write(os.path.join(home, "mda"), '#!/bin/sh\ncat > "$(mktemp "%s/XXXXXXXX")"\n' % into, 0o700)
 
 
 def main(body):

@@ -5,12 +5,11 @@ the system chose. Both are ended by their process ids.
 """
 import os
 import shutil
-import signal
 import socket
 import subprocess
 import tempfile
 
-from node import Broken, die_with_parent, expect, need, run, run_well, wait_until
+from node import Broken, die_with_parent, expect, free_port, need, run, run_well, wait_until
 
 MASTER = """
 {port}    inet  n - n - 200 smtpd
@@ -37,21 +36,6 @@ anvil     unix  - - n - 1 anvil
 scache    unix  - - n - 1 scache
 postlog   unix-dgram n - n - 1 postlogd
 """
-
-
-def free_port():
-    """A port that is free for streams and for datagrams."""
-    for _ in range(100):
-        with socket.socket(socket.AF_INET, socket.SOCK_STREAM) as stream, \
-                socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as datagrams:
-            stream.bind(("127.0.0.1", 0))
-            port = stream.getsockname()[1]
-            try:
-                datagrams.bind(("127.0.0.1", port))
-            except OSError:
-                continue
-            return port
-    raise Broken("no port is free")
 
 
 class Postfix:
@@ -145,7 +129,7 @@ class Postfix:
 
 
 class NameServer:
-    """dnsmasq with these records, and nothing else in the world."""
+    """dnsmasq with these records, and nothing else in the world; of `test` and what else is `--local` it knows all."""
 
     def __init__(self, *records):
         self.records = records
@@ -175,13 +159,17 @@ class NameServer:
             except OSError:
                 return False
 
-    def __exit__(self, *_):
-        self.process.send_signal(signal.SIGTERM)
+    def stop(self):
+        self.process.terminate()
         try:
             self.process.wait(timeout=10)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
             raise Broken("dnsmasq did not end")
+
+    def __exit__(self, *_):
+        try:
+            self.stop()
         finally:
             shutil.rmtree(self.directory, ignore_errors=True)

@@ -63,9 +63,7 @@ def promises(program):
             wire.send(stuffed(text.encode()))
             # Every third round waits for the commit, whose reply stays unread.
             time.sleep(1 if number % 3 == 2 else chance.uniform(0, 0.004))
-            node.process.kill()
-            node.process.wait()
-            node.process.stdout.close()
+            node.kill()
             wire.close()
             node.start()
             committed += kept_before(node, subject, text)

@@ -6,6 +6,7 @@ from RFC 4616, tokens from RFC 7628, the profiles from RFC 5034, RFC 4954, RFC 9
 import base64
 import hashlib
 import hmac
+import itertools
 import re
 import ssl
 
@@ -126,6 +127,15 @@ class Client:
         """Whether what needs a login is done now."""
         command = {"pop3": "STAT", "submission": "MAIL FROM:<>", "imap": "LIST \"\" INBOX"}[self.name]
         return bool(re.match(r"^(\+OK|250|\w+ OK)", self.command(command)))
+
+
+numbers = itertools.count(1)
+
+
+def source():
+    """Failures slow down those who come from the same address: each case has its own."""
+    number = next(numbers)
+    return "127.1.%d.%d" % (number // 250, number % 250 + 1)
 
 
 def expect_verdict(verdict, client, reply, what):

@@ -16,13 +16,13 @@ import os
 import re
 import smtplib
 import socket
-import ssl
 import tempfile
 import threading
 import time
 
 from node import (DOMAIN, Node, PASSWORD, expect, expect_match, main, need, run_well, wait_until)
 from postfix import NameServer, Postfix
+from sasl import unchecked
 
 ALICE, BOB = "alice@" + DOMAIN, "bob@" + DOMAIN
 SECONDS_MAX = 90
@@ -112,9 +112,7 @@ def accounts_exchange(node):
     run_well([need("msmtp", "msmtp"), "--host=127.0.0.1", "--port=" + port, "--auth=plain", "--user=" + BOB,
               "--passwordeval=echo " + PASSWORD, "--tls=off", "--from=" + BOB, "--", ALICE],
              input=letter(BOB, "by msmtp").replace("\r\n", "\n").encode())
-    context = ssl.create_default_context()
-    context.check_hostname, context.verify_mode = False, ssl.CERT_NONE
-    with smtplib.SMTP_SSL("127.0.0.1", node.port("submissions"), timeout=60, context=context) as client:
+    with smtplib.SMTP_SSL("127.0.0.1", node.port("submissions"), timeout=60, context=unchecked()) as client:
         client.login(BOB, PASSWORD)
         client.sendmail(BOB, [ALICE], letter(BOB, "by smtplib"))
     for account, subject in ((BOB, "by swaks"), (BOB, "by swaks over TLS"), (ALICE, "by msmtp"), (ALICE, "by smtplib")):

@@ -16,8 +16,8 @@ import threading
 import time
 
 import node as harness
-from node import DOMAIN, Node, PASSWORD, expect, main, wait_until
-from postfix import Postfix, free_port
+from node import DOMAIN, Node, PASSWORD, expect, free_port, main, wait_until
+from postfix import Postfix
 
 ALICE, BOB = "alice@" + DOMAIN, "bob@" + DOMAIN
 SENDERS = 4
@@ -98,9 +98,7 @@ def check(program):
             for part in (1, 2):
                 wait_until("%d of 3 parts are under way" % part, SECONDS_MAX, lambda: len(outward) >= total * part // 3
                            or all(not injector.is_alive() for injector in work))
-                node.process.kill()
-                node.process.wait()
-                node.process.stdout.close()
+                node.kill()
                 node.start()
             for injector in work:
                 injector.join(SECONDS_MAX)

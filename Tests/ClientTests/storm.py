@@ -10,11 +10,11 @@ nobody has, from some hundred networks, and do not wait for long answers. The fi
 """
 import asyncio
 import json
-import ssl
 import sys
 import time
 
 from node import Node, PASSWORD, expect, main
+from sasl import unchecked
 
 BAD_LOGINS = 600
 GOOD_CLIENTS = 20
@@ -22,10 +22,7 @@ CONCURRENT_BAD = 100
 ROUNDS_ALONE = 5
 SECONDS_MAX = 280
 PATIENCE_SECONDS = 60
-# The node's certificate is its own; who it is is not the subject here.
-TLS = ssl.create_default_context()
-TLS.check_hostname = False
-TLS.verify_mode = ssl.CERT_NONE
+TLS = unchecked()
 
 
 async def connect(port, address):
@@ -118,11 +115,7 @@ def promises(program):
     bad = int(sys.argv[2]) if len(sys.argv) > 2 else BAD_LOGINS
     clients = int(sys.argv[3]) if len(sys.argv) > 3 else GOOD_CLIENTS
     with Node(program, settings=["listeners.proxy-from=127.0.0.1"], listeners=("pop3s=127.0.0.1:0",)) as node:
-        accounts = node.directory + "/accounts.csv"
-        with open(accounts, "w") as file:
-            for number in range(clients):
-                file.write("user%d@example.test,%s\n" % (number, PASSWORD))
-        node.do("account", "import", accounts)
+        node.import_accounts("user%d@example.test" % number for number in range(clients))
         result = asyncio.run(asyncio.wait_for(play(node.port("pop3s"), bad, clients), SECONDS_MAX * max(1, bad // 5000)))
         print(json.dumps(result))
         # What a crowd can cause is told in a bounded number of lines.

@@ -20,8 +20,8 @@ import ssl
 import subprocess
 import time
 
-from node import (Node, PASSWORD, deliver, expect, expect_match, letter, main, need, run, run_well, wait_until,
-                  without_trace)
+from node import (Node, PASSWORD, deliver, delivery_agent, expect, expect_match, letter, main, need, run,
+                  run_well, self_signed, wait_until, without_trace, write)
 
 ACCOUNT = "alice@example.test"
 # A submission without one is given one.
@@ -173,24 +173,22 @@ def with_programs(node):
     for kind in ("pop3s", "pop3"):
         for part in ("cur", "new", "tmp"):
             os.makedirs(os.path.join(home, kind, part))
-        config = os.path.join(home, "mpoprc-" + kind)
-        with open(config, "w") as file:
-            file.write("account default\nhost localhost\nport %d\nuser %s\npassword %s\nauth user\ntls on\n"
-                       "tls_starttls %s\ntls_trust_file %s\nkeep on\nuidls_file %s\ndelivery maildir %s\n" % (
-                           node.port(kind), ACCOUNT, PASSWORD, "on" if kind == "pop3" else "off", trust,
-                           os.path.join(home, "uidls-" + kind), os.path.join(home, kind)))
-        os.chmod(config, 0o600)
+        config = write(
+            os.path.join(home, "mpoprc-" + kind),
+            "account default\nhost localhost\nport %d\nuser %s\npassword %s\nauth user\ntls on\n"
+            "tls_starttls %s\ntls_trust_file %s\nkeep on\nuidls_file %s\ndelivery maildir %s\n" % (
+                node.port(kind), ACCOUNT, PASSWORD, "on" if kind == "pop3" else "off", trust,
+                os.path.join(home, "uidls-" + kind), os.path.join(home, kind)))
         run_well([mpop, "-C", config], env={**os.environ, "HOME": home, "LC_ALL": "C"})
         got = len(os.listdir(os.path.join(home, kind, "new")))
         expect(got == total, "mpop over %s fetched %d of %d" % (kind, got, total))
         options = "ssl sslcertck sslproto tls1.2+" if kind == "pop3s" else "sslcertck sslproto tls1.2+"
-        config = os.path.join(home, "fetchmailrc-" + kind)
         got = os.path.join(home, "fetchmail-" + kind)
-        with open(config, "w") as file:
-            file.write('set invisible\npoll localhost service %d protocol pop3 uidl auth password\n'
-                       '  user "%s" password "%s" %s sslcertfile "%s" keep mda "cat >> %s"\n' % (
-                           node.port(kind), ACCOUNT, PASSWORD, options, trust, got))
-        os.chmod(config, 0o600)
+        config = write(
+            os.path.join(home, "fetchmailrc-" + kind),
+            'set invisible\npoll localhost service %d protocol pop3 uidl auth password\n'
+            '  user "%s" password "%s" %s sslcertfile "%s" keep mda "cat >> %s"\n' % (
+                node.port(kind), ACCOUNT, PASSWORD, options, trust, got))
         run_well([fetchmail, "-f", config, "-i", os.path.join(home, "ids-" + kind), "--pidfile",
                   os.path.join(home, "pid"), "--nosyslog"],
                  env={**os.environ, "HOME": home, "FETCHMAILHOME": home, "LC_ALL": "C"})
@@ -198,31 +196,22 @@ def with_programs(node):
             fetched = len(re.findall(rb"^Received: ", file.read(), re.M))
         expect(fetched >= total, "fetchmail over %s fetched %d of %d" % (kind, fetched, total))
     # Its POP3 has TLS from the first octet only.
-    os.makedirs(os.path.join(home, "getmail"))
-    agent = os.path.join(home, "getmail-mda")
-    with open(agent, "w") as file:
-        file.write('#!/bin/sh\ncat > "$(mktemp "%s/getmail/XXXXXXXX")"\n' % home)
-    os.chmod(agent, 0o700)
-    with open(os.path.join(home, "getmailrc"), "w") as file:
-        file.write("[retriever]\ntype = SimplePOP3SSLRetriever\nserver = localhost\nport = %d\nusername = %s\n"
-                   "password = %s\nca_certs = %s\n[destination]\ntype = MDA_external\npath = %s\n"
-                   "allow_root_commands = true\n[options]\ndelete = false\n" % (
-                       node.port("pop3s"), ACCOUNT, PASSWORD, trust, agent))
-    os.chmod(os.path.join(home, "getmailrc"), 0o600)
+    folder, agent = delivery_agent(os.path.join(home, "getmail"))
+    write(os.path.join(home, "getmailrc"),
+          "[retriever]\ntype = SimplePOP3SSLRetriever\nserver = localhost\nport = %d\nusername = %s\n"
+          "password = %s\nca_certs = %s\n[destination]\ntype = MDA_external\npath = %s\n"
+          "allow_root_commands = true\n[options]\ndelete = false\n" % (
+              node.port("pop3s"), ACCOUNT, PASSWORD, trust, agent))
     run_well([need("getmail", "getmail6"), "--getmaildir", home, "--rcfile", "getmailrc"],
              env={**os.environ, "HOME": home, "LC_ALL": "C.UTF-8"})
-    got = len(os.listdir(os.path.join(home, "getmail")))
+    got = len(os.listdir(folder))
     expect(got == total, "getmail fetched %d of %d" % (got, total))
 
 
 def certificate(directory, name):
     """A self-signed pair for a host name, in one folder."""
-    openssl = need("openssl", "openssl")
     base = os.path.join(directory, name)
-    run_well([openssl, "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-keyout",
-              base + ".key", "-out", base + ".pem", "-subj", "/CN=" + name, "-addext", "subjectAltName=DNS:" + name,
-              "-days", "30"])
-    os.chmod(base + ".key", 0o600)
+    self_signed(base + ".pem", base + ".key", name)
     return base + ".pem", base + ".key"
 
 

@@ -8,7 +8,7 @@ import tempfile
 import threading
 import urllib.parse
 
-from node import need, run_well
+from node import self_signed
 
 GOOD = "good.token-of~ann/42=="
 CLIENT_ID = "mail server"
@@ -25,9 +25,7 @@ class TokenService:
     def __enter__(self):
         self.folder = tempfile.mkdtemp(prefix="letterlog-tokens-")
         certificate, key, secret = (os.path.join(self.folder, name) for name in ("tls.pem", "tls.key", "secret"))
-        run_well([need("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                  "-nodes", "-keyout", key, "-out", certificate, "-subj", "/CN=tokens", "-days", "30", "-addext",
-                  "subjectAltName=DNS:localhost"])
+        self_signed(certificate, key, "localhost")
         with open(secret, "w") as file:
             file.write(CLIENT_SECRET + "\n")
         service = self
