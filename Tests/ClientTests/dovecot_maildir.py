@@ -12,21 +12,15 @@ import calendar
 import imaplib
 import json
 import os
-import pwd
-import grp
 import re
 import shutil
-import socket
-import subprocess
-import tempfile
 import time
 
-from node import (Broken, Node, PASSWORD, Wire, connect, deliver, die_with_parent, expect, letter, main, need,
-                  wait_until)
+from node import Node, PASSWORD, Wire, answer, deliver, expect, letter, main
+from peers import SECRET, Dovecot
 
 ACCOUNTS = ["ann@example.test", "ben@example.test"]
 DELIVERIES = 30
-SECRET = "dovecot-secret"
 IMPORTED = "Ärger/Straße.de"
 SUBSCRIBED = {ACCOUNTS[0]: ["INBOX", "Drafts", "Sent", "Junk", "A & B", IMPORTED], ACCOUNTS[1]: ["INBOX", "Junk"]}
 # An mbox names UIDVALIDITY and UIDs; the node keeps them where they ascend.
@@ -38,129 +32,6 @@ IMPORTED_MESSAGES = [
     (42, "O", "DT", "Later work2", ["\\Deleted", "\\Draft"]),
     (1000, "RO", "A", "Work", ["\\Answered"]),
 ]
-
-CONFIGURATION = """
-protocols = imap pop3
-listen = 127.0.0.1
-base_dir = {directory}/run
-state_dir = {directory}/state
-log_path = {directory}/log
-default_internal_user = {user}
-default_internal_group = {group}
-default_login_user = {user}
-first_valid_uid = 1
-first_valid_gid = 1
-ssl = no
-disable_plaintext_auth = no
-mail_location = maildir:{directory}/maildir/%u
-mail_plugins = listescape
-passdb {{
-  driver = static
-  args = password={secret}
-}}
-userdb {{
-  driver = static
-  args = uid={user} gid={group} home={directory}/home/%u
-}}
-namespace inbox {{
-  inbox = yes
-  separator = /
-}}
-service anvil {{
-  chroot =
-}}
-service stats {{
-  chroot =
-}}
-service imap-login {{
-  chroot =
-  inet_listener imap {{
-    port = {imap}
-  }}
-  inet_listener imaps {{
-    port = 0
-  }}
-}}
-service pop3-login {{
-  chroot =
-  inet_listener pop3 {{
-    port = {pop3}
-  }}
-  inet_listener pop3s {{
-    port = 0
-  }}
-}}
-"""
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Dovecot:
-    """In a directory of its own and without privileges: root steps down to `nobody`."""
-
-    def __init__(self, maildir):
-        self.program = need("dovecot", "dovecot-core")
-        for file, package in (("imap", "dovecot-imapd"), ("pop3", "dovecot-pop3d")):
-            expect(os.path.exists("/usr/lib/dovecot/" + file), "install the Debian package " + package)
-        is_root = os.geteuid() == 0
-        self.user = pwd.getpwnam("nobody") if is_root else pwd.getpwuid(os.geteuid())
-        self.identity = {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []} if is_root else {}
-        self.directory = tempfile.mkdtemp(prefix="letterlog-dovecot-")
-        shutil.copytree(maildir, self.directory + "/maildir")
-        for name in ("run", "state", "home"):
-            os.mkdir(os.path.join(self.directory, name))
-        self.ports = {"imap": free_port(), "pop3": free_port()}
-        with open(self.directory + "/dovecot.conf", "w") as file:
-            file.write(CONFIGURATION.format(
-                directory=self.directory, user=self.user.pw_name, group=grp.getgrgid(self.user.pw_gid).gr_name,
-                secret=SECRET, **self.ports))
-        if is_root:
-            for parent, folders, files in os.walk(self.directory):
-                for name in [".", *folders, *files]:
-                    os.chown(os.path.join(parent, name), self.user.pw_uid, self.user.pw_gid)
-        self.process = None
-
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            [self.program, "-F", "-c", self.directory + "/dovecot.conf"], stdout=subprocess.DEVNULL,
-            stderr=open(self.directory + "/errors", "w"), stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,
-            **self.identity)
-        try:
-            for port in self.ports.values():
-                wait_until("Dovecot answers", 20, lambda: self.answers(port))
-        except BaseException:
-            self.__exit__(Broken)
-            raise
-        return self
-
-    def answers(self, port):
-        expect(self.process.poll() is None, "Dovecot ended")
-        try:
-            connect(("127.0.0.1", port), 5).close()
-            return True
-        except OSError:
-            return False
-
-    def __exit__(self, kind, *_):
-        if self.process.poll() is None:
-            self.process.terminate()
-        try:
-            self.process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-        if kind is not None:
-            for name in ("errors", "log"):
-                path = os.path.join(self.directory, name)
-                if os.path.exists(path):
-                    with open(path, errors="replace") as file:
-                        print("--- Dovecot's %s:" % name, *file.readlines()[-20:], sep="\n")
-        shutil.rmtree(self.directory, ignore_errors=True)
-
 
 # The account
 
@@ -223,12 +94,6 @@ def encoded(name):
 
 def quoted(name):
     return '"' + encoded(name).replace("\\", "\\\\").replace('"', '\\"') + '"'
-
-
-def answer(result):
-    code, data = result
-    expect(code == "OK", "IMAP: %s %s" % (code, data))
-    return data
 
 
 def listed(lines):
@@ -317,7 +182,10 @@ def body(program):
         ours = {account: pop3_maildrop(node.port("pop3"), account, PASSWORD) for account in ACCOUNTS}
         rows = mailboxes(node, ACCOUNTS[0])
         expect(rows[IMPORTED]["uidvalidity"] == IMPORTED_VALIDITY, "the UIDVALIDITY of the mbox was not kept")
-        with Dovecot(node.maildir) as dovecot:
+        dovecot = Dovecot()
+        shutil.copytree(node.maildir, dovecot.mail, dirs_exist_ok=True)
+        dovecot.own()
+        with dovecot:
             for account in ACCOUNTS:
                 found = compare_imap(dovecot, node, account)
                 # Read once more: what Dovecot has written to its copy since changes nothing.

@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 
-from node import Broken, connect, die_with_parent, expect, need, run_well, wait_until
+from node import Broken, connect, die_with_parent, expect, free_port, need, self_signed, wait_until
 
 SECRET = "source-secret"
 MASTER = "boss"
@@ -54,8 +54,7 @@ userdb {{
 }}
 namespace inbox {{
   inbox = yes
-  separator = {separator}
-  prefix = {prefix}
+  separator = /
   mailbox Sent {{
     special_use = \\Sent
   }}
@@ -88,23 +87,18 @@ service pop3-login {{
     port = 0
   }}
 }}
-"""
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
+{extra}"""
 
 
 class Peer:
     """A directory that belongs to who runs in it: root steps down to `nobody`."""
 
     def __init__(self, name):
+        self.title = name
         is_root = os.geteuid() == 0
         self.user = pwd.getpwnam("nobody") if is_root else pwd.getpwuid(os.geteuid())
         self.identity = {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []} if is_root else {}
-        self.directory = tempfile.mkdtemp(prefix="letterlog-%s-" % name)
+        self.directory = tempfile.mkdtemp(prefix="letterlog-%s-" % name.lower())
 
     def own(self, path=None):
         if not self.identity:
@@ -113,70 +107,94 @@ class Peer:
             for name in [".", *folders, *files]:
                 os.chown(os.path.join(parent, name), self.user.pw_uid, self.user.pw_gid)
 
+    def log(self):
+        """The ends of what it has written."""
+        said = ""
+        for name in ("errors", "log"):
+            path = os.path.join(self.directory, name)
+            if os.path.exists(path):
+                with open(path, errors="replace") as file:
+                    said += "--- %s's %s:\n%s" % (self.title, name, "".join(file.readlines()[-30:]))
+        return said
 
-class Dovecot(Peer):
-    """`mail` is the directory of Maildirs, one for each user; by default an empty one of its own."""
+    def remove(self):
+        shutil.rmtree(self.directory, ignore_errors=True)
 
-    def __init__(self, mail=None, separator="/", prefix="", extra=""):
-        super().__init__("dovecot")
+
+class AnyDovecot(Peer):
+    """Debian's Dovecot with the services named, before its configuration is known."""
+
+    def __init__(self, *services):
+        super().__init__("Dovecot")
         self.program = need("dovecot", "dovecot-core")
-        expect(os.path.exists("/usr/lib/dovecot/imap"), "install the Debian package dovecot-imapd")
-        expect(os.path.exists("/usr/lib/dovecot/pop3"), "install the Debian package dovecot-pop3d")
-        self.mail = mail or self.directory + "/mail"
-        for name in ("run", "state", "home", "mail"):
+        for service in services:
+            expect(os.path.exists("/usr/lib/dovecot/" + service), "install the Debian package dovecot-%sd" % service)
+        for name in ("run", "state", "home"):
             os.mkdir(os.path.join(self.directory, name))
-        run_well([need("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256",
-                  "-nodes", "-days", "2", "-subj", "/CN=localhost", "-addext", "subjectAltName=DNS:localhost,IP:127.0.0.1",
-                  "-keyout", self.directory + "/key.pem", "-out", self.directory + "/cert.pem"])
-        with open(self.directory + "/masters", "w") as file:
-            file.write("%s:{PLAIN}%s\n" % (MASTER, MASTER_SECRET))
-        self.ports = {"imap": free_port(), "imaps": free_port(), "pop3": free_port()}
-        with open(self.directory + "/dovecot.conf", "w") as file:
-            file.write(CONFIGURATION.format(
-                directory=self.directory, mail=self.mail, user=self.user.pw_name,
-                group=grp.getgrgid(self.user.pw_gid).gr_name, secret=SECRET, separator=separator, prefix=prefix,
-                **self.ports) + extra)
-        self.own()
-        if mail:
-            self.own(mail)
-        self.process = None
+        self.ports, self.process = {}, None
 
-    def __enter__(self):
-        self.process = subprocess.Popen(
-            [self.program, "-F", "-c", self.directory + "/dovecot.conf"], stdout=subprocess.DEVNULL,
-            stderr=open(self.directory + "/errors", "w"), stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,
-            **self.identity)
-        try:
-            for port in self.ports.values():
-                wait_until("Dovecot answers", 20, lambda: self.answers(port))
-        except BaseException:
-            self.__exit__(Broken)
-            raise
-        return self
+    def configure(self, text, ports, **values):
+        """Writes the configuration, with a certificate for it; the ports named are free ones."""
+        self.ports = {name: free_port() for name in ports}
+        self_signed(self.directory + "/cert.pem", self.directory + "/key.pem", "localhost", "IP:127.0.0.1")
+        with open(self.directory + "/dovecot.conf", "w") as file:
+            file.write(text.format(directory=self.directory, user=self.user.pw_name,
+                                   group=grp.getgrgid(self.user.pw_gid).gr_name, **self.ports, **values))
+        self.own()
+
+    def launch(self):
+        with open(self.directory + "/errors", "w") as errors:
+            self.process = subprocess.Popen(
+                [self.program, "-F", "-c", self.directory + "/dovecot.conf"], stdin=subprocess.DEVNULL,
+                stdout=subprocess.DEVNULL, stderr=errors, preexec_fn=die_with_parent, **self.identity)
+        for port in self.ports.values():
+            wait_until("Dovecot answers", 20, lambda: self.answers(port))
 
     def answers(self, port):
-        expect(self.process.poll() is None, "Dovecot ended")
+        expect(self.process.poll() is None, "Dovecot ended at once: %s" % self.log())
         try:
             connect(("127.0.0.1", port), 5).close()
             return True
         except OSError:
             return False
 
-    def __exit__(self, kind, *_):
-        if self.process.poll() is None:
-            self.process.terminate()
+    def stop(self):
+        if self.process is None:
+            return
+        self.process.terminate()
         try:
             self.process.wait(timeout=20)
         except subprocess.TimeoutExpired:
             self.process.kill()
             self.process.wait()
+
+
+class Dovecot(AnyDovecot):
+    """`mail` is the directory of Maildirs, one for each user; by default an empty one of its own."""
+
+    def __init__(self, mail=None, extra=""):
+        super().__init__("imap", "pop3")
+        self.mail = mail or self.directory + "/mail"
+        os.mkdir(self.directory + "/mail")
+        with open(self.directory + "/masters", "w") as file:
+            file.write("%s:{PLAIN}%s\n" % (MASTER, MASTER_SECRET))
+        self.configure(CONFIGURATION, ("imap", "imaps", "pop3"), mail=self.mail, secret=SECRET, extra=extra)
+        if mail:
+            self.own(mail)
+
+    def __enter__(self):
+        try:
+            self.launch()
+        except BaseException:
+            self.__exit__(Broken)
+            raise
+        return self
+
+    def __exit__(self, kind, *_):
+        self.stop()
         if kind is not None:
-            for name in ("errors", "log"):
-                path = os.path.join(self.directory, name)
-                if os.path.exists(path):
-                    with open(path, errors="replace") as file:
-                        print("--- Dovecot's %s:" % name, *file.readlines()[-20:], sep="\n")
-        shutil.rmtree(self.directory, ignore_errors=True)
+            print(self.log())
+        self.remove()
 
 
 class Courier(Peer):
@@ -185,7 +203,7 @@ class Courier(Peer):
     CAPABILITY = "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE QUOTA IDLE"
 
     def __init__(self):
-        super().__init__("courier")
+        super().__init__("Courier")
         unpacked = pathlib.Path(__file__).parents[2] / ".build/debian/courier-imap/usr/bin/imapd"
         expect(unpacked.exists(), "%s is missing: tools/install test puts it there" % unpacked)
         # Where another user may run it.
@@ -218,7 +236,6 @@ class Courier(Peer):
 
     def __exit__(self, kind, *_):
         self.listener.close()
-        if kind is not None and os.path.exists(self.directory + "/errors"):
-            with open(self.directory + "/errors", errors="replace") as file:
-                print("--- Courier's errors:", *file.readlines()[-20:], sep="\n")
-        shutil.rmtree(self.directory, ignore_errors=True)
+        if kind is not None:
+            print(self.log())
+        self.remove()

@@ -2,20 +2,14 @@
 
 Each knows its addresses and makes accounts. All listen on loopback, on ports that the system chooses.
 """
-import csv
-import glob
-import grp
 import os
-import pwd
-import shutil
-import socket
-import subprocess
+import shlex
 import sys
-import tempfile
 
 sys.path.insert(0, os.path.join(os.path.dirname(os.path.abspath(__file__)), "..", "ClientTests"))
 
-from node import (Broken, Node, PASSWORD, connect, die_with_parent, expect, need, run_well, wait_until)  # noqa: E402
+from node import Broken, Node, PASSWORD, expect  # noqa: E402
+from peers import AnyDovecot  # noqa: E402
 
 DOMAIN = "example.test"
 ACCOUNT_SECONDS_MAX = 300
@@ -35,10 +29,7 @@ class Letterlog:
         return self
 
     def start(self, accounts):
-        path = os.path.join(self.node.directory, "accounts.csv")
-        with open(path, "w", newline="") as file:
-            csv.writer(file).writerows((address, PASSWORD) for address in accounts)
-        self.node.do("account", "import", path)
+        self.node.import_accounts(accounts)
         self.node.start()
 
     def __exit__(self, kind, *_):
@@ -49,7 +40,6 @@ class Letterlog:
         return self.node.addresses[name][0]
 
     def run(self, command):
-        import shlex
         return self.node.do(*shlex.split(command))
 
     def prepare(self, address, quota):
@@ -169,30 +159,17 @@ service lmtp {{
 """
 
 
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
-
-
-class Dovecot:
-    """Debian's Dovecot in a directory of its own and without privileges: root steps down to `nobody`."""
+class Dovecot(AnyDovecot):
+    """Debian's Dovecot with quotas and LMTP."""
 
     name = "dovecot"
     can_run = False
 
     def __init__(self, format="sdbox"):
-        self.program = need("dovecot", "dovecot-core")
-        for file, package in (("imap", "dovecot-imapd"), ("pop3", "dovecot-pop3d"), ("lmtp", "dovecot-lmtpd")):
-            expect(os.path.exists("/usr/lib/dovecot/" + file), "install the Debian package " + package)
-        is_root = os.geteuid() == 0
-        self.user = pwd.getpwnam("nobody") if is_root else pwd.getpwuid(os.geteuid())
-        self.identity = {"user": self.user.pw_uid, "group": self.user.pw_gid, "extra_groups": []} if is_root else {}
-        self.format = format
-        self.ports, self.process, self.quotas, self.users = {}, None, {}, []
+        super().__init__("imap", "pop3", "lmtp")
+        self.format, self.quotas, self.users = format, {}, []
 
     def __enter__(self):
-        self.directory = tempfile.mkdtemp(prefix="letterlog-dovecot-")
         return self
 
     def prepare(self, address, quota):
@@ -212,54 +189,15 @@ class Dovecot:
 
     def start(self, accounts):
         self.users = list(accounts)
-        for name in ("run", "state", "home"):
-            os.mkdir(os.path.join(self.directory, name))
-        self.ports = {name: free_port() for name in ("imap", "imaps", "pop3", "lmtp")}
-        run_well(["openssl", "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes", "-days",
-                  "30", "-subj", "/CN=mail.example.test", "-keyout", self.directory + "/key.pem", "-out",
-                  self.directory + "/cert.pem"])
-        with open(self.directory + "/dovecot.conf", "w") as file:
-            file.write(DOVECOT.format(
-                directory=self.directory, user=self.user.pw_name, group=grp.getgrgid(self.user.pw_gid).gr_name,
-                format=self.format, **self.ports))
         self.write_users()
-        if self.identity:
-            for parent, folders, files in os.walk(self.directory):
-                for name in [".", *folders, *files]:
-                    os.chown(os.path.join(parent, name), self.user.pw_uid, self.user.pw_gid)
-        self.process = subprocess.Popen(
-            [self.program, "-F", "-c", self.directory + "/dovecot.conf"], stdout=subprocess.DEVNULL,
-            stderr=open(self.directory + "/errors", "w"), stdin=subprocess.DEVNULL, preexec_fn=die_with_parent,
-            **self.identity)
-        for port in self.ports.values():
-            wait_until("Dovecot answers", 20, lambda: self.answers(port))
-
-    def answers(self, port):
-        expect(self.process.poll() is None, "Dovecot ended at once: %s" % self.log())
-        try:
-            connect(("127.0.0.1", port), 5).close()
-            return True
-        except OSError:
-            return False
-
-    def log(self):
-        found = ""
-        for path in glob.glob(self.directory + "/log") + glob.glob(self.directory + "/errors"):
-            with open(path, errors="replace") as file:
-                found += "".join(file.readlines()[-30:])
-        return found
+        self.configure(DOVECOT, ("imap", "imaps", "pop3", "lmtp"), format=self.format)
+        self.launch()
 
     def __exit__(self, kind, *_):
-        if self.process is not None:
-            self.process.terminate()
-            try:
-                self.process.wait(timeout=10)
-            except subprocess.TimeoutExpired:
-                self.process.kill()
-                self.process.wait()
+        self.stop()
         if os.environ.get("CONVERSATIONS_LOG"):
             print(self.log())
-        shutil.rmtree(self.directory, ignore_errors=True)
+        self.remove()
 
     def address(self, name):
         expect(name in self.ports, "Dovecot has no listener %s" % name)
