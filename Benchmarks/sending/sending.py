@@ -16,21 +16,19 @@ import shutil
 import socket
 import subprocess
 import sys
-import tempfile
 import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-PASSWORD, SENDER = "bench", "alice@example.test"
+sys.path.insert(0, os.path.join(ROOT, "Tests/ClientTests"))
+
+import node as harness  # noqa: E402
+from node import PASSWORD, Node, free_port  # noqa: E402
+
+SENDER = "alice@example.test"
 RATE_MIN, MEGABYTES_MAX = 500, 200
 CONNECTIONS = 8
 SECONDS_MAX = 1800
-
-
-def free_port():
-    with socket.socket() as probe:
-        probe.bind(("127.0.0.1", 0))
-        return probe.getsockname()[1]
 
 
 def reply(file):
@@ -64,10 +62,8 @@ def inject(port, count):
                 raise SystemExit("not taken: %r" % said)
 
 
-def memory(process):
-    with open("/proc/%d/status" % process.pid) as status:
-        text = status.read()
-    return {key: int(re.search(key + r":\s+(\d+) kB", text).group(1)) / 1024 for key in ("RssAnon", "VmRSS", "VmHWM")}
+def memory(node):
+    return {key: node.resident_octets(key) / (1 << 20) for key in ("RssAnon", "VmRSS", "VmHWM")}
 
 
 def main():
@@ -80,27 +76,24 @@ def main():
     sink_program = shutil.which("smtp-sink", path=os.environ["PATH"] + ":/usr/sbin")
     if not sink_program:
         raise SystemExit("smtp-sink is missing: install the Debian package postfix")
-    directory = tempfile.mkdtemp(prefix="letterlog-sending-", dir=options.dir)
-    store, port = os.path.join(directory, "store"), free_port()
-    settings = (
+    port = free_port()
+    harness.COMMAND_SECONDS_MAX = SECONDS_MAX
+    node = Node(options.program, [SENDER], [
         "sending.smart-host=127.0.0.1:%d" % port, "sending.smart-host-tls=off", "sending.retry-first=1h",
-        "sending.connections-per-host=16", "maildir.enabled=false", "storage.soft-free=64000000",
-        "storage.hard-free=32000000")
-    sets = [word for setting in settings for word in ("--set", setting)]
+        "sending.connections-per-host=16", "maildir.enabled=false"],
+        listeners=["submission=127.0.0.1:0"], parent=options.dir)
+    # What it says of each message costs the disk nothing.
+    node.log_path = os.devnull
+    with node:
+        return measure(options, node, sink_program, port)
 
-    def do(*words, stdin=None):
-        return subprocess.run([options.program, *words, "--store", store, *sets], input=stdin, text=True, check=True,
-                              capture_output=True).stdout
-    node = sink = None
+
+def measure(options, node, sink_program, port):
+    sink = None
     try:
-        do("init", "--domain", "example.test")
-        do("account", "add", SENDER, "--password-stdin", stdin=PASSWORD + "\n")
-        node = subprocess.Popen([options.program, "serve", "--store", store, *sets, "--listen", "submission=127.0.0.1:0"],
-                                stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True)
-        submission = int(re.search(r"submission=\S+:(\d+)", node.stdout.readline()).group(1))
         rest = memory(node)
         began = time.monotonic()
-        threads = [threading.Thread(target=inject, args=(submission, options.messages // CONNECTIONS))
+        threads = [threading.Thread(target=inject, args=(node.port("submission"), options.messages // CONNECTIONS))
                    for _ in range(CONNECTIONS)]
         for thread in threads:
             thread.start()
@@ -116,11 +109,11 @@ def main():
         time.sleep(0.5)
         if sink.poll() is not None:
             raise SystemExit("smtp-sink ended at once")
-        waiting = do("queue", "list", "--limit", "0", "--json")
-        do("queue", "retry", "--all")
+        waiting = node.do("queue", "list", "--limit", "0", "--json")
+        node.do("queue", "retry", "--all")
         began = time.monotonic()
         while time.monotonic() - began < SECONDS_MAX:
-            left = int(re.search(r'"waiting":(\d+)', do("queue", "list", "--limit", "0", "--json")).group(1))
+            left = int(re.search(r'"waiting":(\d+)', node.do("queue", "list", "--limit", "0", "--json")).group(1))
             if left == 0:
                 break
             time.sleep(0.2 if left < 20_000 else 1)
@@ -138,11 +131,9 @@ def main():
         print("enough" if enough else "NOT ENOUGH: %d/s and %d MB are asked for" % (RATE_MIN, MEGABYTES_MAX))
         return 0 if enough else 1
     finally:
-        for process in (node, sink):
-            if process is not None:
-                process.terminate()
-                process.wait(timeout=60)
-        shutil.rmtree(directory, ignore_errors=True)
+        if sink is not None:
+            sink.terminate()
+            sink.wait(timeout=60)
 
 
 sys.exit(main())

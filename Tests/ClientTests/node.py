@@ -269,6 +269,18 @@ class Node:
         """Memory that no file backs: the map of the database is not in it."""
         return self.resident_octets("RssAnon")
 
+    def processor_seconds(self):
+        """What its threads have used; those that have ended do not count."""
+        total = 0
+        tasks = "/proc/%d/task" % self.process.pid
+        for task in os.listdir(tasks):
+            try:
+                with open("%s/%s/schedstat" % (tasks, task)) as file:
+                    total += int(file.read().split()[0])
+            except OSError:
+                continue
+        return total / 1e9
+
     def account_maildir(self, account):
         return os.path.join(self.maildir, account)
 
