@@ -21,7 +21,7 @@ from sites import USERS, IMAPDovecot, IMAPLetterlog
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "compare"))
 from compare import machine_ticks  # noqa: E402
-from servers import own_user  # noqa: E402
+from servers import runnable  # noqa: E402
 
 SELECT = ("--setup", "SELECT INBOX")
 CONDSTORE = ("--setup", "SELECT INBOX (CONDSTORE)")
@@ -133,7 +133,7 @@ class Bench:
         sites = self.pair("hundred")
         try:
             self.fill(sites, count)
-            self.fill({k: s for k, s in sites.items()}, 200, "--first-user", 2, "--size", 10240)
+            self.fill(sites, 200, "--first-user", 2, "--size", 10240)
             self.fill(sites, 100, "--first-user", 3)
             self.hundred_rows(sites, count)
         finally:
@@ -367,12 +367,7 @@ def main():
     root = pathlib.Path(tempfile.mkdtemp(prefix="letterlog-endtoend-", dir=options.dir))
     options.dir = str(root)
     os.chmod(root, 0o755)
-    # As in compare: started by root the servers run as nobody, who has to be able to run the program.
-    options.program = pathlib.Path(options.binary).resolve()
-    if own_user()[0]:
-        shutil.copy2(options.program, root / "letterlog")
-        options.program = root / "letterlog"
-        os.chmod(options.program, 0o755)
+    options.program = runnable(options.binary, root)
     table = Table(options)
     bench = Bench(options, table)
     ticks = machine_ticks()

@@ -11,7 +11,6 @@ import argparse
 import os
 import pathlib
 import shutil
-import socket
 import statistics
 import subprocess
 import sys
@@ -20,7 +19,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "compare"))
 from compare import load, machine_ticks  # noqa: E402
-from servers import PASSWORD, Dovecot, Letterlog, free_port, own_user  # noqa: E402
+from servers import PASSWORD, Dovecot, Letterlog, free_port, greets, own_user  # noqa: E402
 
 USERS = 20
 CONNECTIONS = 20
@@ -88,13 +87,7 @@ maillog_file_prefixes = {0}
     def start(self):
         self.postfix("start")
         end = time.monotonic() + 20
-        while True:
-            try:
-                with socket.create_connection(("127.0.0.1", self.port), timeout=1) as s:
-                    if s.recv(1):
-                        return
-            except OSError:
-                pass
+        while not greets(self.port):
             if time.monotonic() > end:
                 raise RuntimeError("postfix did not start")
             time.sleep(0.05)

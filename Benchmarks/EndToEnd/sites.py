@@ -1,13 +1,12 @@
 """The two servers as IMAP sees them: prepared, filled, restarted, and asked by `imap-load`."""
 import json
 import pathlib
-import shutil
 import subprocess
 import sys
 import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "compare"))
-from servers import PASSWORD, Dovecot, Letterlog, free_port, session_cpu_seconds  # noqa: E402
+from servers import PASSWORD, Dovecot, Letterlog, free_port, session_processes  # noqa: E402
 
 LOAD_SECONDS_MAX = 1200
 SETTLE_SECONDS_MAX = 600
@@ -57,13 +56,8 @@ class IMAPSite:
     def anonymous_octets(self):
         """Anonymous memory of every process of the session; what is shared counts by its share."""
         octets = 0
-        for entry in pathlib.Path("/proc").iterdir():
-            if not entry.name.isdigit():
-                continue
+        for entry, _ in session_processes(self.process.pid):
             try:
-                fields = (entry / "stat").read_text().rsplit(")", 1)[1].split()
-                if int(fields[3]) != self.process.pid:
-                    continue
                 for line in (entry / "smaps_rollup").read_text().splitlines():
                     if line.startswith("Pss_Anon:"):
                         octets += int(line.split()[1]) * 1024
@@ -73,6 +67,8 @@ class IMAPSite:
 
 
 class IMAPDovecot(IMAPSite, Dovecot):
+    configuration = pathlib.Path(__file__).parent / "dovecot.conf"
+
     def __init__(self, folder, load, mail_format):
         super().__init__(folder, USERS)
         self.load, self.format = load, mail_format
@@ -81,20 +77,10 @@ class IMAPDovecot(IMAPSite, Dovecot):
     def ports(self):
         return (self.imap_port,)
 
-    def prepare(self):
-        for part in ("run", "state", "home"):
-            (self.folder / part).mkdir()
-            shutil.chown(self.folder / part, self.user, self.group)
-        text = (pathlib.Path(__file__).parent / "dovecot.conf").read_text()
+    def values(self):
         location = "maildir:~/Maildir" if self.format == "maildir" else f"{self.format}:~/mail"
-        values = {
-            "FOLDER": self.folder, "USER": self.user, "GROUP": self.group, "PASSWORD": PASSWORD,
-            "IMAP_PORT": self.imap_port, "LOCATION": location,
-            "FSYNC": "always" if self.format == "maildir" else "optimized",
-        }
-        for name, value in values.items():
-            text = text.replace(f"@{name}@", str(value))
-        (self.folder / "dovecot.conf").write_text(text)
+        return {**super().values(), "IMAP_PORT": self.imap_port, "LOCATION": location,
+                "FSYNC": "always" if self.format == "maildir" else "optimized"}
 
     def drop_cache(self):
         for file in (self.folder / "home").rglob("dovecot.index.cache"):
@@ -125,6 +111,3 @@ class IMAPLetterlog(IMAPSite, Letterlog):
     def drop_cache(self):
         for file in pathlib.Path(self.store, "shard-0000", "cache").iterdir():
             file.unlink()
-
-
-__all__ = ["IMAPDovecot", "IMAPLetterlog", "session_cpu_seconds"]

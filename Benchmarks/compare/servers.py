@@ -31,9 +31,18 @@ def own_user():
     return [], (pwd.getpwuid(os.getuid()).pw_name, grp.getgrgid(os.getgid()).gr_name)
 
 
-def session_cpu_seconds(session):
-    """Processor time of all processes of a session, with the ended children that their parents have waited for."""
-    ticks = 0
+def runnable(binary, folder):
+    """The program where the servers' user may run it: in `folder`, when root starts them."""
+    binary = pathlib.Path(binary).resolve()
+    if not own_user()[0]:
+        return binary
+    copy = shutil.copy2(binary, folder / "letterlog")
+    os.chmod(copy, 0o755)
+    return copy
+
+
+def session_processes(session):
+    """The folder in /proc of each process of a session, with the fields of its `stat` from the state on."""
     for entry in pathlib.Path("/proc").iterdir():
         if not entry.name.isdigit():
             continue
@@ -42,8 +51,22 @@ def session_cpu_seconds(session):
         except (FileNotFoundError, ProcessLookupError):
             continue
         if int(fields[3]) == session:
-            ticks += sum(int(value) for value in fields[11:15])
+            yield entry, fields
+
+
+def session_cpu_seconds(session):
+    """Processor time of all processes of a session, with the ended children that their parents have waited for."""
+    ticks = sum(int(value) for _, fields in session_processes(session) for value in fields[11:15])
     return ticks / os.sysconf("SC_CLK_TCK")
+
+
+def greets(port):
+    """Whether a server is there and has said something."""
+    try:
+        with socket.create_connection(("127.0.0.1", port), timeout=1) as s:
+            return bool(s.recv(1))
+    except OSError:
+        return False
 
 
 class Server:
@@ -74,13 +97,7 @@ class Server:
             start_new_session=True, cwd=self.folder)
         end = time.monotonic() + START_SECONDS_MAX
         for port in self.ports():
-            while True:
-                try:
-                    with socket.create_connection(("127.0.0.1", port), timeout=1) as s:
-                        if s.recv(1):
-                            break
-                except OSError:
-                    pass
+            while not greets(port):
                 if self.process.poll() is not None or time.monotonic() > end:
                     self.stop()
                     raise RuntimeError(f"{self.name} did not start:\n" + self.output())
@@ -105,22 +122,24 @@ class Server:
 class Dovecot(Server):
     """Debian's Dovecot with Maildir, every change synced, as many processes as there are connections."""
     name = "Dovecot"
+    configuration = pathlib.Path(__file__).parent / "dovecot.conf"
 
     def version(self):
         return subprocess.run(["/usr/sbin/dovecot", "--version"], capture_output=True, text=True).stdout.split(" ")[0]
+
+    def values(self):
+        """What stands for the @NAMES@ of the configuration."""
+        return {"FOLDER": self.folder, "USER": self.user, "GROUP": self.group, "PASSWORD": PASSWORD,
+                "LMTP_PORT": self.lmtp_port, "POP3_PORT": self.pop3_port}
 
     def prepare(self):
         for part in ("run", "state", "home"):
             (self.folder / part).mkdir()
             shutil.chown(self.folder / part, self.user, self.group)
-        template = (pathlib.Path(__file__).parent / "dovecot.conf").read_text()
-        values = {
-            "FOLDER": self.folder, "USER": self.user, "GROUP": self.group, "PASSWORD": PASSWORD,
-            "LMTP_PORT": self.lmtp_port, "POP3_PORT": self.pop3_port,
-        }
-        for name, value in values.items():
-            template = template.replace(f"@{name}@", str(value))
-        (self.folder / "dovecot.conf").write_text(template)
+        text = self.configuration.read_text()
+        for name, value in self.values().items():
+            text = text.replace(f"@{name}@", str(value))
+        (self.folder / "dovecot.conf").write_text(text)
 
     def command(self):
         return ["/usr/sbin/dovecot", "-F", "-c", str(self.folder / "dovecot.conf")]

@@ -18,7 +18,7 @@ import time
 
 sys.path.insert(0, str(pathlib.Path(__file__).parent.parent / "compare"))
 from compare import flush_ms, load, measured  # noqa: E402
-from servers import Letterlog, own_user  # noqa: E402
+from servers import Letterlog, free_port, runnable  # noqa: E402
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent.parent
 USERS = 100
@@ -136,7 +136,6 @@ class Table:
         self.add("a node at rest, anonymous memory", 30e6, rest, "octets", f, rest <= 30e6)
 
     def serve(self, store, configuration):
-        from servers import free_port
         port = free_port()
         begun = time.monotonic()
         process = subprocess.Popen(
@@ -171,13 +170,7 @@ def main():
     root = pathlib.Path(tempfile.mkdtemp(prefix="letterlog-table-", dir=options.dir))
     options.dir = str(root)
     os.chmod(root, 0o755)
-    prefix, _ = own_user()
-    # As in compare: started by root the node runs as nobody, who has to be able to run the program.
-    options.program = options.binary
-    if prefix:
-        options.program = root / "letterlog"
-        shutil.copy2(options.binary, options.program)
-        os.chmod(options.program, 0o755)
+    options.program = runnable(options.binary, root)
     table = Table(options)
     try:
         for name in options.only.split(","):
