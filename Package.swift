@@ -134,13 +134,11 @@ let package = Package(
             path: "Tests/ClientTests",
             exclude: [
                 "badinput.py", "checks.py", "clients.py", "corpus.py", "dovecot_maildir.py", "imap_badinput.py",
-                "imap_fetch.py",
-                "imap_python.py",
-                "imap_screen.py", "imap_soak.py", "imap_sync.py", "imap_thunderbird.py", "import_imap.py",
-                "imapserver.py",
-                "listeners.py", "logins.py", "migrate.py", "mutt.py", "node.py", "pasted.py", "peers.py", "secrets.py",
-                "serve_maildir.py",
-                "storm.py", "terminal.py", "tls_clients.py",
+                "imap_fetch.py", "imap_python.py", "imap_screen.py", "imap_soak.py", "imap_sync.py",
+                "imap_thunderbird.py", "imapserver.py", "import_imap.py", "import_maildir.py", "listeners.py",
+                "logins.py", "maildir_two_way.py", "mechanisms.py", "migrate.py", "mutt.py", "node.py", "pasted.py",
+                "peers.py", "postfix.py", "repeats.py", "sasl.py", "secrets.py", "sending.py", "sending_kill.py",
+                "serve_maildir.py", "storm.py", "terminal.py", "tls_clients.py", "tokens.py",
             ],
             swiftSettings: settings),
         .testTarget(

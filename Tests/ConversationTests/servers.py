@@ -177,7 +177,8 @@ class Dovecot(AnyDovecot):
         self.write_users()
 
     def write_users(self):
-        with open(self.directory + "/users", "w") as file:
+        # Written beside and renamed: Dovecot reads the file at any moment.
+        with open(self.directory + "/users.new", "w") as file:
             for address in self.users:
                 quota = self.quotas.get(address, {})
                 rule = "".join(":%s=%s" % (key, value) for key, value in (
@@ -186,6 +187,7 @@ class Dovecot(AnyDovecot):
                 extra = "userdb_quota_rule=*%s" % rule if rule else ""
                 file.write("%s:%s:%d:%d::%s/home/%s::%s\n" % (
                     address, PASSWORD, self.user.pw_uid, self.user.pw_gid, self.directory, address, extra))
+        os.rename(self.directory + "/users.new", self.directory + "/users")
 
     def start(self, accounts):
         self.users = list(accounts)
