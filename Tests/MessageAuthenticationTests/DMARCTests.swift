@@ -1,3 +1,6 @@
+// Verdicts of DMARC over a made-up zone: policies found by walking the tree, alignment of what SPF and DKIM passed, and what
+// may be said when the DNS did not answer.
+
 import MailTypes
 import Testing
 
