@@ -74,15 +74,13 @@ package final class MailEngine: Sendable {
     }
 
     /// For the command line and tests; never on an event loop.
-    package func performAndWait(_ request: Request) -> [CommandOutcome] {
-        let answer = Monitor<[CommandOutcome]?>(nil)
-        submit(request) { outcomes in
-            answer.change {
-                $0 = outcomes
-                return true
-            }
-        }
-        return answer.wait { $0 }
+    package func performAndWait(_ request: Request) -> [CommandOutcome] { begin(request).wait() }
+
+    /// Hands the request in; who did so goes on and waits for the outcomes later.
+    package func begin(_ request: Request) -> PendingOutcomes {
+        let pending = PendingOutcomes()
+        submit(request) { pending.arrived($0) }
+        return pending
     }
 
     /// A consistent snapshot for the length of `body`. Keep it under 2 seconds: pages it sees cannot be used again.

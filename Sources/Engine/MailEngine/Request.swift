@@ -73,6 +73,21 @@ package enum CommandOutcome: Sendable {
     case failed(EngineFailure)
 }
 
+/// Outcomes of a request that was handed in.
+package struct PendingOutcomes: Sendable {
+    private let answer = Monitor<[CommandOutcome]?>(nil)
+
+    func arrived(_ outcomes: [CommandOutcome]) {
+        answer.change {
+            $0 = outcomes
+            return true
+        }
+    }
+
+    /// Until the request is done; never on an event loop.
+    package func wait() -> [CommandOutcome] { answer.wait { $0 } }
+}
+
 extension AccountCommand {
     var touches: Int {
         switch self {

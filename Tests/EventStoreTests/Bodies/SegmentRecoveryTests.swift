@@ -1,9 +1,10 @@
 // What opening makes of what a crash, or a log whose end does not verify, has left behind the tail.
 import EventFormat
-import EventStore
 import Glibc
 import MailTypes
 import Testing
+
+@testable import EventStore
 
 @Suite("Opening a store of bodies")
 struct SegmentRecoveryTests {
@@ -183,5 +184,27 @@ struct SegmentRecoveryTests {
         _ = try again.stage(octets(40_000))
         _ = try again.stage(octets(40_000))
         #expect(status(of: place.segment(2)).st_ino == spare)
+    }
+
+    @Test("a segment whose preparation is given up leaves no file")
+    func preparationIsGivenUp() throws {
+        let directory = SegmentDirectory(
+            path: scratch.path, storeUUID: [UInt8](repeating: 1, count: 16), shard: 0, disk: .system)
+        var asked = 0
+        #expect(throws: FileFault.self) {
+            _ = try directory.allocate(
+                directory.sparePath, octets: UInt64(3 * BodyLimits.zeroStepOctets), prezero: true
+            ) {
+                asked += 1
+                return asked == 2
+            }
+        }
+        #expect(asked == 2)
+        #expect(access(directory.sparePath, F_OK) != 0)
+        // What was whole before anybody gave up stays.
+        _ = try directory.allocate(directory.sparePath, octets: UInt64(BodyLimits.zeroStepOctets), prezero: true) {
+            true
+        }
+        #expect(access(directory.sparePath, F_OK) == 0)
     }
 }

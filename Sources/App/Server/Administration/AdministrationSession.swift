@@ -82,9 +82,14 @@ package final class AdministrationSession {
     func perform(
         _ account: AccountID, _ command: AccountCommand, bodies: [any BodySource] = []
     ) throws -> CommandResult {
-        let outcomes = engine.performAndWait(
-            Request([Request.Item(account, command)], bodies: bodies, origin: origin))
-        return try outcomes[0].result()
+        try begin(account, command, bodies: bodies).wait()[0].result()
+    }
+
+    /// Hands the command in, to be waited for later.
+    func begin(
+        _ account: AccountID, _ command: AccountCommand, bodies: [any BodySource] = []
+    ) -> PendingOutcomes {
+        engine.begin(Request([Request.Item(account, command)], bodies: bodies, origin: origin))
     }
 
     /// The account of an address or alias; a name without `@` gets the default domain.

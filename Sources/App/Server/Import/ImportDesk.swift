@@ -39,6 +39,12 @@ final class ImportDesk: @unchecked Sendable {
         try session.perform(account, command, bodies: bodies)
     }
 
+    func begin(
+        _ account: AccountID, _ command: AccountCommand, bodies: [any BodySource] = []
+    ) -> PendingOutcomes {
+        session.begin(account, command, bodies: bodies)
+    }
+
     func item(_ text: String, _ value: JSONValue) {
         lock.withLock { totals in
             do { try session.item(text, value) } catch { totals.stopped = true }

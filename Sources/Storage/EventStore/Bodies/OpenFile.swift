@@ -162,8 +162,12 @@ final class OpenFile: Sendable {
     }
 
     /// Overwrites `offset..<end` with zeros.
-    /// - Parameter step: octets after which what was written is flushed; nil leaves it to the kernel.
-    func writeZeros(from offset: UInt64, to end: UInt64, flushingEvery step: UInt64? = nil) throws(FileFault) {
+    /// - Parameters:
+    ///   - step: octets after which what was written is flushed; nil leaves it to the kernel.
+    ///   - isAbandoned: asked after each flush; ends it with `ECANCELED`.
+    func writeZeros(
+        from offset: UInt64, to end: UInt64, flushingEvery step: UInt64? = nil, isAbandoned: () -> Bool = { false }
+    ) throws(FileFault) {
         var position = offset
         var unflushed: UInt64 = 0
         while position < end {
@@ -174,6 +178,7 @@ final class OpenFile: Sendable {
             if let step, unflushed >= step {
                 try flushData()
                 unflushed = 0
+                if position < end, isAbandoned() { throw FileFault("write zeros", path, code: ECANCELED) }
             }
         }
     }

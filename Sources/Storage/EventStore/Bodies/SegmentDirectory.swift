@@ -82,12 +82,17 @@ struct SegmentDirectory: Sendable {
 
     /// A new file of `octets`, all of them allocated and zero. With `prezero` the zeros are written, so that later
     /// flushes have no extents to convert (docs/decisions/0010).
-    func allocate(_ path: String, octets: UInt64, prezero: Bool) throws(FileFault) -> OpenFile {
+    /// - Parameter isAbandoned: asked between steps of zeros.
+    /// - Throws: with `ECANCELED` once it is; no file is left then.
+    func allocate(
+        _ path: String, octets: UInt64, prezero: Bool, isAbandoned: () -> Bool = { false }
+    ) throws(FileFault) -> OpenFile {
         let file = try OpenFile(path, flags: O_RDWR | O_CREAT | O_TRUNC, disk: disk)
         do throws(FileFault) {
             let allocated = try file.allocate(from: 0, to: octets)
             if prezero || !allocated {
-                try file.writeZeros(from: 0, to: octets, flushingEvery: UInt64(BodyLimits.zeroStepOctets))
+                try file.writeZeros(
+                    from: 0, to: octets, flushingEvery: UInt64(BodyLimits.zeroStepOctets), isAbandoned: isAbandoned)
             }
         } catch {
             // Half a file would keep the blocks that are short.

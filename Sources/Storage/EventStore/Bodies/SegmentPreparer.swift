@@ -5,12 +5,13 @@
 import Glibc
 import Synchronization
 
-// start, take and stop are called by the writer under its lock; only `result` is shared with the thread.
+// start, take and stop are called by the writer under its lock; only `result` and `isAbandoned` are shared with the thread.
 final class SegmentPreparer: @unchecked Sendable {
     private let directory: SegmentDirectory
     private let octets: UInt64
     private let prezero: Bool
     private let result = Mutex<Result<OpenFile, FileFault>?>(nil)
+    private let isAbandoned = Atomic(false)
     private var thread: pthread_t?
 
     init(_ directory: SegmentDirectory, octets: UInt64, prezero: Bool) {
@@ -35,7 +36,7 @@ final class SegmentPreparer: @unchecked Sendable {
     /// A segment without header and name. Waits for the one in preparation; makes one when that failed, so that an
     /// error is of now and not of then.
     func take() throws(FileFault) -> OpenFile {
-        stop()
+        join()
         let prepared = result.withLock { result in
             defer { result = nil }
             return result
@@ -44,8 +45,13 @@ final class SegmentPreparer: @unchecked Sendable {
         return try makeSpare()
     }
 
-    /// Waits until nothing is being prepared.
+    /// Gives up what is being prepared: whoever closes a store waits for one step of zeros, not for a segment of them.
     func stop() {
+        isAbandoned.store(true, ordering: .relaxed)
+        join()
+    }
+
+    private func join() {
         guard let id = thread else { return }
         pthread_join(id, nil)
         thread = nil
@@ -64,7 +70,9 @@ final class SegmentPreparer: @unchecked Sendable {
         {
             return left
         }
-        return try directory.allocate(directory.sparePath, octets: octets, prezero: prezero)
+        return try directory.allocate(directory.sparePath, octets: octets, prezero: prezero) {
+            isAbandoned.load(ordering: .relaxed)
+        }
     }
 }
 

@@ -179,7 +179,7 @@ package final class SegmentStore: Sendable {
         return statistics
     }
 
-    /// Waits for the segment in preparation and ends writing. Open bodies can still be read.
+    /// Gives up the segment in preparation and ends writing. Open bodies can still be read.
     package func close() {
         writer.withLock { writer in
             writer.preparer.stop()

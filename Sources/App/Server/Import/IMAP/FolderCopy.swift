@@ -29,6 +29,17 @@ final class FolderCopy {
     var received: [UInt32: ContentHash] = [:]
     /// Messages of the mailbox that the journal does not name.
     private var unclaimed: [ContentHash: [UID]] = [:]
+    /// The engine writes it while the source sends the next window.
+    private var appending: Appending?
+
+    private typealias Fresh = [(message: ListedMessage, source: any BodySource)]
+
+    private struct Appending {
+        var fresh: Fresh
+        /// Of them, those whose UID in the source is not free here.
+        var renumbered: Int
+        var outcomes: PendingOutcomes
+    }
 
     init(_ desk: ImportDesk, _ account: AccountID, _ connection: SourceConnection, _ folder: SourceFolder) {
         self.desk = desk
@@ -68,7 +79,7 @@ final class FolderCopy {
         report.present = listed.count - wanted.count
         if !wanted.isEmpty { try findUnclaimed(journal) }
         let known = Set(wanted.map(\.uid))
-        try TextCopy(connection, desk.engine).run(wanted) { try take($0, $1, journal) }
+        try copyTexts(wanted, journal)
         try changeFlags(listed.filter { !known.contains($0.uid) }, journal)
         try check(listed, journal)
         try desk.reached(.folderChecked)
@@ -109,10 +120,22 @@ final class FolderCopy {
 
     // MARK: Texts
 
+    private func copyTexts(_ wanted: [ListedMessage], _ journal: ImportJournal) throws {
+        do {
+            try TextCopy(connection, desk.engine).run(wanted) { try take($0, $1, journal) }
+        } catch {
+            // Who tries again must find what this one has handed in.
+            try finishAppending(journal)
+            throw error
+        }
+        try finishAppending(journal)
+    }
+
     private func take(
         _ window: [(message: ListedMessage, arrived: ArrivedText?)], _ complaint: String?, _ journal: ImportJournal
     ) throws {
-        var fresh: [(message: ListedMessage, source: any BodySource)] = []
+        try finishAppending(journal)
+        var fresh: Fresh = []
         for (message, arrived) in window {
             switch arrived {
             case nil: refused[message.uid] = "the source did not send it" + (complaint.map { ": \($0)" } ?? "")
@@ -128,14 +151,20 @@ final class FolderCopy {
                 report.present += 1
             }
         }
-        if !fresh.isEmpty {
-            let uids = try append(fresh)
-            try desk.reached(.batchAppended)
-            for ((message, _), uid) in zip(fresh, uids) { journal.put(message.uid, entry(message, uid)) }
-        }
+        desk.did(window.count - fresh.count)
+        if fresh.isEmpty { try journal.flush() } else { appending = append(fresh) }
+    }
+
+    /// Waits until the last window is in the mailbox, and writes so into the journal.
+    private func finishAppending(_ journal: ImportJournal) throws {
+        guard let appending else { return }
+        self.appending = nil
+        let uids = try uids(of: appending)
+        try desk.reached(.batchAppended)
+        for ((message, _), uid) in zip(appending.fresh, uids) { journal.put(message.uid, entry(message, uid)) }
         try journal.flush()
         try desk.reached(.journalWritten)
-        desk.did(window.count)
+        desk.did(appending.fresh.count)
     }
 
     private func entry(_ message: ListedMessage, _ uid: UID) -> ImportJournal.Entry {
@@ -157,40 +186,45 @@ final class FolderCopy {
         Array(message.keywords.prefix(DomainLimits.keywordsPerMessageMax))
     }
 
-    private func append(_ fresh: [(message: ListedMessage, source: any BodySource)]) throws -> UIDSet {
-        for attempt in 0... {
-            var next = mailbox.uidNext
-            var renumbered = 0
-            var messages: [NewMessage] = []
-            for (index, (message, _)) in fresh.enumerated() {
-                var uid: UID?
-                if mailbox.keepsUIDs, message.uid >= next, message.uid < .max {
-                    uid = UID(message.uid)
-                    next = message.uid + 1
-                } else {
-                    renumbered += mailbox.keepsUIDs ? 1 : 0
-                    next += 1
-                }
-                messages.append(
-                    NewMessage(
-                        body: index, flags: message.flags, keywords: kept(message), internalDate: message.date,
-                        uid: uid))
+    private func append(_ fresh: Fresh) -> Appending {
+        var next = mailbox.uidNext
+        var renumbered = 0
+        var messages: [NewMessage] = []
+        for (index, (message, _)) in fresh.enumerated() {
+            var uid: UID?
+            if mailbox.keepsUIDs, message.uid >= next, message.uid < .max {
+                uid = UID(message.uid)
+                next = message.uid + 1
+            } else {
+                renumbered += mailbox.keepsUIDs ? 1 : 0
+                next += 1
             }
+            messages.append(
+                NewMessage(
+                    body: index, flags: message.flags, keywords: kept(message), internalDate: message.date, uid: uid))
+        }
+        let command = AppendMessages(mailbox: mailbox.id, messages: messages, origin: .import)
+        return Appending(
+            fresh: fresh, renumbered: renumbered,
+            outcomes: desk.begin(account, .append(command), bodies: fresh.map(\.source)))
+    }
+
+    private func uids(of appending: Appending) throws -> UIDSet {
+        var appending = appending
+        for attempt in 0... {
             do {
-                let result = try desk.perform(
-                    account, .append(AppendMessages(mailbox: mailbox.id, messages: messages, origin: .import)),
-                    bodies: fresh.map(\.source))
-                guard case .appended(_, let uids) = result, uids.count == fresh.count, let last = uids.last else {
-                    throw AdministrationFailure("a defect: an append answered without UIDs")
-                }
+                let result = try appending.outcomes.wait()[0].result()
+                guard case .appended(_, let uids) = result, uids.count == appending.fresh.count, let last = uids.last
+                else { throw AdministrationFailure("a defect: an append answered without UIDs") }
                 mailbox.uidNext = last.rawValue + 1
-                report.imported += fresh.count
-                report.octets += fresh.reduce(0) { $0 + $1.source.count }
-                report.renumbered += renumbered
+                report.imported += appending.fresh.count
+                report.octets += appending.fresh.reduce(0) { $0 + $1.source.count }
+                report.renumbered += appending.renumbered
                 return uids
             } catch Refusal.uidNotAscending where attempt < 100 {
                 // Mail has been delivered meanwhile and took the number.
                 mailbox.uidNext = try desk.engine.read { try $0.mailbox(account, mailbox.id)?.uidNext ?? 1 }
+                appending = append(appending.fresh)
             }
         }
         throw Refusal.uidNotAscending
