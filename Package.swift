@@ -44,6 +44,7 @@ let package = Package(
         // Protocols
         room("Protocols", "MIME", ["Octets", "MailTypes"]),
         room("Protocols", "SMTP", ["Octets", "MailTypes"]),
+        room("Protocols", "Milter", ["MIME"]),
         room("Protocols", "POP3", ["Octets", "MailTypes"]),
         room("Protocols", "IMAP", ["MIME", "Octets", "MailTypes"]),
         room("Protocols", "MessageAuthentication", ["MIME", "Digests", "Octets", "MailTypes"]),
@@ -80,7 +81,7 @@ let package = Package(
             "Network", "Gateways",
             nio + [
                 .product(name: "NIOHTTP1", package: "swift-nio"), .product(name: "Logging", package: "swift-log"),
-                "SMTP", "POP3", "IMAP", "MIME", "MessageAuthentication", "CZlib", "Projections", "MailEngine",
+                "SMTP", "Milter", "POP3", "IMAP", "MIME", "MessageAuthentication", "CZlib", "Projections", "MailEngine",
                 "EventStore", "MailCore",
                 "Authentication", "Digests", "TLS",
                 "MailTypes", "Octets",
@@ -99,7 +100,8 @@ let package = Package(
         room(
             "App", "Server",
             nio + [
-                "Gateways", "Delivery", "SMTP", "MessageAuthentication", "Projections", "Authentication", "MailEngine",
+                "Gateways", "Delivery", "SMTP", "Milter", "MessageAuthentication", "Projections", "Authentication",
+                "MailEngine",
                 "EventStore",
                 "EventFormat",
                 "MailCore",
@@ -136,7 +138,8 @@ let package = Package(
                 "badinput.py", "checks.py", "clients.py", "corpus.py", "dovecot_maildir.py", "imap_badinput.py",
                 "imap_fetch.py", "imap_python.py", "imap_screen.py", "imap_soak.py", "imap_sync.py",
                 "imap_thunderbird.py", "imapserver.py", "import_imap.py", "import_maildir.py", "listeners.py",
-                "logins.py", "maildir_two_way.py", "mechanisms.py", "migrate.py", "mutt.py", "node.py", "pasted.py",
+                "logins.py", "maildir_two_way.py", "mechanisms.py", "migrate.py", "milters.py", "mutt.py", "node.py",
+                "pasted.py",
                 "peers.py", "postfix.py", "repeats.py", "sasl.py", "secrets.py", "sending.py", "sending_kill.py",
                 "serve_maildir.py", "storm.py", "terminal.py", "tls_clients.py", "tokens.py",
             ],
@@ -149,6 +152,7 @@ let package = Package(
             ],
             swiftSettings: settings),
         tests("SMTPTests", ["SMTP", "MailTypes"]),
+        tests("MilterTests", ["Milter"]),
         tests("POP3Tests", ["POP3", "MailTypes"]),
         tests("IMAPTests", ["IMAP", "MIME", "MailTypes"]),
         tests("EventStoreTests", ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets", "Digests"]),
@@ -162,7 +166,8 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "letterlog", "Gateways", "Delivery", "SMTP", "IMAP", "MailEngine", "EventStore", "MailCore",
+                "Server", "letterlog", "Gateways", "Delivery", "SMTP", "Milter", "IMAP", "MailEngine", "EventStore",
+                "MailCore",
                 "MailTypes", "Digests", .product(name: "Logging", package: "swift-log"),
             ] + nio,
             path: "Tests/ServerTests", swiftSettings: settings),
@@ -179,7 +184,7 @@ let package = Package(
             [
                 "Gateways", "MessageAuthentication", "Authentication", "MailEngine", "EventStore", "MailCore",
                 "MailTypes",
-                "Octets", "SMTP", "POP3", "TLS", "COpenSSL", "Digests",
+                "Octets", "SMTP", "Milter", "POP3", "TLS", "COpenSSL", "Digests",
                 .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ]),

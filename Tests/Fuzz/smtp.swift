@@ -29,6 +29,7 @@ public func fuzzSMTP(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         configuration.deliverBySecondsMin = 60
     }
     if input[0] & 16 != 0 { configuration.recipientsMax = 2 }
+    configuration.checksSenders = input[1] & 8 != 0
     let play = { (pieces: Pieces) in
         var session = Session(configuration, answers: Array(input[2..<10]), ending: input[0] >> 5 & 3)
         return session.run(client, pieces)
@@ -148,9 +149,10 @@ private struct Session {
         case .cancelAuthentication:
             precondition(isInExchange, "an exchange cancelled that is none")
             isInExchange = false
-        case .checkSender(let sender):
-            precondition(machine.isAuthenticated && machine.envelope == nil)
-            checkAddress(sender)
+        case .checkSender(let envelope):
+            precondition(machine.isAuthenticated || machine.configuration.checksSenders)
+            precondition(machine.envelope == nil)
+            if let sender = envelope.reversePath { checkAddress(sender) }
             question = action
         case .checkRecipient(let recipient):
             checkAddress(recipient.address)
@@ -213,7 +215,14 @@ private struct Session {
             ]
             tell { $0.loginFinished(verdicts[Int(steer) % verdicts.count], into: &$1) }
         case .checkSender:
-            let verdict: SenderVerdict = steer < 0xC0 ? .accepted : steer < 0xE0 ? .notYours : .tryLater
+            let verdict: SenderVerdict =
+                switch steer {
+                case ..<0xC0: .accepted
+                case ..<0xE0: .notYours
+                case ..<0xE8: .tryLater
+                case ..<0xEC: .refused(SMTPReply(421, .init(4, 7, 0), "Later"))
+                default: .refused(SMTPReply(554, .init(5, 7, 1), "No"))
+                }
             tell { $0.senderChecked(verdict, into: &$1) }
         case .checkRecipient:
             let refusals: [RecipientVerdict] = [
@@ -229,6 +238,7 @@ private struct Session {
             let all: [DeliveryOutcome] = [
                 .stored(id: "0123456789abcdef"), .stored(id: "\r\n.\r\n"), .overQuota, .overQuotaForGood, .storageFull,
                 .queueFull, .temporaryFailure, .unknownUser, .disabled, .tooManyHops,
+                .refused(SMTPReply(421, .init(4, 7, 0), "Over")), .refused(SMTPReply(554, .init(5, 7, 1), "No")),
             ]
             let count = machine.envelope?.recipients.count ?? 0
             let outcomes = (0..<count).map { all[(Int(steer) + $0 * Int(steer & 1)) % all.count] }

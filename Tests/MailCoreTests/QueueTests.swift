@@ -34,6 +34,10 @@ let queueRows: [Row] = [
         "the first entry", account: .queue, bodies: [body(9)], when: enqueue(["b@y.test"]),
         then: .eventsAnswering([.queueAccepted(accepted(1, ["b@y.test"]))], .queued(QueueID(1)))),
     Row(
+        "an entry that waits for an operator's word", account: .queue, bodies: [body(9)],
+        when: .enqueue(Enqueue(body: 0, mailFrom: "a@x.test", recipients: ["b@y.test"], isHeld: true)),
+        then: .eventsAnswering([.queueAccepted(accepted(1, ["b@y.test"])), held], .queued(QueueID(1)))),
+    Row(
         "an entry's number is its position", account: .queue,
         given: two + [.queueRemoved(QueueID(1), .operatorRequest)],
         bodies: [body(9)], when: enqueue(["b@y.test"]),

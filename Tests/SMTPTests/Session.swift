@@ -167,9 +167,9 @@ struct Session {
                 }
             case .continueAuthentication(let message): exchange(message)
             case .cancelAuthentication: record.cancelled += 1
-            case .checkSender(let sender):
+            case .checkSender(let envelope):
                 let verdict: SenderVerdict =
-                    switch sender.localPart {
+                    switch envelope.reversePath?.localPart {
                     case "alice": .accepted
                     case "later": .tryLater
                     default: .notYours

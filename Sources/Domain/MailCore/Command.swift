@@ -250,9 +250,11 @@ package struct Enqueue: Sendable {
     /// Of each recipient, or none.
     package var notify: [QueueNotify]
     package var originals: [String]
+    /// An operator's word is awaited before it is tried.
+    package var isHeld: Bool
     package init(
         body: Int, mailFrom: String, recipients: [String], wishes: QueueWishes = QueueWishes(),
-        notify: [QueueNotify] = [], originals: [String] = []
+        notify: [QueueNotify] = [], originals: [String] = [], isHeld: Bool = false
     ) {
         self.body = body
         self.mailFrom = mailFrom
@@ -260,6 +262,7 @@ package struct Enqueue: Sendable {
         self.wishes = wishes
         self.notify = notify
         self.originals = originals
+        self.isHeld = isHeld
     }
 
     /// Octets of its texts, which one record of the log has to hold.

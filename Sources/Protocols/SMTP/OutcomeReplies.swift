@@ -15,6 +15,8 @@ package enum RecipientVerdict: Equatable, Sendable {
     case tryLater(String)
     /// The account has written to as many people as it may in an hour.
     case sendingLimit
+    /// By a filter, in its words.
+    case refused(SMTPReply)
 
     package var reply: SMTPReply {
         switch self {
@@ -26,6 +28,7 @@ package enum RecipientVerdict: Equatable, Sendable {
         case .overQuota: SMTPReply(452, .init(4, 2, 2), "Mailbox full")
         case .tryLater(let text): SMTPReply(451, .init(4, 3, 0), text)
         case .sendingLimit: SMTPReply(450, .init(4, 7, 1), "Sending limit of this hour reached, try again later")
+        case .refused(let reply): reply
         }
     }
 }
@@ -43,12 +46,15 @@ package enum SenderVerdict: Equatable, Sendable {
     /// It is an address of somebody else's, or of nobody.
     case notYours
     case tryLater
+    /// By a filter, in its words.
+    case refused(SMTPReply)
 
     var reply: SMTPReply {
         switch self {
         case .accepted: SMTPReply(250, .init(2, 1, 0), "Sender accepted")
         case .notYours: SMTPReply(553, .init(5, 7, 1), "Sender address does not belong to this login")
         case .tryLater: SMTPReply(451, .init(4, 3, 0), "Cannot look up the sender now, try again later")
+        case .refused(let reply): reply
         }
     }
 }
@@ -96,6 +102,8 @@ package enum DeliveryOutcome: Equatable, Sendable {
     /// The domain of the author asks for it (DMARC); the name is printable ASCII.
     case refusedByDomain(String)
     case headerTooLarge
+    /// By a filter, in its words.
+    case refused(SMTPReply)
 
     /// The reply; LMTP's speaks of a recipient, SMTP's of the message.
     package func reply(_ dialect: SMTPDialect) -> SMTPReply {
@@ -117,6 +125,7 @@ package enum DeliveryOutcome: Equatable, Sendable {
         case .refusedByDomain(let domain):
             SMTPReply(550, .init(5, 7, 1), "\(domain) asks to refuse mail that it does not vouch for (DMARC)")
         case .headerTooLarge: SMTPReply(552, .init(5, 3, 4), "Header over the size limit")
+        case .refused(let reply): reply
         }
     }
 
@@ -128,7 +137,7 @@ package enum DeliveryOutcome: Equatable, Sendable {
     ///
     /// Success only when all have it. Otherwise a temporary failure outranks a permanent one: the sender then tries
     /// again, which may give some recipients a second copy and loses no mail.
-    static func forAll(_ outcomes: [DeliveryOutcome]) -> DeliveryOutcome {
+    package static func forAll(_ outcomes: [DeliveryOutcome]) -> DeliveryOutcome {
         let failures = outcomes.filter { !$0.isStored }
         return failures.first { $0.reply(.smtp).code < 500 } ?? failures.first ?? outcomes[0]
     }

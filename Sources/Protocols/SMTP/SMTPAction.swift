@@ -10,8 +10,9 @@ package enum SMTPAction: Equatable, Sendable {
     case continueAuthentication(SecretOctets)
     /// The exchange is over without an answer: cancelled, or broken.
     case cancelAuthentication
-    /// Find out whether whoever has logged in may send as this address, then call `senderChecked`.
-    case checkSender(Address)
+    /// Find out whether this transaction may begin, and whether whoever has logged in may send as its sender, then call
+    /// `senderChecked`.
+    case checkSender(SMTPEnvelope)
     /// Find out whether this recipient is ours, then call `recipientChecked`.
     case checkRecipient(SMTPRecipient)
     /// The client has said DATA: get ready to store a body for this envelope, then call `bodyStarted`.

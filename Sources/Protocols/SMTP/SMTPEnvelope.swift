@@ -28,7 +28,7 @@ package struct SMTPRecipient: Equatable, Sendable {
 /// The envelope of one mail transaction, as far as the client has spelled it out.
 package struct SMTPEnvelope: Equatable, Sendable {
     /// Nil is the null reverse-path `<>` of bounces.
-    package let reversePath: Address?
+    package var reversePath: Address?
     /// From SIZE= (RFC 1870), in octets: a claim, not a measurement.
     package var declaredOctets: Int?
     package var bodyType = SMTPBodyType.sevenBit

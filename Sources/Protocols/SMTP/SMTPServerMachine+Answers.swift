@@ -24,6 +24,7 @@ extension SMTPServerMachine {
     package mutating func senderChecked(_ verdict: SenderVerdict, into actions: inout [SMTPAction]) {
         if isClosed { return }
         guard case .awaitingSender(let envelope) = phase else { preconditionFailure("no sender was asked about") }
+        if endSession(after: verdict.reply, into: &actions) { return }
         if verdict == .accepted { open(envelope) }
         actions.append(.reply(verdict.reply))
         returnToCommands(into: &actions)
@@ -35,6 +36,7 @@ extension SMTPServerMachine {
         guard case .awaitingRecipient(let recipient) = phase else {
             preconditionFailure("no recipient was asked about")
         }
+        if endSession(after: verdict.reply, into: &actions) { return }
         if verdict == .accepted {
             envelope?.recipients.append(recipient)
         } else {
@@ -67,8 +69,19 @@ extension SMTPServerMachine {
         precondition(phase == .awaitingDelivery, "no delivery was asked for")
         precondition(outcomes.count == envelope?.recipients.count, "one outcome per recipient")
         let told = configuration.dialect == .lmtp ? outcomes : [DeliveryOutcome.forAll(outcomes)]
-        for outcome in told { actions.append(.reply(outcome.reply(configuration.dialect))) }
+        for outcome in told {
+            let reply = outcome.reply(configuration.dialect)
+            if endSession(after: reply, into: &actions) { return }
+            actions.append(.reply(reply))
+        }
         finishTransaction(into: &actions)
+    }
+
+    /// RFC 5321 section 3.8: after 421 nothing follows.
+    private mutating func endSession(after reply: SMTPReply, into actions: inout [SMTPAction]) -> Bool {
+        guard reply.code == 421 else { return false }
+        close(.ended, reply, into: &actions)
+        return true
     }
 
     /// Answers `SMTPAction.startTLS`: the handshake is done. The client begins anew, and nothing that it said before counts

@@ -63,6 +63,8 @@ package struct SMTPServerConfiguration: Equatable, Sendable {
     package var offersBinary: Bool
     /// XCLIENT and XFORWARD are there: the peer is trusted to say on whose behalf it speaks.
     package var trustsPeer = false
+    /// Every MAIL is asked about, and not only that of somebody who has logged in.
+    package var checksSenders = false
     /// DSN is there (RFC 3461): reports are made as the sender asks.
     package var offersDSN = false
     /// REQUIRETLS is there while TLS is on (RFC 8689).

@@ -139,6 +139,21 @@ package protocol BodySource: AnyObject, Sendable {
     var hash: ContentHash { get }
     /// Hands out all bytes in order, in runs of at most 1 MiB.
     func read(_ body: (UnsafeRawBufferPointer) throws(StoreError) -> Void) throws(StoreError)
+    /// Appends up to `count` bytes from `offset` to `bytes`; fewer only at the end.
+    func read(at offset: Int, count: Int, into bytes: inout [UInt8]) throws(StoreError)
+}
+
+extension BodySource {
+    /// By a pass over all of it; a source that can do better does.
+    package func read(at offset: Int, count: Int, into bytes: inout [UInt8]) throws(StoreError) {
+        var position = 0
+        try read { (run: UnsafeRawBufferPointer) in
+            let start = max(offset - position, 0)
+            let end = min(offset + count - position, run.count)
+            if start < end { bytes.append(contentsOf: run[start..<end]) }
+            position += run.count
+        }
+    }
 }
 
 /// An open body. Reading is positional and may go on after the message is expunged.

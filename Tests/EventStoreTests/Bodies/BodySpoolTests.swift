@@ -48,6 +48,14 @@ struct BodySpoolTests {
             #expect(digest(read) == digest(bytes))
             #expect(longest <= 1 << 20)
         }
+        // And from any place, in pieces that fit nothing.
+        for (offset, count) in [
+            (0, 10), (row.size / 2, 70_000), (max(0, row.size - 5), 10), (row.size, 1), (0, row.size),
+        ] {
+            var read: [UInt8] = [7]
+            try body.read(at: offset, count: count, into: &read)
+            #expect(read.dropFirst().elementsEqual(bytes[offset..<min(row.size, offset + count)]))
+        }
     }
 
     @Test("an octet over the largest body is refused, and nothing of its piece is taken")

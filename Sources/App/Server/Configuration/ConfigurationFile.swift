@@ -118,6 +118,8 @@ struct ConfigurationFile {
         switch node {
         case .scalar(let scalar):
             return isNothing(node) ? .nothing : .text(scalar.string)
+        case .sequence(let sequence) where sequence.contains { $0.mapping != nil }:
+            return tables(of: sequence, name)
         case .sequence(let sequence):
             var values: [String] = []
             for item in sequence {
@@ -142,6 +144,29 @@ struct ConfigurationFile {
             mistake(node.mark?.line, name, "refers to an anchor; write the value out")
             return nil
         }
+    }
+
+    /// A list of tables; a list within one is its words with a plus between them.
+    private mutating func tables(of sequence: Tree.Sequence, _ name: String) -> ConfigurationValue? {
+        var tables: [[ConfigurationValue.Entry]] = []
+        for item in sequence {
+            var entries: [ConfigurationValue.Entry] = []
+            for (key, item) in item.mapping ?? [:] {
+                let words = item.sequence?.compactMap { $0.scalar?.string }
+                let text = words.map { $0.joined(separator: "+") } ?? item.scalar?.string
+                guard let key = key.scalar?.string, let text, words?.count == item.sequence?.count else {
+                    mistake(key.mark?.line, name, "takes a list of tables of single values")
+                    return nil
+                }
+                entries.append(ConfigurationValue.Entry(key: key, value: isNothing(item) ? "" : text))
+            }
+            guard item.mapping != nil else {
+                mistake(item.mark?.line, name, "takes a list of tables or of single values, not of both")
+                return nil
+            }
+            tables.append(entries)
+        }
+        return .tables(tables)
     }
 
     private func isNothing(_ node: Tree) -> Bool {

@@ -30,7 +30,7 @@ struct ConfigurationKey: Sendable {
     }
 
     static let all: [ConfigurationKey] =
-        site + listeners + trust + checks + tls + logins + sending + limits + storage + accounts + log
+        site + listeners + trust + checks + milters + tls + logins + sending + limits + storage + accounts + log
 
     static func named(_ name: String) -> ConfigurationKey? { all.first { $0.name == name } }
 

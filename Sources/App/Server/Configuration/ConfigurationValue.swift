@@ -4,6 +4,8 @@ package enum ConfigurationValue: Hashable, Sendable {
     case list([String])
     /// In the order of the file.
     case table([Entry])
+    /// A list of tables.
+    case tables([[Entry]])
     /// `key:` with nothing behind it.
     case nothing
 
@@ -18,6 +20,7 @@ package enum ConfigurationValue: Hashable, Sendable {
         case .text: "a single value"
         case .list: "a list"
         case .table: "a table"
+        case .tables: "a list of tables"
         case .nothing: "nothing"
         }
     }
@@ -42,7 +45,7 @@ extension ConfigurationValue {
         case .text(let text):
             return text.split(separator: ",").map { String($0.trimmed) }.filter { !$0.isEmpty }
         case .nothing: return []
-        case .table: throw ConfigurationRefusal("takes a list, not \(kind)")
+        case .table, .tables: throw ConfigurationRefusal("takes a list, not \(kind)")
         }
     }
 
@@ -52,6 +55,7 @@ extension ConfigurationValue {
         case .table(let entries): return entries
         case .nothing: return []
         case .list(let names): return names.map { Entry(key: $0, value: "") }
+        case .tables: throw ConfigurationRefusal("takes a table, not \(kind)")
         case .text(let text):
             return text.split(separator: ",").map { pair in
                 let parts = pair.split(separator: "=", maxSplits: 1)

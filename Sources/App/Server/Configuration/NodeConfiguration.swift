@@ -23,6 +23,8 @@ package struct NodeConfiguration: Sendable {
     /// What becomes of the detail in `user+detail@domain`.
     package var detail = DetailDelivery.inbox
     package var checks = Checks()
+    /// Filters that judge and change mail, in their order.
+    package var milters: [MilterOptions] = []
     package var encryption = Encryption()
     package var logins = Logins()
     package var sending = Sending()

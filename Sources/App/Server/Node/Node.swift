@@ -174,6 +174,7 @@ extension NodeConfiguration {
         options.checks.policy = checks.policy
         options.checks.waitMax = .seconds(Int64(checks.waitSecondsMax))
         options.checks.trusted = checks.trusted
+        options.milters = milters
         options.messageOctetsMax = limits.messageOctetsMax
         options.recipientsMax = limits.recipientsMax
         options.connectionsMax = limits.connectionsMax

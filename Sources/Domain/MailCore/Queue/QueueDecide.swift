@@ -21,7 +21,9 @@ func decideEnqueue(_ enqueue: Enqueue, _ context: DecideContext, _ state: any St
         recipients: enqueue.recipients, wishes: enqueue.wishes,
         notify: enqueue.notify.allSatisfy(\.isEmpty) ? [] : enqueue.notify,
         originals: enqueue.originals.allSatisfy(\.isEmpty) ? [] : enqueue.originals)
-    return Decision([.queueAccepted(event)], .queued(id))
+    guard enqueue.isHeld else { return Decision([.queueAccepted(event)], .queued(id)) }
+    let held = QueueRescheduled(id: id, nextAttempt: QueueEntry.never, isHeld: true)
+    return Decision([.queueAccepted(event), .queueRescheduled(held)], .queued(id))
 }
 
 func decideAttempt(_ attempt: QueueAttempt, _ state: any StateReader) throws -> Decision {

@@ -87,4 +87,8 @@ final class StoredBody: BodySource {
             try octets.lend(body)
         }
     }
+
+    func read(at offset: Int, count: Int, into bytes: inout [UInt8]) throws(StoreError) {
+        try handle.read(at: offset, count: count, into: &bytes)
+    }
 }

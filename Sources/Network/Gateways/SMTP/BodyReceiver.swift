@@ -36,6 +36,8 @@ final class BodyReceiver {
     private var backlogOctets = 0
     private var failure: EngineFailure?
     private var finished: ((Result<any BodySource, EngineFailure>) -> Void)?
+    /// Called on the loop when there may be room again.
+    var hadRoom: (() -> Void)?
 
     /// - Parameter spoolsAtOnce: the body is a file from its first octet.
     init(_ connection: Connection, spoolsAtOnce: Bool = false) {
@@ -102,7 +104,9 @@ final class BodyReceiver {
             backlogOctets = backlog.reduce(0) { $0 + $1.count }
             switch result {
             case .success(let source?): end(.success(source))
-            case .success(nil): writeBacklog()
+            case .success(nil):
+                writeBacklog()
+                hadRoom?()
             case .failure(let error):
                 failure = error
                 backlog = []

@@ -1,4 +1,5 @@
-// Between the last octet of a body and its delivery: checks of mail from elsewhere, and what is put before the message.
+// Between the last octet of a body and its delivery: checks of mail from elsewhere, what is put before the message, then the
+// filters, and signatures last.
 //
 // A message that is not checked has its trace in front from its first octet on. One that is gets it afterwards, with the
 // results, and its header without fields that claim to be ours; the body stays where it was spooled.
@@ -11,17 +12,22 @@ import SMTP
 /// What goes before a message, and who checks it.
 struct MessagePreface {
     /// The machine forgets its own when the client goes, and the message goes on all the same.
-    let envelope: SMTPEnvelope
+    var envelope: SMTPEnvelope
     let trace: SMTPTrace
     /// Until it is asked for its verdict: what it holds counts as a check that goes on.
     var check: InboundCheck?
+    /// What the message begins with and signatures stand behind.
+    var top: [UInt8]
+    /// What filters want done with its recipients.
+    var wishes = MilterChanges()
 }
 
 extension SMTPSession {
     /// A body begins.
     func beginChecks(_ envelope: SMTPEnvelope, _ trace: SMTPTrace, _ receiver: BodyReceiver) {
-        preface = MessagePreface(envelope: envelope, trace: trace, check: makeCheck(envelope))
-        if preface?.check == nil { receiver.append(traceHeaders(trace)) }
+        let top = traceHeaders(trace)
+        preface = MessagePreface(envelope: envelope, trace: trace, check: makeCheck(envelope), top: top)
+        if preface?.check == nil { receiver.append(top) }
     }
 
     /// Nil where the message is not to be checked.
@@ -39,7 +45,7 @@ extension SMTPSession {
 
     /// The body is whole and has its place.
     func prepare(_ source: any BodySource) {
-        guard let check = preface?.check else { return sign(source) }
+        guard let check = preface?.check else { return filter(source) }
         preface?.check = nil
         let options = connection.gateway.options.checks
         let (now, eventLoop) = (connection.gateway.engine.clock().seconds, connection.eventLoop)
@@ -63,16 +69,17 @@ extension SMTPSession {
 
     /// Signs what somebody hands in who has logged in, with the keys of the author's domain, so that every try to send it
     /// sends the same octets. Anything else goes on as it is.
-    private func sign(_ source: any BodySource) {
-        guard machine.configuration.dialect == .submission, let trace = preface?.trace else { return submit(source) }
+    func sign(_ source: any BodySource) {
+        guard machine.configuration.dialect == .submission, let top = preface?.top else { return submit(source) }
         let gateway = connection.gateway
         let (keys, now) = (gateway.signingKeys, gateway.engine.clock().seconds)
         do {
             guard try keys.areThere else { return submit(source) }
         } catch {
-            return act { rewritten(.failure(error)) }
+            connection.log.error("no keys can be read", metadata: ["error": "\(error)"])
+            return act { finish(all: .temporaryFailure) }
         }
-        rewrite { try signed(source, traceHeaders(trace), now: now, keys) ?? source }
+        rewrite({ try signed(source, top, now: now, keys) ?? source }, then: submit)
     }
 
     private func checked(_ source: any BodySource, _ result: Result<MessageCheck, StoreError>) {
@@ -89,29 +96,30 @@ extension SMTPSession {
         }
         guard let trace = preface?.trace else { return finish(all: .temporaryFailure) }
         let server = machine.configuration.hostName
-        rewrite {
-            let beginning =
-                traceHeaders(trace, results: AuthenticationResults.field(verdict, server: server))
-                + AuthenticationResults.removingForged(header, server: server)
-            return try RewrittenBody(beginning, instead: message.headerOctets, of: source)
-        }
+        let top = traceHeaders(trace, results: AuthenticationResults.field(verdict, server: server))
+        preface?.top = top
+        rewrite(
+            {
+                let beginning = top + AuthenticationResults.removingForged(header, server: server)
+                return try RewrittenBody(beginning, instead: message.headerOctets, of: source)
+            }, then: filter)
     }
 
-    /// Submits the body that a thread makes.
-    private func rewrite(_ make: @escaping @Sendable () throws -> any BodySource) {
+    /// Goes on with the body that a thread makes.
+    func rewrite(
+        _ make: @escaping @Sendable () throws -> any BodySource, then next: @escaping (any BodySource) -> Void
+    ) {
         let answer = connection.answering { [self] (result: Result<any BodySource, any Error>) in
-            act { rewritten(result) }
+            act {
+                switch result {
+                case .success(let body): next(body)
+                case .failure(let error):
+                    connection.log.error("a body cannot be rewritten", metadata: ["error": "\(error)"])
+                    finish(all: .temporaryFailure)
+                }
+            }
         }
         connection.gateway.fileThreads.submit { _ in answer(Result { try make() }) }
-    }
-
-    private func rewritten(_ result: Result<any BodySource, any Error>) {
-        switch result {
-        case .success(let body): submit(body)
-        case .failure(let error):
-            connection.log.error("a body cannot be rewritten", metadata: ["error": "\(error)"])
-            finish(all: .temporaryFailure)
-        }
     }
 
     private func log(_ verdict: MessageVerdict) {
@@ -125,15 +133,15 @@ extension SMTPSession {
     }
 }
 
-/// The body with signatures behind its trace; nil where its author's domain has no keys, or where it cannot be signed.
+/// The body with signatures behind what is on its top; nil where its author's domain has no keys, or where it cannot be signed.
 private func signed(
-    _ source: any BodySource, _ trace: [UInt8], now: Int64, _ keys: SigningKeys
+    _ source: any BodySource, _ top: [UInt8], now: Int64, _ keys: SigningKeys
 ) throws -> (any BodySource)? {
     var signing = MessageSigning()
     try source.read { (run: UnsafeRawBufferPointer) in signing.update(run) }
     guard let author = signing.authorDomain else { return nil }
     let fields = signing.finish(try keys.signers(author), now: now)
-    return fields.isEmpty ? nil : try RewrittenBody(trace + fields, instead: trace.count, of: source)
+    return fields.isEmpty ? nil : try RewrittenBody(top + fields, instead: top.count, of: source)
 }
 
 /// What a thread found.

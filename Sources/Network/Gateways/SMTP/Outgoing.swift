@@ -136,11 +136,14 @@ extension SMTPSession {
     }
 
     /// The items that put the message into the queue for `recipients`: one, but for very many long addresses.
-    func enqueueing(_ recipients: [QueuedRecipient], from envelope: SMTPEnvelope) -> [Request.Item] {
+    func enqueueing(
+        _ recipients: [QueuedRecipient], from envelope: SMTPEnvelope, isHeld: Bool
+    ) -> [Request.Item] {
         guard !recipients.isEmpty else { return [] }
         let enqueue = Enqueue(
             body: 0, mailFrom: envelope.reversePath?.description ?? "", recipients: recipients.map(\.address),
-            wishes: QueueWishes(envelope), notify: recipients.map(\.notify), originals: recipients.map(\.original))
+            wishes: QueueWishes(envelope), notify: recipients.map(\.notify), originals: recipients.map(\.original),
+            isHeld: isHeld)
         return enqueue.parts.map { Request.Item(.queue, .enqueue($0)) }
     }
 }

@@ -27,6 +27,15 @@ final class RewrittenBody: BodySource {
         try Self.read(beginning, dropped, source, body)
     }
 
+    func read(at offset: Int, count: Int, into bytes: inout [UInt8]) throws(StoreError) {
+        let end = min(offset + count, self.count)
+        guard offset < end else { return }
+        if offset < beginning.count { bytes += beginning[offset..<min(end, beginning.count)] }
+        let behind = max(offset, beginning.count)
+        guard behind < end else { return }
+        try source.read(at: behind - beginning.count + dropped, count: end - behind, into: &bytes)
+    }
+
     private static func read(
         _ beginning: [UInt8], _ dropped: Int, _ source: any BodySource,
         _ body: (UnsafeRawBufferPointer) throws(StoreError) -> Void

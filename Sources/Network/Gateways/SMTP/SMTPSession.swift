@@ -31,6 +31,12 @@ final class SMTPSession: MailSession {
     var exchange: SASLExchange?
     /// From login on.
     var account: AccountID?
+    /// Of the login, or of the last try.
+    var mechanism = ""
+    /// From the first transaction on that a filter sees.
+    var milters: MilterChain?
+    /// What filters may ask about.
+    var milterFacts = MilterFacts()
 
     private var isActing = false
     private var scratch: [UInt8] = []
@@ -103,7 +109,9 @@ final class SMTPSession: MailSession {
             reply.append(to: &scratch)
             connection.write(scratch)
             connection.counters.replies.add()
-        case .beginAuthentication(let mechanism, let response): beginAuthentication(mechanism, response?.octets)
+        case .beginAuthentication(let mechanism, let response):
+            self.mechanism = mechanism
+            beginAuthentication(mechanism, response?.octets)
         case .continueAuthentication(let response): continueAuthentication(response.octets)
         case .cancelAuthentication: cancelAuthentication()
         case .checkSender(let sender): check(sender: sender)
@@ -127,6 +135,7 @@ final class SMTPSession: MailSession {
         case .close(let reason):
             connection.log.debug("session over", metadata: ["reason": "\(reason)"])
             cancelAuthentication()
+            milters?.end()
             connection.finish()
         }
     }

@@ -221,7 +221,7 @@ final class Connection: ChannelInboundHandler {
     // MARK: Flow
 
     /// Goes on after an answer, or when there is room again.
-    private func resume() {
+    func resume() {
         process()
         flush()
         readOn()

@@ -29,6 +29,8 @@ final class GatewayContext: Sendable {
     let signingKeys: SigningKeys
     /// Checks of messages from elsewhere that have not ended.
     let openChecks = Counter()
+    /// Connections to filters.
+    let openMilters = Counter()
     /// Questions to the engine or a thread that are not answered yet.
     let unanswered = Counter()
     private let hops: [ObjectIdentifier: CompletionHop]

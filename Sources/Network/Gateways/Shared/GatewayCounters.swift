@@ -14,6 +14,8 @@ package enum RejectReason: String, CaseIterable, Sendable {
     case relay, sender, unknownUser, disabled, overQuota, busy, storageFull, temporary, message, connectionLimit
     /// The author's domain asks for it (DMARC).
     case policy
+    /// A milter asks for it, or is not there.
+    case milter
     /// One address, or the network around it, has as many connections as it may.
     case addressLimit, networkLimit
     /// The account has as many sessions as it may.
@@ -39,7 +41,7 @@ package enum RejectReason: String, CaseIterable, Sendable {
         case .loginLimit: "login_limit"
         case .inUse: "in_use"
         case .plaintextBehindTLS: "plaintext_behind_tls"
-        case .relay, .sender, .disabled, .busy, .temporary, .message, .policy, .proxy: rawValue
+        case .relay, .sender, .disabled, .busy, .temporary, .message, .policy, .milter, .proxy: rawValue
         }
     }
 }

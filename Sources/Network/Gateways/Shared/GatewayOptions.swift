@@ -56,6 +56,9 @@ package struct GatewayOptions: Sendable {
     /// What is asked about messages from elsewhere.
     package var checks = InboundCheckOptions()
 
+    /// Filters that judge and change mail, in their order.
+    package var milters: [MilterOptions] = []
+
     /// Certificates and what goes with them; nil offers no TLS, and then no listener is opened that other machines reach.
     package var tls: TLSServer?
     /// How long a client may take for its handshake.

@@ -24,7 +24,7 @@ package final class Gateways: Sendable {
     }
 
     private let group: MultiThreadedEventLoopGroup
-    private let context: GatewayContext
+    let context: GatewayContext
     private let health: @Sendable () -> HealthReport
     private let extraMetrics: @Sendable () -> String
     private let state = Mutex(State())

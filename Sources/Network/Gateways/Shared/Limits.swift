@@ -45,6 +45,13 @@ enum GatewayLimits {
     static let noticePeriod = TimeAmount.seconds(60)
     /// Messages whose checks have not ended; above, a message is taken without.
     static let checksMax = 1_000
+    /// Connections to filters; above, a transaction is put off.
+    static let milterConnectionsMax = 2_000
+    /// How long a connection to a filter may take, where the site allows for no less.
+    static let milterConnectMax = TimeAmount.seconds(10)
+    /// How long all filters together may take for a message after its last octet, whatever they say: a client waits for ten
+    /// minutes (RFC 5321 section 4.5.3.2.6).
+    static let milterMessageMax = TimeAmount.seconds(480)
     /// How long a message may wait for its release (RFC 4865): 30 days.
     static let holdSecondsMax = 2_592_000
     /// Octets of the header of a message that is handed in for sending.

@@ -15,6 +15,7 @@ enum Notice: String, CaseIterable, Sendable {
     case plaintextBehindTLS = "session ended: octets in the clear behind the command that begins TLS"
     case tlsFailed = "TLS failed"
     case proxyRefused = "connection refused: no good PROXY header"
+    case milterFailed = "a milter is of no use"
 }
 
 /// How many lines of one kind were written in the period that runs, and how many were not.

@@ -37,9 +37,9 @@ extension SMTPServerMachine {
             return refuse(SMTPReply(550, .init(5, 6, 7), "Non-ASCII sender needs SMTPUTF8"), into: &actions)
         }
         // RFC 6409 section 6.1. The null path of a notification is anybody's.
-        if configuration.dialect == .submission, let sender {
+        if configuration.checksSenders || configuration.dialect == .submission && sender != nil {
             phase = .awaitingSender(envelope)
-            return actions.append(.checkSender(sender))
+            return actions.append(.checkSender(envelope))
         }
         open(envelope)
         actions.append(.reply(SenderVerdict.accepted.reply))

@@ -31,6 +31,17 @@ package final class MemoryBody: BodySource {
     package func read(_ body: (UnsafeRawBufferPointer) throws(StoreError) -> Void) throws(StoreError) {
         for chunk in chunks { try chunk.lend(body) }
     }
+
+    package func read(at offset: Int, count: Int, into bytes: inout [UInt8]) throws(StoreError) {
+        var position = 0
+        for chunk in chunks {
+            let start = max(offset - position, 0)
+            let end = min(offset + count - position, chunk.count)
+            if start < end { bytes.append(contentsOf: chunk[start..<end]) }
+            position += chunk.count
+            if position >= offset + count { return }
+        }
+    }
 }
 
 /// A body in a file without a name.
@@ -56,6 +67,22 @@ package final class SpooledBody: BodySource {
             }
             guard !run.isEmpty else { throw .failed("a spooled body ends at \(position) of \(count) octets") }
             try run.lend(body)
+            position += run.count
+        }
+    }
+
+    package func read(at offset: Int, count wanted: Int, into bytes: inout [UInt8]) throws(StoreError) {
+        let end = min(offset + wanted, count)
+        var position = offset
+        while position < end {
+            let run: [UInt8]
+            do throws(FileFault) {
+                run = try file.read(min(BodyLimits.runOctetsMax, end - position), at: UInt64(position))
+            } catch {
+                throw error.storeError
+            }
+            guard !run.isEmpty else { throw .failed("a spooled body ends at \(position) of \(count) octets") }
+            bytes += run
             position += run.count
         }
     }

@@ -34,7 +34,13 @@ extension SMTPSession {
     }
 
     /// Names the message in log lines and in our replies.
-    var messageName: String { String(connection.id.rawValue, radix: 16) + "." + String(messageCount) }
+    var messageName: String { name(ofMessage: messageCount) }
+    /// The name of the next one.
+    var upcomingMessageName: String { name(ofMessage: messageCount + 1) }
+
+    private func name(ofMessage number: Int) -> String {
+        String(connection.id.rawValue, radix: 16) + "." + String(number)
+    }
 
     private var gatewayKind: GatewayKind {
         switch machine.configuration.dialect {
@@ -80,14 +86,17 @@ extension SMTPSession {
         guard let envelope = preface?.envelope else { return finish(all: .temporaryFailure) }
         let isLMTP = machine.configuration.dialect == .lmtp
         let sender = envelope.reversePath?.description ?? ""
+        let destinations = destinations(envelope)
+        // Filters have left nobody.
+        guard !destinations.recipients.isEmpty else { return settle([], [], destinations, envelope, source) }
         var repeated = repeated
         self.repeated = nil
         var items: [Request.Item] = []
         var itemOfAccount: [AccountID: Int] = [:]
-        // Nil for those that go into the queue.
+        // Of each destination; nil for those that go into the queue.
         var itemOfRecipient: [Int?] = []
         var away: [QueuedRecipient] = []
-        for recipient in targets {
+        for recipient in destinations.targets {
             let target: DeliveryTarget
             switch recipient {
             case .here(let here): target = here
@@ -109,7 +118,7 @@ extension SMTPSession {
             items.append(Request.Item(target.account, .append(append), repeats: command))
         }
         let first = items.count
-        items += enqueueing(away, from: envelope).map { item in
+        items += enqueueing(away, from: envelope, isHeld: destinations.isQuarantined).map { item in
             guard case .enqueue(let enqueue) = item.command else { return item }
             // What waits in the queue for a mailbox here may come again too.
             let command = repeated?.command(from: sender, to: enqueue.recipients.joined(separator: " "))
@@ -122,7 +131,7 @@ extension SMTPSession {
         }
         let origin = Origin(actor: account, session: connection.id, gateway: gatewayKind)
         let answer = connection.answering { [self] (outcomes: [CommandOutcome]) in
-            act { settle(outcomes, places, envelope, source) }
+            act { settle(outcomes, places, destinations, envelope, source) }
         }
         connection.gateway.engine.submit(
             Request(items, bodies: [source], origin: origin), completion: answer)
@@ -131,25 +140,30 @@ extension SMTPSession {
     /// Where some recipients have a submitted message and others refused it, a single reply can tell neither: those go into
     /// the queue, where each gets another try or a report of its own, and the reply waits for that.
     private func settle(
-        _ outcomes: [CommandOutcome], _ itemOfRecipient: [Int], _ envelope: SMTPEnvelope, _ source: any BodySource
+        _ outcomes: [CommandOutcome], _ itemOfRecipient: [Int], _ destinations: Destinations,
+        _ envelope: SMTPEnvelope, _ source: any BodySource
     ) {
         let isMixed = outcomes.contains { $0.isStored } && !outcomes.allSatisfy { $0.isStored }
         guard isMixed, machine.configuration.dialect == .submission, connection.gateway.options.sending.isOpen else {
-            return delivered(outcomes, itemOfRecipient)
+            return delivered(outcomes, itemOfRecipient, destinations)
         }
-        let left = zip(envelope.recipients, itemOfRecipient).filter { !outcomes[$0.1].isStored }
+        let left = zip(destinations.recipients, itemOfRecipient).filter { !outcomes[$0.1].isStored }
             .map { QueuedRecipient($0.0) }
         let origin = Origin(actor: account, session: connection.id, gateway: .submission)
         let answer = connection.answering { [self] (second: [CommandOutcome]) in
             let failed = second.first { !$0.isStored }
             let merged = outcomes.map { $0.isStored ? $0 : failed ?? second[0] }
-            act { delivered(merged, itemOfRecipient) }
+            act { delivered(merged, itemOfRecipient, destinations) }
         }
         connection.gateway.engine.submit(
-            Request(enqueueing(left, from: envelope), bodies: [source], origin: origin), completion: answer)
+            Request(
+                enqueueing(left, from: envelope, isHeld: destinations.isQuarantined), bodies: [source], origin: origin),
+            completion: answer)
     }
 
-    private func delivered(_ outcomes: [CommandOutcome], _ itemOfRecipient: [Int]) {
+    private func delivered(
+        _ outcomes: [CommandOutcome], _ itemOfRecipient: [Int], _ destinations: Destinations
+    ) {
         let name = messageName
         let told = outcomes.map { outcome in
             let told = outcome.told(id: name)
@@ -158,7 +172,8 @@ extension SMTPSession {
         }
         connection.log.debug("message stored", metadata: ["message": "\(name)", "copies": "\(told.count)"])
         targets = []
-        machine.deliveryFinished(itemOfRecipient.map { told[$0] }, into: &actions)
+        machine.deliveryFinished(
+            destinations.told(itemOfRecipient.map { told[$0] }, name: name), into: &actions)
     }
 
     private func note(_ told: DeliveryOutcome, _ outcome: CommandOutcome) {
@@ -167,7 +182,7 @@ extension SMTPSession {
     }
 
     func finish(all outcome: DeliveryOutcome) {
-        connection.counters.reject(outcome.rejectReason)
+        if case .stored = outcome {} else { connection.counters.reject(outcome.rejectReason) }
         let count = machine.envelope?.recipients.count ?? 0
         targets = []
         machine.deliveryFinished(Array(repeating: outcome, count: count), into: &actions)
@@ -219,6 +234,7 @@ extension DeliveryOutcome {
         case .tooManyHops, .headerTooLarge, .noAuthor: .message
         case .notTheirAddress: .sender
         case .refusedByDomain: .policy
+        case .refused: .milter
         }
     }
 }

@@ -3,9 +3,15 @@ import MailTypes
 import SMTP
 
 extension SMTPSession {
-    /// MAIL of somebody who has logged in: whether the address is his.
-    func check(sender: Address) {
-        machine.senderChecked(verdict(on: sender), into: &actions)
+    /// MAIL: of somebody who has logged in, whether the address is his; and what the filters say.
+    func check(sender envelope: SMTPEnvelope) {
+        if machine.configuration.dialect == .submission, let sender = envelope.reversePath {
+            let verdict = verdict(on: sender)
+            guard verdict == .accepted else { return machine.senderChecked(verdict, into: &actions) }
+        }
+        filterSender(of: envelope) { [self] reply in
+            machine.senderChecked(reply.map { .refused($0) } ?? .accepted, into: &actions)
+        }
     }
 
     private func verdict(on sender: Address) -> SenderVerdict {

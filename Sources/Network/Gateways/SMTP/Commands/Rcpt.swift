@@ -1,12 +1,17 @@
 import SMTP
 
 extension SMTPSession {
-    /// RCPT: whether the address is ours, and where its mail goes.
+    /// RCPT: whether the address is ours, and where its mail goes; then what the filters say.
     func check(_ recipient: SMTPRecipient) {
         // A transaction that was reset took its recipients with it.
         let accepted = machine.envelope?.recipients.count ?? 0
         targets.removeLast(targets.count - min(accepted, targets.count))
-        machine.recipientChecked(verdict(on: recipient), into: &actions)
+        let verdict = verdict(on: recipient)
+        guard verdict == .accepted else { return machine.recipientChecked(verdict, into: &actions) }
+        filter(recipient) { [self] reply in
+            if reply != nil { targets.removeLast() }
+            machine.recipientChecked(reply.map { .refused($0) } ?? .accepted, into: &actions)
+        }
     }
 
     private func verdict(on recipient: SMTPRecipient) -> RecipientVerdict {
@@ -44,6 +49,7 @@ extension RecipientVerdict {
         case .overQuota: .overQuota
         case .tryLater: .temporary
         case .sendingLimit: .relay
+        case .refused: .milter
         }
     }
 }

@@ -1,0 +1,279 @@
+#!/usr/bin/env python3
+"""Filters that are not ours beside a node: OpenDKIM and rspamd, as Debian has them.
+
+Promised: OpenDKIM verifies what comes in and says so on top of the message, and its refusal of a broken signature is what the
+client hears; it signs what is handed in by submission, by TCP and over a Unix socket, and dkimpy verifies the stored message.
+rspamd passes ordinary mail, marks and rewrites junk, and refuses it, over one connection for a session; it is told the client that
+XCLIENT names. Both work one after the other. When a filter dies, mail is put off or goes by, as the site wants, and the filter is
+used again when it is back. Nothing else of a message changes.
+
+Usage: milters.py LETTERLOG
+"""
+import base64
+import os
+import re
+import signal
+import smtplib
+import socket
+import subprocess
+import tempfile
+
+from node import (Node, PASSWORD, die_with_parent, expect, expect_match, free_port, main, need, package, run_well, stuffed,
+                  wait_until)
+
+ALICE = "alice@example.test"
+BOB = "bob@example.test"
+TEST_PATTERN = b"%sJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n"
+RSPAMD = """
+options {{
+    pidfile = "{folder}/rspamd.pid";
+    filters = "";
+    enable_test_patterns = true;
+    dns {{ nameserver = ["127.0.0.1:{dns}"]; timeout = 1s; retransmits = 1; }}
+    control_socket = "{folder}/control.sock mode=0600";
+    hs_cache_dir = "{folder}";
+    map_watch_interval = 1h;
+}}
+logging {{ type = "file"; filename = "{folder}/rspamd.log"; level = "info"; }}
+worker "rspamd_proxy" {{
+    bind_socket = "127.0.0.1:{port}";
+    milter = yes;
+    timeout = 20s;
+    count = 1;
+    spam_header = "X-Spam";
+    reject_message = "Spam message rejected";
+    upstream "local" {{ default = yes; self_scan = yes; }}
+}}
+actions {{ reject = 15; add_header = 6; rewrite_subject = 8; subject = "[junk] %s"; }}
+"""
+
+
+class Filter:
+    """A program that listens; as a context started, then ended by its process id."""
+
+    def __init__(self, command, address, log):
+        self.command, self.address, self.log = command, address, log
+        self.process = None
+
+    def __enter__(self):
+        self.start()
+        return self
+
+    def __exit__(self, kind, *_):
+        self.stop()
+        if kind is not None and os.path.exists(self.log):
+            with open(self.log, errors="replace") as log:
+                print("--- the end of %s:" % self.log, *log.readlines()[-25:], sep="\n", flush=True)
+
+    def start(self):
+        with open(self.log + ".out", "ab") as log:
+            # A group of its own: rspamd has workers.
+            self.process = subprocess.Popen(self.command, stdout=log, stderr=log, stdin=subprocess.DEVNULL,
+                                            preexec_fn=lambda: (os.setsid(), die_with_parent()))
+        wait_until("%s listens" % self.command[0], 60, self.listens)
+
+    def listens(self):
+        with open(self.log + ".out", errors="replace") as said:
+            expect(self.process.poll() is None, "%s ended: %s" % (self.command[0], said.read()[-1500:]))
+        try:
+            if isinstance(self.address, str):
+                with socket.socket(socket.AF_UNIX) as plain:
+                    plain.connect(self.address)
+            else:
+                socket.create_connection(self.address, timeout=5).close()
+            return True
+        except OSError:
+            return False
+
+    def stop(self):
+        if self.process is None:
+            return
+        process, self.process = self.process, None
+        try:
+            os.killpg(process.pid, signal.SIGTERM)
+            process.wait(timeout=10)
+        except subprocess.TimeoutExpired:
+            pass
+        try:
+            os.killpg(process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        process.wait()
+
+
+def opendkim(folder, name, address, *lines):
+    """OpenDKIM at a port of loopback, or at a Unix socket."""
+    path = os.path.join(folder, name + ".conf")
+    where = "local:" + address if isinstance(address, str) else "inet:%d@127.0.0.1" % address[1]
+    with open(path, "w") as file:
+        file.write("\n".join(["Syslog no", "Background no", "RequireSafeKeys no", "Socket " + where, "SendReports no",
+                              "AuthservID filter.example.test", "Nameservers 127.0.0.1", *lines]) + "\n")
+    return Filter([need("opendkim", "opendkim"), "-f", "-x", path], address, os.path.join(folder, name + ".log"))
+
+
+def rspamd(folder):
+    port = free_port()
+    path = os.path.join(folder, "rspamd.conf")
+    with open(path, "w") as file:
+        file.write(RSPAMD.format(folder=folder, port=port, dns=free_port()))
+    return Filter([need("rspamd", "rspamd"), "-f", "-i", "-c", path], ("127.0.0.1", port),
+                  os.path.join(folder, "rspamd.log"))
+
+
+def letter(body=b"Hello.\r\n", subject=b"hello", sender=b"joe@plain.example"):
+    return (b"From: Joe <" + sender + b">\r\nTo: alice@example.test\r\nSubject: " + subject +
+            b"\r\nDate: Tue, 1 Jul 2025 10:00:00 +0000\r\nMessage-ID: <1@plain.example>\r\n\r\n" + body)
+
+
+def transaction(wire, message, pattern="250", sender="joe@plain.example"):
+    wire.command("MAIL FROM:<%s>" % sender, "250")
+    wire.command("RCPT TO:<%s>" % ALICE, "250")
+    wire.command("DATA", "354")
+    wire.send(stuffed(message))
+    return wire.expect_reply(pattern, "the final dot")
+
+
+def send(node, *messages):
+    """Messages with the pattern of their replies, in one session."""
+    with node.wire("smtp") as wire:
+        wire.command("EHLO mta.example", "250")
+        for message, pattern in messages:
+            transaction(wire, message, pattern)
+        wire.command("QUIT", "221")
+
+
+def stored(node, account=ALICE):
+    with node.pop3(account) as wire:
+        count = int(wire.ok("STAT").split()[1])
+        messages = [wire.message(number) for number in range(1, count + 1)]
+        wire.ok("QUIT")
+    return messages
+
+
+def last(node):
+    return stored(node)[-1]
+
+
+def submit(node, message):
+    with smtplib.SMTP("127.0.0.1", node.port("submission"), timeout=30) as client:
+        client.login(ALICE, PASSWORD)
+        client.sendmail(ALICE, [ALICE], message)
+
+
+def verifies(program, folder, signed):
+    """OpenDKIM at the front door."""
+    port = free_port()
+    lines = ["Mode v", "TestPublicKeys " + os.path.join(folder, "keys"), "On-BadSignature reject"]
+    with opendkim(folder, "verify", ("127.0.0.1", port), *lines), \
+            Node(program, [ALICE], ["milters=127.0.0.1:%d" % port]) as node:
+        send(node, (signed, "250"), (signed.replace(b"Hello.", b"Hullo."), r"550 5\.7\.[01] "), (letter(), "250"))
+        good, plain = stored(node)
+        expect(good.endswith(signed) and plain.endswith(letter()), "a message has changed")
+        head = re.sub(rb"\r\n[ \t]+", b" ", good)
+        expect_match(r"\AReturn-Path: <joe@plain\.example>\r\nAuthentication-Results: filter\.example\.test;[^\r]*dkim=pass",
+                     head, "what OpenDKIM found is on top")
+        expect(b"dkim=pass" not in plain, "a message without a signature passes")
+
+
+def signs(program, folder, record):
+    """OpenDKIM behind submission, at a Unix socket."""
+    dkim = package("dkim")
+    path = os.path.join(folder, "sign.sock")
+    lines = ["Mode s", "Domain example.test", "Selector s", "KeyFile " + os.path.join(folder, "key.pem"), "UMask 000",
+             "Canonicalization relaxed/simple"]
+    settings = ["milters=unix:%s listeners=submission" % path]
+    with opendkim(folder, "sign", path, *lines), Node(program, [ALICE], settings) as node:
+        message = letter(sender=ALICE.encode())
+        submit(node, message)
+        signed = last(node)
+        ask = lambda name, timeout=5: record if name == b"s._domainkey.example.test." else None
+        expect(signed.endswith(message), "a message has changed")
+        expect(dkim.verify(signed, dnsfunc=ask), "dkimpy does not verify: %r" % signed[:600])
+        expect(not dkim.verify(signed.replace(b"Hello.", b"Hullo."), dnsfunc=ask), "dkimpy verifies anything")
+        # Not what comes by port 25.
+        send(node, (message, "250"))
+        expect(b"DKIM-Signature" not in last(node), "mail from elsewhere is signed")
+        # And with a signature of our own, which stands on what the filter has left.
+        line = node.do("domain", "dkim", "add", "example.test", "own")
+        own = "".join(re.findall(r'"([^"]*)"', line)).encode()
+        submit(node, message)
+        both = last(node)
+        answers = {b"s._domainkey.example.test.": record, b"own._domainkey.example.test.": own}
+        expect(both.count(b"\r\nDKIM-Signature:") == 2, "two signatures: %r" % both[:600])
+        for index in (0, 1):
+            expect(dkim.DKIM(both).verify(index, dnsfunc=lambda name, timeout=5: answers.get(name)),
+                   "signature %d is not verified" % index)
+
+
+def judges(program, folder):
+    """rspamd at the front door."""
+    reject, mark, rewrite = (TEST_PATTERN % word for word in (b"X", b"Y", b"Z"))
+    with rspamd(folder) as judge:
+        settings = ["milters=127.0.0.1:%d timeout=5s" % judge.address[1], "listeners.clients-from=127.0.0.1"]
+        with Node(program, [ALICE, BOB], settings) as node:
+            send(node, (letter(), "250"), (letter(reject), r"55[04] 5\.7\.1 (Spam message rejected|Gtube pattern)"),
+                 (letter(mark), "250"), (letter(rewrite), "250"), (letter(), "250"))
+            plain, marked, rewritten, again = stored(node)
+            expect(plain.endswith(letter()) and again.endswith(letter()), "ordinary mail has changed")
+            expect(b"\r\nX-Spam: Yes\r\n" in marked and marked.endswith(mark), "junk is marked: %r" % marked)
+            expect_match(r"\r\nSubject: [^\r]+\r\n", rewritten, "the subject")
+            expect(b"\r\nSubject: hello\r\n" not in rewritten, "the subject of junk is rewritten: %r" % rewritten)
+            with node.wire("smtp") as wire:
+                wire.command("EHLO front.example", "250")
+                wire.command("XCLIENT ADDR=192.0.2.77 HELO=other.example", "220")
+                wire.command("EHLO other.example", "250")
+                transaction(wire, letter())
+                wire.command("QUIT", "221")
+            with open(judge.log, errors="replace") as log:
+                expect_match(r"192\.0\.2\.77", log.read(), "rspamd's log names the client")
+            # A large message goes through in pieces.
+            large = letter(b"A line of some length that goes on and on\r\n" * 60_000)
+            send(node, (large, "250"))
+            expect(last(node).endswith(large), "a large message has changed")
+            # It dies, within a session and before another; then it is back.
+            with node.wire("smtp") as wire:
+                wire.command("EHLO mta.example", "250")
+                transaction(wire, letter())
+                judge.stop()
+                wire.command("MAIL FROM:<joe@plain.example>", r"451 4\.7\.1")
+                judge.start()
+                transaction(wire, letter(reject), "55[04] 5.7.1")
+                transaction(wire, letter())
+                wire.command("QUIT", "221")
+
+
+def in_order(program, folder, signed):
+    """Both, and one that is not there."""
+    port = free_port()
+    lines = ["Mode v", "TestPublicKeys " + os.path.join(folder, "keys")]
+    with rspamd(folder) as judge, opendkim(folder, "first", ("127.0.0.1", port), *lines):
+        settings = ["milters=127.0.0.1:%d, 127.0.0.1:%d unavailable=accept, 127.0.0.1:%d"
+                    % (port, free_port(), judge.address[1])]
+        with Node(program, [ALICE], settings) as node:
+            junk = letter(TEST_PATTERN % b"X")
+            send(node, (signed, "250"), (junk, "55[04] 5.7.1"), (letter(TEST_PATTERN % b"Y"), "250"))
+            good, marked = stored(node)
+            expect(b"dkim=pass" in good and good.endswith(signed), "the first has no say")
+            expect(b"\r\nX-Spam: Yes\r\n" in marked, "the second has no say")
+
+
+def body(program):
+    dkim = package("dkim")
+    with tempfile.TemporaryDirectory(prefix="letterlog-milters-") as folder:
+        os.chmod(folder, 0o755)
+        key = os.path.join(folder, "key.pem")
+        run_well([need("openssl", "openssl"), "genrsa", "-traditional", "-out", key, "2048"])
+        public = run_well(["openssl", "pkey", "-in", key, "-pubout", "-outform", "DER"])
+        record = b"v=DKIM1; k=rsa; p=" + base64.b64encode(public)
+        with open(os.path.join(folder, "keys"), "wb") as file:
+            file.write(b"s._domainkey.plain.example " + record + b"\n")
+        with open(key, "rb") as file:
+            signed = dkim.sign(letter(), b"s", b"plain.example", file.read()) + letter()
+        verifies(program, folder, signed)
+        signs(program, folder, record)
+        judges(program, folder)
+        in_order(program, folder, signed)
+
+
+if __name__ == "__main__":
+    main(body)
