@@ -49,7 +49,7 @@ func describe(_ event: Event) -> [String] {
         ["settingSet", "key: \(quoted(key))", "value: \(value.map(quoted) ?? "none")"]
     case .retentionPolicySet(let retention): ["retentionPolicySet"] + describe(retention)
     case .mailboxCreated, .mailboxRenamed, .mailboxDeleted, .subscriptionChanged, .specialUseSet, .uidValidityBumped,
-        .recentClaimed, .keywordDefined:
+        .uidNextRaised, .recentClaimed, .keywordDefined:
         describeMailbox(event)
     case .messageAppended(let e): describeAppended(e)
     case .flagsChanged, .messagesExpunged, .messagesCopied, .messagesMoved, .messageRestored, .messagesCollected:
@@ -93,6 +93,8 @@ private func describeMailbox(_ event: Event) -> [String] {
         ["specialUseSet", "mailbox: \(mailbox.rawValue)", "special use: \(orNone(use?.rawValue))"]
     case .uidValidityBumped(let mailbox, let validity):
         ["uidValidityBumped", "mailbox: \(mailbox.rawValue)", "uidvalidity: \(validity.rawValue)"]
+    case .uidNextRaised(let mailbox, let next):
+        ["uidNextRaised", "mailbox: \(mailbox.rawValue)", "uidnext: \(next.rawValue)"]
     case .recentClaimed(let mailbox, let uid):
         ["recentClaimed", "mailbox: \(mailbox.rawValue)", "up to: \(uid.rawValue)"]
     case .keywordDefined(let id, let keyword):

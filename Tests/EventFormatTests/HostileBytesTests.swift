@@ -17,6 +17,7 @@ func readEveryWay(_ bytes: UnsafeRawBufferPointer) -> Int {
         { _ = try StateValue.decodeCredential($0, id: 1) }, { _ = try StateValue.decodeAddress($0, id: 1) },
         { _ = try StateValue.decodeSetting($0) }, { _ = try StateValue.decodeSubscription($0, keySuffix: $0) },
         { _ = try StateValue.decodeSpill($0) }, { _ = try StateValue.decodeQueueEntry($0) },
+        { _ = try StateValue.decodeUIDL($0) },
         { _ = try StateValue.decodeKeyword($0) }, { _ = try StateValue.decodeKeywordID($0) },
         { _ = try StateValue.decodeMailboxID($0) }, { _ = try StateValue.decodeOwner($0) },
         { _ = try StateKey.parse($0) }, { _ = try StateKey.parseUID($0) }, { _ = try StateKey.parseMailbox($0) },

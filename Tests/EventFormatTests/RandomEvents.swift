@@ -104,7 +104,7 @@ extension SeededGenerator {
 
     /// - Parameter index: chooses the case, by its remainder.
     mutating func event(_ index: Int) -> Event {
-        switch index % 35 {
+        switch index % 36 {
         case 0:
             .accountCreated(
                 AccountCreated(
@@ -118,6 +118,7 @@ extension SeededGenerator {
                     expires: chance() ? time() : nil, label: text(0...20), verifier: text(0...200)))
         case 3: .credentialRevoked(id: number())
         case 33: .credentialUsed(id: number())
+        case 35: .uidNextRaised(box(), to: UID(number()))
         case 4:
             .addressAdded(
                 AddressRow(

@@ -165,6 +165,7 @@ private let mailboxSamples: [Sample] = [
     Sample(
         "spilled", .keywordDefined(KeywordID(700), Keyword("later")!),
         erased: .keywordDefined(KeywordID(700), Keyword("erased-700")!)),
+    Sample("import", .uidNextRaised(box, to: UID(4_000_000_000)), origin: Origin(gateway: .admin)),
 ]
 
 private let fullAppend = MessageAppended(

@@ -30,6 +30,7 @@ private func decoded<R>(_ bytes: [UInt8], _ decode: (UnsafeRawBufferPointer) thr
         #expect(StateKey.address(account, id: 2) == start + [0x0A, 2, 0, 0, 0, 2])
         #expect(StateKey.setting(account, "k") == start + [0x0A, 3, 0x6B])
         #expect(StateKey.spill(account, box, UID(9)) == start + [0x0B, 0, 0, 0, 3, 0, 0, 0, 9])
+        #expect(StateKey.uidl(account, box, UID(9)) == start + [0x0C, 0, 0, 0, 3, 0, 0, 0, 9])
         #expect(StateKey.tombstone(account, box) == start + [0x0E, 0, 0, 0, 3])
         #expect(StateKey.owner("a@b") == [0, 0, 0, 0, 0x10, 0x61, 0x40, 0x62])
         #expect(StateKey.nextAccount == [0, 0, 0, 0, 0x11])
@@ -56,6 +57,7 @@ private func decoded<R>(_ bytes: [UInt8], _ decode: (UnsafeRawBufferPointer) thr
             (StateKey.changes(account, box), StateKey.change(account, box, ModSeq(1), part: 0)),
             (StateKey.expungedMessages(account, box), StateKey.expunged(account, box, UID(1))),
             (StateKey.spills(account, box), StateKey.spill(account, box, UID(1))),
+            (StateKey.uidls(account, box), StateKey.uidl(account, box, UID(1))),
             (StateKey.names(account, parent: box), StateKey.name(account, parent: box, leaf: "x")),
             (StateKey.keywords(account), StateKey.keyword(account, KeywordID(1))),
             (StateKey.subscriptions(account), StateKey.subscription(account, "x")),
@@ -176,6 +178,8 @@ private func decoded<R>(_ bytes: [UInt8], _ decode: (UnsafeRawBufferPointer) thr
             #expect(try decoded(StateValue.encode(entry), StateValue.decodeQueueEntry) == entry)
             let spill = Set(random.keywords()).sorted()
             #expect(try decoded(StateValue.encodeSpill(spill), StateValue.decodeSpill) == spill)
+            let uidl = "UID\(random.number(UInt32.self))-\(random.number(UInt32.self))"
+            #expect(try decoded(StateValue.encodeUIDL(uidl), StateValue.decodeUIDL) == uidl)
             let blob = BlobRow(
                 segment: random.number(), offset: random.number(), storedOctets: 9, rawOctets: 9,
                 references: random.number(), hash: random.hash(), flags: random.chance() ? .erased : [])

@@ -208,10 +208,10 @@ struct FoldTests {
             try String(contentsOfFile: directory + "/STORE", encoding: .utf8)
         }
         try temporary.reopen { directory in
-            try manifest(directory).replacingOccurrences(of: "\"format\": 3", with: "\"format\": 1")
+            try manifest(directory).replacingOccurrences(of: "\"format\": 4", with: "\"format\": 1")
                 .write(toFile: directory + "/STORE", atomically: true, encoding: .utf8)
         }
-        #expect(try manifest(temporary.directory).contains("\"format\": 3"))
+        #expect(try manifest(temporary.directory).contains("\"format\": 4"))
         #expect(try Self.picture(temporary.store) == expected)
         try temporary.deliver(TemporaryStore.body(1))
         try temporary.reopen(folding: false)
@@ -221,7 +221,7 @@ struct FoldTests {
     /// What a program before format 3 left: no row tells when its message was saved.
     private static func forgetSaves(_ directory: String) throws -> Int {
         let manifest = try String(contentsOfFile: directory + "/STORE", encoding: .utf8)
-        try manifest.replacingOccurrences(of: "\"format\": 3", with: "\"format\": 2")
+        try manifest.replacingOccurrences(of: "\"format\": 4", with: "\"format\": 2")
             .write(toFile: directory + "/STORE", atomically: true, encoding: .utf8)
         let environment = try Environment(directory: directory + "/shard-0000")
         let state = try environment.openDatabase("state.1", create: false)
@@ -250,7 +250,7 @@ struct FoldTests {
         try temporary.reopen { old = try Self.forgetSaves($0) }
         // 12 messages; four were copied and one moved. Of those in INBOX five are gone and kept.
         #expect(old == 17)
-        #expect(try String(contentsOfFile: temporary.directory + "/STORE", encoding: .utf8).contains("\"format\": 3"))
+        #expect(try String(contentsOfFile: temporary.directory + "/STORE", encoding: .utf8).contains("\"format\": 4"))
         let inbox = TemporaryStore.inbox
         func saved(_ uid: UInt32, in box: MailboxID = TemporaryStore.inbox) throws -> Timestamp? {
             try temporary.store.read { try $0.message(.firstPersonal, box, UID(uid)) }?.saved
@@ -275,6 +275,60 @@ struct FoldTests {
         #expect(try temporary.store.compareStateWithReplay().unsaved == 0)
         let rebuilt = Set(try Self.picture(temporary.store))
         #expect(expected.filter { $0.contains("saved") && !rebuilt.contains($0) }.count == 1, "all but the flagged one")
+    }
+
+    /// What a program before format 4 left: UIDLs are in the log, and there are no rows of them.
+    private static func forgetUIDLs(_ directory: String) throws -> Int {
+        let manifest = try String(contentsOfFile: directory + "/STORE", encoding: .utf8)
+        try manifest.replacingOccurrences(of: "\"format\": 4", with: "\"format\": 3")
+            .write(toFile: directory + "/STORE", atomically: true, encoding: .utf8)
+        let environment = try Environment(directory: directory + "/shard-0000")
+        let state = try environment.openDatabase("state.1", create: false)
+        var keys: [[UInt8]] = []
+        try environment.read { read in
+            try read.scan(state, from: []) { key, _ in
+                if StateKey.isUIDL([UInt8](key)) { keys.append([UInt8](key)) }
+                return true
+            }
+        }
+        try environment.write { write in
+            for key in keys { _ = try write.delete(state, key) }
+        }
+        return keys.count
+    }
+
+    @Test("a store of format 3 equals its log, and gets its UIDLs by a rebuild")
+    func formatThree() throws {
+        let temporary = try TemporaryStore()
+        _ = try temporary.populate(messages: 1)
+        for number in 0..<3 {
+            let message = NewMessage(body: 0, uidl: "from-\(number)")
+            try temporary.run(
+                .append(AppendMessages(mailbox: TemporaryStore.inbox, messages: [message], origin: .import)),
+                .firstPersonal, bodies: [TemporaryStore.body(10 + number)])
+        }
+        func uidls() throws -> [UInt32: String] {
+            var found: [UInt32: String] = [:]
+            try temporary.store.read { state in
+                try state.uidls(.firstPersonal, TemporaryStore.inbox) { uid, uidl in
+                    found[uid.rawValue] = uidl
+                    return true
+                }
+            }
+            return found
+        }
+        let all: [UInt32: String] = [2: "from-0", 3: "from-1", 4: "from-2"]
+        #expect(try uidls() == all)
+        var old = 0
+        try temporary.reopen { old = try Self.forgetUIDLs($0) }
+        #expect(old == 3)
+        #expect(try String(contentsOfFile: temporary.directory + "/STORE", encoding: .utf8).contains("\"format\": 4"))
+        #expect(try uidls() == [:])
+        #expect(try temporary.store.compareStateWithReplay().withoutUIDL == 3)
+        try temporary.store.verifyAll()
+        _ = try temporary.store.rebuildState()
+        #expect(try uidls() == all)
+        #expect(try temporary.store.compareStateWithReplay().withoutUIDL == 0)
     }
 
     /// A reader that paired the rows of one commit with the log of another would find a message without its event.

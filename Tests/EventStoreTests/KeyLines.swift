@@ -48,6 +48,9 @@ struct KeyLines: RowVisitor {
     mutating func spilledKeywords(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID, _ ids: [KeywordID]) {
         add(account, 11, big(mailbox.rawValue) + big(uid.rawValue), ids)
     }
+    mutating func uidl(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID, _ uidl: String) {
+        add(account, 12, big(mailbox.rawValue) + big(uid.rawValue), uidl)
+    }
     mutating func tombstone(_ account: AccountID, _ mailbox: MailboxID, _ row: MailboxTombstone) {
         add(account, 14, big(mailbox.rawValue), row)
     }

@@ -165,7 +165,7 @@ struct LMDBStoreTests {
             try temporary.reopen { directory in
                 let path = directory + "/STORE"
                 let text = try String(contentsOfFile: path, encoding: .utf8)
-                try text.replacingOccurrences(of: "\"format\": 3", with: "\"format\": 7")
+                try text.replacingOccurrences(of: "\"format\": 4", with: "\"format\": 7")
                     .write(toFile: path, atomically: true, encoding: .utf8)
             }
         } throws: { error in

@@ -18,6 +18,7 @@ public func fuzzRows(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
         { StateValue.encode(try StateValue.decodeAddress($0, id: 1)) },
         { StateValue.encode(try StateValue.decodeQueueEntry($0)) },
         { StateValue.encodeSpill(try StateValue.decodeSpill($0)) },
+        { StateValue.encodeUIDL(try StateValue.decodeUIDL($0)) },
         { StateValue.encodeSetting(try StateValue.decodeSetting($0)) },
         { StateValue.encodeKeyword(try StateValue.decodeKeyword($0)) },
         { try BlobRow.decode($0).encode() },

@@ -126,6 +126,22 @@ let mailboxRows: [Row] = [
         "UIDVALIDITY cannot be raised", given: [box(3, "A", validity: .max)], when: .bumpUIDValidity(archive),
         then: .refused(.uidValidityNotAscending)),
     Row(
+        "UIDNEXT is raised to that of an import", given: [message(1)], when: .raiseUIDNext(inbox, to: UID(50)),
+        then: .events([.uidNextRaised(inbox, to: UID(50))])),
+    Row(
+        "but never lowered", given: [message(1), message(9)], when: .raiseUIDNext(inbox, to: UID(9)), then: .events([])),
+    Row(
+        "nor raised to what it is", given: [message(1), .uidNextRaised(inbox, to: UID(50))],
+        when: .raiseUIDNext(inbox, to: UID(50)), then: .events([])),
+    Row(
+        "as far as leaves UIDs enough", when: .raiseUIDNext(inbox, to: UID(.max - 1 << 24)),
+        then: .events([.uidNextRaised(inbox, to: UID(.max - 1 << 24))])),
+    Row(
+        "and no further", when: .raiseUIDNext(inbox, to: UID(.max - 1 << 24 + 1)), then: .refused(.uidsExhausted)),
+    Row(
+        "a mailbox that is not there", when: .raiseUIDNext(MailboxID(99), to: UID(50)),
+        then: .refused(.noSuchMailbox)),
+    Row(
         "recent messages are claimed", given: [message(1), message(2)], when: .claimRecent(inbox, upTo: UID(2)),
         then: .events([.recentClaimed(inbox, upTo: UID(2))])),
     Row(

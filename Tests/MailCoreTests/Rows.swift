@@ -242,6 +242,9 @@ struct RowLines: RowVisitor {
     mutating func spilledKeywords(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID, _ ids: [KeywordID]) {
         lines.append("\(account) \(mailbox) \(uid) spill \(ids)")
     }
+    mutating func uidl(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID, _ uidl: String) {
+        lines.append("\(account) \(mailbox) \(uid) UIDL \(uidl)")
+    }
     mutating func tombstone(_ account: AccountID, _ mailbox: MailboxID, _ row: MailboxTombstone) {
         lines.append("\(account) \(mailbox) \(row)")
     }

@@ -78,6 +78,25 @@ import Testing
         #expect(String(decoding: reply.bytes, as: UTF8.self) == "+OK x\r\n..a\r\n..\r\n.\r\n")
     }
 
+    /// RFC 1939 section 7: 1 to 70 octets of 0x21 to 0x7E, and no two messages have the same.
+    @Test func uniqueIDsThatCameAlong() {
+        let messages = (1...8).map { POP3Maildrop.Message(uid: UID(UInt32($0)), octets: 7) }
+        let longest = String(repeating: "~", count: POP3Limits.uniqueIDOctetsMax)
+        let maildrop = POP3Maildrop(
+            uidValidity: UIDValidity(0xAB), messages: messages,
+            importedUniqueIDs: [
+                UID(1): "UID7-1400000000", UID(2): longest, UID(3): longest + "~", UID(4): "a b", UID(5): "",
+                // Of two alike the second, and what this mailbox gives to the message with UID 8.
+                UID(6): "UID7-1400000000", UID(7): "00000008000000ab",
+                // Gone since.
+                UID(99): "UID9-1400000000",
+            ])
+        let ids = messages.indices.map { maildrop.uniqueID(at: $0) }
+        let made = (3...8).map { "0000000\($0)000000ab" }
+        #expect(ids == ["UID7-1400000000", longest] + made)
+        #expect(Set(ids).count == ids.count)
+    }
+
     /// A large maildrop is listed in pieces no larger than asked for, and complete.
     @Test func largeListing() {
         let count = 100_000

@@ -95,6 +95,33 @@ struct CommandLineTests {
         #expect((record ?? nil).map { [$0.address, $0.password] } == fields)
     }
 
+    /// The head is the first line that names the columns, and nothing that only looks like it.
+    @Test(
+        arguments: [
+            ("account,user,password\na,b,c\n", true, ["a b c"]),
+            ("\u{FEFF}account,user,password\na,b,c\n", true, ["a b c"]),
+            ("\nAccount,User,Password\r\na,b,c\r\n", true, ["a b c"]), ("account,user\na\n", false, ["a a "]),
+            ("account,boss,secret\na,b,c\n", true, ["account boss secret", "a b c"]),
+            ("account\n", false, ["account account "]),
+            ("a,b,c\naccount,user,password\n", true, ["a b c", "account user password"]), ("a,,c\n", true, ["a a c"]),
+            ("a,b\n", true, nil), ("a,b,c,d\n", false, nil), (",b,c\n", true, nil), ("a,b\"x,c\n", true, nil),
+        ] as [(String, Bool, [String]?)])
+    func accountsOfASource(_ text: String, _ needsPasswords: Bool, _ wanted: [String]?) throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let path = scratch.path + "/accounts.csv"
+        try Data(text.utf8).write(to: URL(fileURLWithPath: path))
+        let found = try? SourceAccountFile.read(path: path, needsPasswords: needsPasswords)
+        #expect(found.map { $0.map { "\($0.address) \($0.user) \($0.password)" } } == wanted)
+    }
+
+    @Test func oneUserIsNotThatOfManyAccounts() throws {
+        let run = try Program.run(
+            "import", arguments: ["imap", "--accounts", "none.csv", "--user", "bob", "--host", "localhost"])
+        #expect(run.status == 2)
+        #expect(run.error.contains("--user"), "\(run.error)")
+    }
+
     @Test func aNodeAndItsStoreAnswerTheSame() throws {
         let scratch = try Scratch()
         defer { scratch.remove() }
@@ -147,7 +174,7 @@ struct CommandLineTests {
         let store = scratch.path + "/newer"
         try Program.run("init", "--store", store)
         let manifest = try String(contentsOfFile: store + "/STORE", encoding: .utf8)
-        try manifest.replacing("\"format\": 3", with: "\"format\": 99")
+        try manifest.replacing("\"format\": 4", with: "\"format\": 99")
             .write(toFile: store + "/STORE", atomically: true, encoding: .utf8)
         let newer = try Program.run("account", "list", "--store", store)
         #expect(newer.status == 1 && newer.error.contains("format 99"))

@@ -116,6 +116,7 @@ func compareAll(_ state: Model.Account, _ account: AccountID, _ reader: any Stat
         try expect(try reader.name(account, of: MailboxID(box.id)) == full, "\(name) has another name")
         try compareBox(box, name, account, reader)
         try compareGone(box, account, reader)
+        try compareUIDLs(box, account, reader)
         try compareChanges(box, after: box.highest / 2, account, reader)
         try compareChanges(box, after: 0, account, reader)
     }
@@ -129,6 +130,7 @@ func compareAll(_ state: Model.Account, _ account: AccountID, _ reader: any Stat
         try expect((tombstone == nil) == isCollected, "tombstone of mailbox \(id)")
         try compareMessages(box, "deleted \(id)", account, reader)
         try compareGone(box, account, reader)
+        try compareUIDLs(box, account, reader)
     }
     try expect(try Set(reader.subscriptions(account)) == state.subscriptions, "subscriptions")
 }
@@ -181,6 +183,15 @@ private func compareMessages(
         try expect(
             found == expected, "size, body, modseq, email of UID \(uid.rawValue) of \(name): \(found), \(expected)")
     }
+}
+
+private func compareUIDLs(_ box: Model.Box, _ account: AccountID, _ reader: any StateReader) throws {
+    var found: [UInt32: String] = [:]
+    try reader.uidls(account, MailboxID(box.id)) { uid, uidl in
+        found[uid.rawValue] = uidl
+        return true
+    }
+    try expect(found == box.uidls, "UIDLs of mailbox \(box.id): \(found), expected \(box.uidls)")
 }
 
 private func flagNames(

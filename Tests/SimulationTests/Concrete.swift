@@ -10,7 +10,8 @@ func concrete(_ step: Step, _ account: Model.Account) -> (AccountCommand, [Int])
     case .append(let index, let count, let flags, let keywords, let size):
         let messages = (0..<count).map { number in
             NewMessage(
-                body: number, flags: SystemFlags(rawValue: UInt8(flags)), keywords: keywordList(keywords))
+                body: number, flags: SystemFlags(rawValue: UInt8(flags)), keywords: keywordList(keywords),
+                uidl: number % 2 == size % 3 ? "u\(size)-\(number)" : nil)
         }
         let append = AppendMessages(mailbox: box(index).0, messages: messages, origin: .append)
         return (.append(append), (0..<count).map { size + $0 })
@@ -43,6 +44,9 @@ func concrete(_ step: Step, _ account: Model.Account) -> (AccountCommand, [Int])
     case .rename(let index, let name): return (.renameMailbox(box(index).0, to: named(name)), [])
     case .subscribe(let name, let on): return (.setSubscription(named(name), on), [])
     case .bump(let index): return (.bumpUIDValidity(box(index).0), [])
+    case .raise(let index, let more):
+        let (mailbox, row) = box(index)
+        return (.raiseUIDNext(mailbox, to: UID((row?.next ?? 1) + UInt32(more))), [])
     case .disable(let isDisabled): return (.setStatus(isDisabled ? .disabled : .active), [])
     case .quota(let bytes, let messages):
         return (.setQuota(Quota(bytes: UInt64(bytes), messages: UInt64(messages))), [])

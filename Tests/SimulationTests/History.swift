@@ -41,6 +41,9 @@ func checkHistory(_ account: AccountID, _ reader: any ShardReader) throws {
         case .uidValidityBumped(_, let validity):
             try expect(validity > highestValidity, "UIDVALIDITY does not rise at \(position.rawValue)")
             highestValidity = validity
+        case .uidNextRaised(let mailbox, let next):
+            try expect(next.rawValue > highestUID[mailbox, default: 0] + 1, "UIDNEXT does not rise")
+            highestUID[mailbox] = next.rawValue - 1
         default: break
         }
         for (mailbox, change) in mailChanges(logged.event) {

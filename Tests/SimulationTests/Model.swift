@@ -31,6 +31,8 @@ struct Model {
         var lastGone: UInt64 = 0
         var messages: [UInt32: Message] = [:]
         var gone: [UInt32: Gone] = [:]
+        /// Came with the message (RFC 1939 section 7), and stay until nothing of it is left.
+        var uidls: [UInt32: String] = [:]
         /// Set when the mailbox was deleted.
         var dueDay: Int?
     }
@@ -111,6 +113,10 @@ extension Model.Account {
         case .setStatus(let status): isActive = status == .active
         case .setQuota(let quota): (quotaBytes, quotaMessages) = (Int(quota.bytes), Int(quota.messages))
         case .bumpUIDValidity(let mailbox): return inBox(mailbox) { Outcome(bumped: $0) }
+        case .raiseUIDNext(let mailbox, let next):
+            guard let name = name(mailbox) else { return Outcome(refusals: [.noSuchMailbox]) }
+            let before = boxes[name]?.next ?? 1
+            boxes[name]?.next = max(before, next.rawValue)
         default: preconditionFailure("the generator makes no such command")
         }
         return Outcome()
@@ -164,6 +170,7 @@ extension Model.Account {
         guard let name = name(append.mailbox) else { return Outcome(refusals: refusals + [.noSuchMailbox]) }
         guard refusals.isEmpty else { return Outcome(refusals: refusals) }
         let uids = arrive(messages, name)
+        for (uid, new) in zip(uids.sorted(), append.messages) { boxes[name]?.uidls[uid] = new.uidl }
         return Outcome(touched: [append.mailbox.rawValue: Model.Touched(arrived: uids)], answer: uids)
     }
 
@@ -232,6 +239,7 @@ extension Model.Account {
         change(restore.fromMailbox) { box in
             for uid in restore.uids {
                 box.gone[uid.rawValue] = nil
+                box.uidls[uid.rawValue] = nil
                 if box.dueDay != nil { box.messages[uid.rawValue] = nil }
             }
         }
@@ -246,11 +254,15 @@ extension Model.Account {
             guard let box = dead[mailbox.rawValue], let due = box.dueDay, due <= day else { return Outcome() }
             collected = Set(box.messages.keys)
             dead[mailbox.rawValue]?.messages = [:]
+            for uid in collected { dead[mailbox.rawValue]?.uidls[uid] = nil }
             dead[mailbox.rawValue]?.dueDay = .max
         } else {
             change(mailbox) { box in
                 collected = Set(box.gone.filter { uids.contains(UID($0.key)) && $0.value.dueDay <= day }.keys)
-                for uid in collected { box.gone[uid] = nil }
+                for uid in collected {
+                    box.gone[uid] = nil
+                    box.uidls[uid] = nil
+                }
             }
         }
         return Outcome(answer: collected)

@@ -44,6 +44,7 @@ import Testing
         }
         let wanted = [
             "mailboxCreated", "mailboxRenamed", "mailboxDeleted", "subscriptionChanged", "uidValidityBumped",
+            "uidNextRaised",
             "keywordDefined", "messageAppended", "flagsChanged", "messagesExpunged", "messagesCopied", "messagesMoved",
             "messageRestored", "messagesCollected", "accountStatusSet", "quotaSet", "noSuchMailbox", "mailboxExists",
             "invalidName", "hasChildren", "inbox", "overQuota", "accountDisabled", "notRestorable", "repeated", "full",

@@ -6,7 +6,7 @@ import MailTypes
 enum Spoiling: CaseIterable, Sendable {
     case dropsChangeRow, forgetsModseq, countsTwice, forgetsUnseen, leaksReference, losesReference, keepsExpunged
     case forgetsSpill, leavesName, forgetsSchedule, keepsSchedule, reusesUID, forgetsHead, overstatesUse, lowersHighest
-    case losesSubscription, changesEmail, forgetsLastExpunge
+    case losesSubscription, changesEmail, forgetsLastExpunge, forgetsUIDL, keepsUIDL
 }
 
 /// Spoils one of `period` calls, so that what was right before and after hides it.
@@ -62,6 +62,16 @@ final class SpoiledEditor: StateEditor, MemoryBacked {
     func setSpilledKeywords(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID, _ ids: [KeywordID]) {
         if !ids.isEmpty, spoils(.forgetsSpill) { return }
         state.setSpilledKeywords(account, mailbox, uid, ids)
+    }
+
+    func setUIDL(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID, _ uidl: String?) {
+        var isThere = false
+        state.uidls(account, mailbox) { found, _ in
+            isThere = isThere || found == uid
+            return !isThere
+        }
+        if uidl == nil ? isThere && spoils(.keepsUIDL) : spoils(.forgetsUIDL) { return }
+        state.setUIDL(account, mailbox, uid, uidl)
     }
 
     func adjustReferences(_ blob: BlobNumber, by delta: Int) throws(StateFault) {

@@ -43,6 +43,7 @@ enum Step: Hashable {
     case rename(box: Int, name: Int)
     case subscribe(name: Int, on: Bool)
     case bump(box: Int)
+    case raise(box: Int, by: Int)
     case disable(Bool)
     case quota(bytes: Int, messages: Int)
     /// Collects all that is due.
@@ -100,7 +101,9 @@ private func oneStep(_ random: inout SeededGenerator) -> Step {
     case 64..<69: return .delete(box: 6 + random.below(18))
     case 69..<75: return .rename(box: 6 + random.below(18), name: random.below(Pools.names.count))
     case 75..<77: return .subscribe(name: random.below(Pools.names.count), on: random.chance(60))
-    case 77: return .bump(box: random.below(24))
+    case 77:
+        let box = random.below(24)
+        return box % 2 == 0 ? .bump(box: box) : .raise(box: box, by: box % 5)
     case 78: return .disable(random.chance(40))
     case 79: return .quota(bytes: random.below(3) * 2000, messages: random.below(3) * 20)
     case 80..<83: return .collect

@@ -25,6 +25,8 @@ package enum AccountCommand: Sendable {
     case bumpUIDValidity(MailboxID)
     /// From an import, for a mailbox that has not given a UID yet.
     case adoptUIDValidity(MailboxID, UIDValidity)
+    /// From an import: the source has given the UIDs below, also to messages that are no longer there.
+    case raiseUIDNext(MailboxID, to: UID)
     case claimRecent(MailboxID, upTo: UID)
 
     case append(AppendMessages)

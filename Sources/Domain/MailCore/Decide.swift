@@ -65,8 +65,7 @@ private func decision(
         .setRetention, .setSetting, .openSession:
         return try decideAccount(command, context, head, state)
     case .createMailbox, .deleteMailbox, .renameMailbox, .setSubscription, .setSpecialUse, .bumpUIDValidity,
-        .adoptUIDValidity,
-        .claimRecent:
+        .adoptUIDValidity, .raiseUIDNext, .claimRecent:
         return try decideMailbox(command, context, head, state)
     default:
         return try decideMessages(command, context, head, state)

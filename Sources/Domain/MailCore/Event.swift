@@ -23,6 +23,8 @@ package enum Event: Hashable, Sendable {
     case subscriptionChanged(name: String, on: Bool)
     case specialUseSet(MailboxID, SpecialUse?)
     case uidValidityBumped(MailboxID, UIDValidity)
+    /// UIDs below were given by the server that the mailbox came from.
+    case uidNextRaised(MailboxID, to: UID)
     case recentClaimed(MailboxID, upTo: UID)
     case keywordDefined(KeywordID, Keyword)
     // Message

@@ -30,7 +30,7 @@ private func fold(
         .addressRemoved, .quotaSet, .sessionOpened, .settingSet, .retentionPolicySet:
         try foldAccount(event, at: context, head: &head, in: state)
     case .mailboxCreated, .mailboxRenamed, .mailboxDeleted, .subscriptionChanged, .specialUseSet, .uidValidityBumped,
-        .recentClaimed, .keywordDefined:
+        .uidNextRaised, .recentClaimed, .keywordDefined:
         try foldMailbox(event, at: context, head: &head, in: state)
     case .messageAppended(let event): try foldAppended(event, at: context, head: &head, in: state)
     case .flagsChanged(let event): try foldFlags(event, at: context, in: state)

@@ -23,4 +23,6 @@ package enum DomainLimits {
     /// Expunged messages one collection may name.
     package static let collectMessagesMax = 100_000
     package static let uidlOctetsMax = 70
+    /// UIDs that a source's UIDNEXT has to leave to a mailbox that takes it: one that leaves fewer would end it.
+    package static let uidsLeftMin: UInt32 = 1 << 24
 }

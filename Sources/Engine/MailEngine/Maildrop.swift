@@ -12,6 +12,8 @@ package struct Maildrop: Sendable {
     /// Octets of the stored form.
     package var sizes: [UInt32]
     package var blobs: [UInt64]
+    /// UIDLs that messages came with; some of them may have been expunged since.
+    package var uidls: [UID: String]
 }
 
 /// One maildrop is open to one session at a time. Released with the object or before.
@@ -42,7 +44,8 @@ extension MailEngine {
         try read { state in
             guard let inbox = try state.mailboxID(account, named: .inbox), let row = try state.mailbox(account, inbox)
             else { return nil }
-            var drop = Maildrop(mailbox: inbox, uidValidity: row.uidValidity, uids: [], sizes: [], blobs: [])
+            var drop = Maildrop(
+                mailbox: inbox, uidValidity: row.uidValidity, uids: [], sizes: [], blobs: [], uidls: [:])
             drop.uids.reserveCapacity(Int(row.exists))
             drop.sizes.reserveCapacity(Int(row.exists))
             drop.blobs.reserveCapacity(Int(row.exists))
@@ -50,6 +53,10 @@ extension MailEngine {
                 drop.uids.append(uid.rawValue)
                 drop.sizes.append(message.size)
                 drop.blobs.append(message.blob.rawValue)
+                return true
+            }
+            try state.uidls(account, inbox) { uid, uidl in
+                drop.uidls[uid] = uidl
                 return true
             }
             return drop

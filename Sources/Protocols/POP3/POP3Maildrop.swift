@@ -19,26 +19,49 @@ package struct POP3Maildrop: Equatable, Sendable {
     /// Unique-ids that came from another server with the message; the others are made from UID and UIDVALIDITY.
     package let importedUniqueIDs: [UID: String]
 
-    /// - Parameter importedUniqueIDs: 1 to 70 octets of 0x21...0x7E each (RFC 1939 section 7); one that is not so is
-    ///   passed over.
+    /// - Parameter importedUniqueIDs: 1 to 70 octets of 0x21...0x7E each, no two alike (RFC 1939 section 7). One that is not
+    ///   so is passed over, of two alike the second, and one that has the form of those made here: it may be another's.
     package init(uidValidity: UIDValidity, messages: [Message], importedUniqueIDs: [UID: String] = [:]) {
         self.uidValidity = uidValidity
         self.messages = messages
-        self.importedUniqueIDs = importedUniqueIDs.filter { Self.isUniqueID($0.value) }
+        guard !importedUniqueIDs.isEmpty else {
+            self.importedUniqueIDs = [:]
+            return
+        }
+        var taken: Set<String> = []
+        var kept: [UID: String] = [:]
+        for message in messages {
+            guard let text = importedUniqueIDs[message.uid], Self.isUniqueID(text),
+                !Self.isMade(text, uidValidity), taken.insert(text).inserted
+            else { continue }
+            kept[message.uid] = text
+        }
+        self.importedUniqueIDs = kept
     }
 
     /// The unique-id of RFC 1939 section 7: stable for ever, eight hexadecimal digits of UID and eight of UIDVALIDITY.
     package func uniqueID(at index: Int) -> String {
         let uid = messages[index].uid
-        return importedUniqueIDs[uid] ?? hexadecimal(uid.rawValue) + hexadecimal(uidValidity.rawValue)
+        return importedUniqueIDs[uid] ?? Self.uniqueID(uid, uidValidity)
     }
 
-    private static func isUniqueID(_ text: String) -> Bool {
+    /// What a message gets that came without one.
+    private static func uniqueID(_ uid: UID, _ validity: UIDValidity) -> String {
+        hexadecimal(uid.rawValue) + hexadecimal(validity.rawValue)
+    }
+
+    /// Whether some message of the mailbox gets this one, now or later.
+    private static func isMade(_ text: String, _ validity: UIDValidity) -> Bool {
+        guard text.utf8.count == 16, let uid = UInt32(text.prefix(8), radix: 16) else { return false }
+        return text == uniqueID(UID(uid), validity)
+    }
+
+    package static func isUniqueID(_ text: String) -> Bool {
         (1...POP3Limits.uniqueIDOctetsMax).contains(text.utf8.count)
             && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
 
-    private func hexadecimal(_ value: UInt32) -> String {
+    private static func hexadecimal(_ value: UInt32) -> String {
         let digits = String(value, radix: 16)
         return String(repeating: "0", count: 8 - digits.count) + digits
     }

@@ -15,7 +15,7 @@ struct EventDescription {
         name = Self.name(of: event)
         switch event {
         case .mailboxCreated, .mailboxRenamed, .mailboxDeleted, .subscriptionChanged, .specialUseSet,
-            .uidValidityBumped, .recentClaimed, .keywordDefined:
+            .uidValidityBumped, .uidNextRaised, .recentClaimed, .keywordDefined:
             try describeMailbox(event, &names)
         case .messageAppended, .flagsChanged, .messagesExpunged, .messagesCopied, .messagesMoved, .messageRestored,
             .messagesCollected:
@@ -119,6 +119,9 @@ struct EventDescription {
         case .uidValidityBumped(let mailbox, let validity):
             add("mailbox", .string(try names.name(mailbox)))
             add("uidvalidity", .count(validity.rawValue))
+        case .uidNextRaised(let mailbox, let next):
+            add("mailbox", .string(try names.name(mailbox)))
+            add("uidnext", .count(next.rawValue))
         case .recentClaimed(let mailbox, let uid):
             add("mailbox", .string(try names.name(mailbox)))
             add("up_to", .count(uid.rawValue))

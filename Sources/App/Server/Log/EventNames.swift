@@ -21,6 +21,7 @@ extension EventDescription {
         case .subscriptionChanged: "SubscriptionChanged"
         case .specialUseSet: "SpecialUseSet"
         case .uidValidityBumped: "UidValidityBumped"
+        case .uidNextRaised: "UidNextRaised"
         case .recentClaimed: "RecentClaimed"
         case .keywordDefined: "KeywordDefined"
         case .messageAppended: "MessageAppended"

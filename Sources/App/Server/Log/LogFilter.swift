@@ -28,7 +28,8 @@ extension Event {
         case .mailboxCreated(let event): [TouchedPlace(mailbox: event.mailbox)]
         case .mailboxRenamed(let event): [TouchedPlace(mailbox: event.mailbox)]
         case .mailboxDeleted(let event): [TouchedPlace(mailbox: event.mailbox)]
-        case .specialUseSet(let mailbox, _), .uidValidityBumped(let mailbox, _), .recentClaimed(let mailbox, _):
+        case .specialUseSet(let mailbox, _), .uidValidityBumped(let mailbox, _), .uidNextRaised(let mailbox, _),
+            .recentClaimed(let mailbox, _):
             [TouchedPlace(mailbox: mailbox)]
         case .messageAppended(let event): [TouchedPlace(mailbox: event.mailbox, uids: UIDSet(event.uid))]
         case .flagsChanged(let event): [TouchedPlace(mailbox: event.mailbox, uids: event.uids)]

@@ -18,7 +18,7 @@ struct EventReader {
             .quotaSet, .sessionOpened, .settingSet, .retentionPolicySet:
             event = try accountEvent(type)
         case .mailboxCreated, .mailboxRenamed, .mailboxDeleted, .subscriptionChanged, .specialUseSet,
-            .uidValidityBumped, .recentClaimed, .keywordDefined:
+            .uidValidityBumped, .uidNextRaised, .recentClaimed, .keywordDefined:
             event = try mailboxEvent(type)
         case .messageAppended: event = .messageAppended(try appended())
         case .flagsChanged, .messagesExpunged, .messagesCopied, .messagesMoved, .messageRestored, .messagesCollected:
@@ -116,6 +116,7 @@ struct EventReader {
             return .subscriptionChanged(name: name, on: on)
         case .specialUseSet: return .specialUseSet(try mailbox(1), try specialUse(2))
         case .uidValidityBumped: return .uidValidityBumped(try mailbox(1), UIDValidity(try open.number(2)))
+        case .uidNextRaised: return .uidNextRaised(try mailbox(1), to: try uid(2))
         case .recentClaimed: return .recentClaimed(try mailbox(1), upTo: try uid(2))
         default:
             let id = KeywordID(try open.number(1))

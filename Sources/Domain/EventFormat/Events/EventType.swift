@@ -21,6 +21,7 @@ package enum EventType: UInt16, CaseIterable, Sendable {
     case uidValidityBumped = 0x0208
     case recentClaimed = 0x0209
     case keywordDefined = 0x020A
+    case uidNextRaised = 0x020B
     case messageAppended = 0x0301
     case flagsChanged = 0x0302
     case messagesExpunged = 0x0303
@@ -76,6 +77,7 @@ package enum EventType: UInt16, CaseIterable, Sendable {
             case .uidValidityBumped: .uidValidityBumped
             case .recentClaimed: .recentClaimed
             case .keywordDefined: .keywordDefined
+            case .uidNextRaised: .uidNextRaised
             case .messageAppended: .messageAppended
             case .flagsChanged: .flagsChanged
             case .messagesExpunged: .messagesExpunged

@@ -28,7 +28,7 @@ extension ByteWriter {
         case .settingSet(let key, _): field(1, key)
         case .retentionPolicySet(let value): retention(value, from: 1)
         case .mailboxCreated, .mailboxRenamed, .mailboxDeleted, .subscriptionChanged, .specialUseSet,
-            .uidValidityBumped, .recentClaimed, .keywordDefined:
+            .uidValidityBumped, .uidNextRaised, .recentClaimed, .keywordDefined:
             try mailboxPart(of: event)
         case .messageAppended(let event): try appendedPart(of: event)
         case .flagsChanged, .messagesExpunged, .messagesCopied, .messagesMoved, .messageRestored, .messagesCollected:
@@ -97,6 +97,9 @@ extension ByteWriter {
         case .uidValidityBumped(let mailbox, let validity):
             field(1, mailbox.rawValue)
             field(2, validity.rawValue)
+        case .uidNextRaised(let mailbox, let next):
+            field(1, mailbox.rawValue)
+            field(2, next.rawValue)
         case .recentClaimed(let mailbox, let uid):
             field(1, mailbox.rawValue)
             field(2, uid.rawValue)

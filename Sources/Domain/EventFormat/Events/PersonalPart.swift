@@ -36,8 +36,9 @@ extension ByteWriter {
             field(2, result.text)
         case .accountStatusSet, .credentialRevoked, .credentialUsed, .addressRemoved, .quotaSet, .retentionPolicySet,
             .mailboxDeleted,
-            .specialUseSet, .uidValidityBumped, .recentClaimed, .flagsChanged, .messagesExpunged, .messagesCopied,
-            .messagesMoved, .messageRestored, .messagesCollected, .queueRemoved, .queueRescheduled, .shardOpened,
+            .specialUseSet, .uidValidityBumped, .uidNextRaised, .recentClaimed, .flagsChanged, .messagesExpunged,
+            .messagesCopied, .messagesMoved, .messageRestored, .messagesCollected, .queueRemoved, .queueRescheduled,
+            .shardOpened,
             .clockStepped:
             break
         }

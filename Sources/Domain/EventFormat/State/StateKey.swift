@@ -18,6 +18,7 @@ package enum StateKey {
     package static let subscriptionType: UInt8 = 0x09
     package static let personalType: UInt8 = 0x0A
     package static let spillType: UInt8 = 0x0B
+    package static let uidlType: UInt8 = 0x0C
     package static let tombstoneType: UInt8 = 0x0E
     package static let ownerType: UInt8 = 0x10
     package static let nextAccountType: UInt8 = 0x11
@@ -32,6 +33,9 @@ package enum StateKey {
     package static func isMessage(_ key: [UInt8]) -> Bool {
         key.count > 4 && (key[4] == messageType || key[4] == expungedType)
     }
+
+    /// The key of a POP3 UIDL.
+    package static func isUIDL(_ key: [UInt8]) -> Bool { key.count > 4 && key[4] == uidlType }
 
     // MARK: Account
 
@@ -131,6 +135,13 @@ package enum StateKey {
         numbered(account, spillType, mailbox, uid)
     }
 
+    package static func uidls(_ account: AccountID, _ mailbox: MailboxID) -> [UInt8] {
+        boxed(account, uidlType, mailbox, 0).bytes
+    }
+    package static func uidl(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID) -> [UInt8] {
+        numbered(account, uidlType, mailbox, uid)
+    }
+
     package static func changes(_ account: AccountID, _ mailbox: MailboxID) -> [UInt8] {
         boxed(account, changeType, mailbox, 0).bytes
     }
@@ -186,7 +197,7 @@ package enum StateKey {
         MailboxID(try only(suffix))
     }
 
-    /// What follows `messages`, `expungedMessages` or `spills`.
+    /// What follows `messages`, `expungedMessages`, `spills` or `uidls`.
     package static func parseUID(_ suffix: UnsafeRawBufferPointer) throws(FormatError) -> UID { UID(try only(suffix)) }
 
     /// What follows `credentials` or `addresses`.

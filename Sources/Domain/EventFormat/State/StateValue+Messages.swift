@@ -105,6 +105,17 @@ extension StateValue {
         return ids
     }
 
+    package static func encodeUIDL(_ uidl: String) -> [UInt8] {
+        var out = start(1 + uidl.utf8.count)
+        out.raw(uidl.utf8)
+        return out.bytes
+    }
+
+    package static func decodeUIDL(_ bytes: UnsafeRawBufferPointer) throws(FormatError) -> String {
+        var reader = try open(bytes)
+        return try reader.rest()
+    }
+
     // MARK: Change
 
     /// The rows of one event, in order of their part numbers: one, unless the sets are long.

@@ -130,6 +130,11 @@ func decideMailbox(
         return Decision([.uidValidityBumped(mailbox, validity)], .mailbox(mailbox, validity))
     case .adoptUIDValidity(let mailbox, let validity):
         return try decideAdoption(mailbox, validity, account, head, state)
+    case .raiseUIDNext(let mailbox, let next):
+        let row = try live(mailbox, account, state)
+        guard next.rawValue > row.uidNext else { return Decision([]) }
+        guard UInt32.max - next.rawValue >= DomainLimits.uidsLeftMin else { throw Refusal.uidsExhausted }
+        return Decision([.uidNextRaised(mailbox, to: next)])
     case .claimRecent(let mailbox, let uid):
         let row = try live(mailbox, account, state)
         guard uid.rawValue >= row.recentFloor, uid.rawValue < row.uidNext else { return Decision([]) }

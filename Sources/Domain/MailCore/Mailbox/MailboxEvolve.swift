@@ -34,6 +34,13 @@ func foldMailbox(
         row.uidValidity = validity
         try state.setMailbox(account, mailbox, row)
         head.lastUIDValidity = max(head.lastUIDValidity, validity.rawValue)
+    case .uidNextRaised(let mailbox, let next):
+        var row = try required(mailbox, account, state)
+        guard next.rawValue > row.uidNext else {
+            throw .inconsistent("UIDNEXT \(row.uidNext) raised to \(next.rawValue)")
+        }
+        row.uidNext = next.rawValue
+        try state.setMailbox(account, mailbox, row)
     case .recentClaimed(let mailbox, let uid):
         var row = try required(mailbox, account, state)
         row.recentFloor = max(row.recentFloor, uid.rawValue &+ 1)

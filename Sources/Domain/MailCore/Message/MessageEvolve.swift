@@ -17,6 +17,7 @@ func foldAppended(
         saved: context.time, internalDate: event.internalDate)
     try setKeywords(event.keywords, on: &row, account, event.mailbox, event.uid, in: state)
     try state.setMessage(account, event.mailbox, event.uid, row, isNew: true)
+    if let uidl = event.uidl { try state.setUIDL(account, event.mailbox, event.uid, uidl) }
     try state.adjustReferences(event.blob, by: 1)
     box.arrive(row, event.uid, at: context.aseq)
     try state.setMailbox(account, event.mailbox, box)
@@ -162,6 +163,7 @@ func foldRestored(
     } else {
         try state.removeMessage(account, event.fromMailbox, event.fromUID)
     }
+    try state.setUIDL(account, event.fromMailbox, event.fromUID, nil)
     try state.setMessage(account, event.mailbox, event.uid, row, isNew: true)
     box.arrive(row, event.uid, at: context.aseq)
     try state.setMailbox(account, event.mailbox, box)
@@ -188,6 +190,7 @@ func foldCollected(
             try state.adjustReferences(row.blob, by: -1)
         }
         try state.setSpilledKeywords(account, event.mailbox, uid, [])
+        try state.setUIDL(account, event.mailbox, uid, nil)
     }
     if event.lastOfMailbox, let tombstone = try state.tombstone(account, event.mailbox) {
         try state.cancelCollection(day: tombstone.dueDay, account, event.mailbox, UID(0))

@@ -54,6 +54,9 @@ package protocol StateReader: AnyObject {
     /// Keywords of a message beyond the inline ones, ascending.
     func spilledKeywords(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID) throws(StateFault) -> [KeywordID]
 
+    /// POP3 UIDLs that messages of a mailbox came with, live or expunged; ascending by UID.
+    func uidls(_ account: AccountID, _ mailbox: MailboxID, _ body: (UID, String) -> Bool) throws(StateFault)
+
     func queueEntry(_ id: QueueID) throws(StateFault) -> QueueEntry?
     /// Entries by the moment of their next attempt, ascending.
     func queue(_ body: (QueueID, QueueEntry) -> Bool) throws(StateFault)
@@ -86,6 +89,7 @@ package protocol StateEditor: StateReader {
     func setKeyword(_ account: AccountID, _ id: KeywordID, _ keyword: Keyword) throws(StateFault)
     func setSpilledKeywords(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID, _ ids: [KeywordID])
         throws(StateFault)
+    func setUIDL(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID, _ uidl: String?) throws(StateFault)
 
     /// Counts a reference to a body; at 0 its bytes are dead.
     func adjustReferences(_ blob: BlobNumber, by delta: Int) throws(StateFault)

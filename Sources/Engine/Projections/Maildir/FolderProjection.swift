@@ -119,9 +119,9 @@ extension MaildirProjection {
         // What a power cut left of a file that was not synced has the right name and perhaps nothing in it.
         let gone = try settle(known, rewriting: isReplay ? work.arrived : UIDSet(), place, row.uidValidity)
         if work.recent { try releaseRecent(place, row.uidValidity) }
-        if isReplay, !box.isHealed {
+        if isReplay && !box.isHealed || work.list {
             try writeList(account, mailbox, memory)
-            box.isHealed = true
+            if isReplay { box.isHealed = true }
         } else {
             try updateList(place, arrived: work.arrived, gone: gone, memory)
         }

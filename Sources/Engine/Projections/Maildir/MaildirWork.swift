@@ -11,6 +11,8 @@ struct MailboxWork {
     var touched = UIDSet()
     /// Messages have ceased to be recent.
     var recent = false
+    /// UIDNEXT was raised, which no line of the list tells.
+    var list = false
     /// Look at every message: the UIDVALIDITY changed, or the caller asks for it.
     var everything = false
 }
@@ -64,6 +66,7 @@ struct MaildirWork {
             if key == MaildirProjection.settingKey { work.everything = true }
         case .subscriptionChanged: work.subscriptions = true
         case .uidValidityBumped(let mailbox, _): work.boxes[mailbox, default: MailboxWork()].everything = true
+        case .uidNextRaised(let mailbox, _): work.boxes[mailbox, default: MailboxWork()].list = true
         case .recentClaimed(let mailbox, _): work.boxes[mailbox, default: MailboxWork()].recent = true
         case .keywordDefined: work.keywords = true
         default: addMessages(event, to: &work)

@@ -206,6 +206,18 @@ class LocalEditor: LocalView, StateEditor {
         if ids.isEmpty { remove(key) } else { put(key, StateValue.encodeSpill(ids)) }
     }
 
+    /// Few messages have one: what is not there costs a look, not a row to be folded.
+    func setUIDL(
+        _ account: AccountID, _ mailbox: MailboxID, _ uid: UID, _ uidl: String?
+    ) throws(StateFault) {
+        let key = StateKey.uidl(account, mailbox, uid)
+        if let uidl {
+            put(key, StateValue.encodeUIDL(uidl))
+        } else if try row(key, "UIDL", { try StateValue.decodeUIDL($0) }) != nil {
+            remove(key)
+        }
+    }
+
     func adjustReferences(_ blob: BlobNumber, by delta: Int) throws(StateFault) {
         guard var row = try blobRow(blob) else {
             throw .inconsistent("reference to body \(blob.rawValue), which is not stored")

@@ -274,6 +274,14 @@ class LocalView: StateReader {
         try row(StateKey.spill(account, mailbox, uid), "keyword spill") { try StateValue.decodeSpill($0) } ?? []
     }
 
+    func uidls(
+        _ account: AccountID, _ mailbox: MailboxID, _ body: (UID, String) -> Bool
+    ) throws(StateFault) {
+        try rows(StateKey.uidls(account, mailbox), "UIDLs") { key, value in
+            body(try StateKey.parseUID(key), try StateValue.decodeUIDL(value))
+        }
+    }
+
     // MARK: Queue and collection
 
     func queueEntry(_ id: QueueID) throws(StateFault) -> QueueEntry? {

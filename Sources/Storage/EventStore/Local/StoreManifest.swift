@@ -4,8 +4,9 @@ import Octets
 
 package struct StoreManifest: Equatable, Sendable {
     /// The newest format this program writes and reads. In format 1 the rows always are folded through the log's end;
-    /// since 2 the database says up to where; since 3 rows of messages may be of version 2 (docs/formats/event-log.md).
-    package static let formatNewest = 3
+    /// since 2 the database says up to where; since 3 rows of messages may be of version 2; since 4 there are rows of UIDLs
+    /// and the event uidNextRaised (docs/formats/event-log.md).
+    package static let formatNewest = 4
     static let octetsMax = 4096
 
     /// 16 bytes that name the store for ever.

@@ -99,6 +99,7 @@ final class MailboxRows {
     /// Ascending by position.
     private(set) var changes: [(position: ModSeq, row: ChangeRow)] = []
     var spilled: [UInt32: [KeywordID]] = [:]
+    var uidls: [UInt32: String] = [:]
 
     init(_ account: AccountID, _ id: MailboxID, generation: UInt64) {
         self.account = account
@@ -117,6 +118,7 @@ final class MailboxRows {
         expunged = other.expunged
         changes = other.changes
         spilled = other.spilled
+        uidls = other.uidls
     }
 
     func message(_ uid: UID) -> MessageRow? {

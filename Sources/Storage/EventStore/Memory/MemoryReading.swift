@@ -83,6 +83,11 @@ extension MemoryState {
         rows(account, mailbox)?.spilled[uid.rawValue] ?? []
     }
 
+    package func uidls(_ account: AccountID, _ mailbox: MailboxID, _ body: (UID, String) -> Bool) {
+        guard let uidls = rows(account, mailbox)?.uidls else { return }
+        for (uid, uidl) in uidls.sorted(by: { $0.key < $1.key }) where !body(UID(uid), uidl) { return }
+    }
+
     package func queueEntry(_ id: QueueID) -> QueueEntry? { queueEntries[id] }
 
     /// Entries due at the same moment come by identifier.

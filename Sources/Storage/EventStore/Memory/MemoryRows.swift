@@ -34,6 +34,8 @@ package protocol RowVisitor {
     /// Type 0B, by mailbox and UID.
     mutating func spilledKeywords(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID, _ ids: [KeywordID])
         throws(StateFault)
+    /// Type 0C, by mailbox and UID.
+    mutating func uidl(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID, _ uidl: String) throws(StateFault)
     /// Type 0E, by mailbox.
     mutating func tombstone(_ account: AccountID, _ mailbox: MailboxID, _ row: MailboxTombstone) throws(StateFault)
     /// After the rows of account 0.
@@ -115,6 +117,11 @@ extension MemoryState {
         for box in mailboxes {
             for (uid, ids) in box.spilled.sorted(by: { $0.key < $1.key }) {
                 try visitor.spilledKeywords(rows.id, box.id, UID(uid), ids)
+            }
+        }
+        for box in mailboxes {
+            for (uid, uidl) in box.uidls.sorted(by: { $0.key < $1.key }) {
+                try visitor.uidl(rows.id, box.id, UID(uid), uidl)
             }
         }
         for box in mailboxes {

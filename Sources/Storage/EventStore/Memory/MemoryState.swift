@@ -262,6 +262,11 @@ package final class MemoryState: StateEditor, @unchecked Sendable {
         writable(account, mailbox).spilled[uid.rawValue] = ids.isEmpty ? nil : ids
     }
 
+    package func setUIDL(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID, _ uidl: String?) {
+        if uidl == nil, rows(account, mailbox)?.uidls.isEmpty ?? true { return }
+        writable(account, mailbox).uidls[uid.rawValue] = uidl
+    }
+
     package func adjustReferences(_ blob: BlobNumber, by delta: Int) throws(StateFault) {
         let page = writablePage(blob.rawValue / UInt64(ReferencePage.bodies))
         let index = Int(blob.rawValue % UInt64(ReferencePage.bodies))

@@ -49,6 +49,9 @@ extension MemoryBacked {
     package func spilledKeywords(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID) -> [KeywordID] {
         state.spilledKeywords(account, mailbox, uid)
     }
+    package func uidls(_ account: AccountID, _ mailbox: MailboxID, _ body: (UID, String) -> Bool) {
+        state.uidls(account, mailbox, body)
+    }
     package func queueEntry(_ id: QueueID) -> QueueEntry? { state.queueEntry(id) }
     package func queue(_ body: (QueueID, QueueEntry) -> Bool) { state.queue(body) }
     package func collectable(through day: UInt32, _ body: (UInt32, AccountID, MailboxID, UID) -> Bool) {

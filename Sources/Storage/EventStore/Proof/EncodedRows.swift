@@ -69,6 +69,10 @@ struct EncodedRows: RowVisitor {
         try emit(StateKey.spill(account, mailbox, uid), StateValue.encodeSpill(ids))
     }
 
+    func uidl(_ account: AccountID, _ mailbox: MailboxID, _ uid: UID, _ uidl: String) throws(StateFault) {
+        try emit(StateKey.uidl(account, mailbox, uid), StateValue.encodeUIDL(uidl))
+    }
+
     func tombstone(_ account: AccountID, _ mailbox: MailboxID, _ row: MailboxTombstone) throws(StateFault) {
         try emit(StateKey.tombstone(account, mailbox), StateValue.encode(row))
     }

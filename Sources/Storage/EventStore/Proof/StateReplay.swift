@@ -27,6 +27,8 @@ package struct ReplayReport: Equatable, Sendable {
     package var rows = 0
     /// Of them, rows of messages that do not tell when they were saved; a rebuild makes them anew.
     package var unsaved = 0
+    /// POP3 UIDLs that are in the log alone; a rebuild makes rows of them.
+    package var withoutUIDL = 0
 }
 
 /// Folds records in log order and knows each account's chain.
@@ -109,9 +111,10 @@ final class StateReplay {
         return StoredHead(head: head, lastLSN: log.lastLSN, chain: log.chain)
     }
 
-    func count(rows: Int, accounts: Int = 0, unsaved: Int = 0) {
+    func count(rows: Int, accounts: Int = 0, unsaved: Int = 0, withoutUIDL: Int = 0) {
         report.rows += rows
         report.unsaved += unsaved
+        report.withoutUIDL += withoutUIDL
         report.accounts += accounts
     }
 }

@@ -46,12 +46,13 @@ package struct StoreRebuild: AdministrationCommand {
         }
         let words = check ? "state equals a replay of the log" : "state rebuilt"
         let unsaved = report.unsaved == 0 ? "" : ", \(report.unsaved) of them without a save date"
+        let uidls = report.withoutUIDL == 0 ? "" : ", \(report.withoutUIDL) POP3 UIDLs in the log alone"
         try session.item(
-            "\(words): \(report.events) events, \(report.accounts) accounts, \(report.rows) rows\(unsaved)",
+            "\(words): \(report.events) events, \(report.accounts) accounts, \(report.rows) rows\(unsaved)\(uidls)",
             [
                 "projection": "state", "check": .bool(check), "events": .count(report.events),
                 "accounts": .count(report.accounts), "rows": .count(report.rows),
-                "unsaved": .count(report.unsaved),
+                "unsaved": .count(report.unsaved), "without_uidl": .count(report.withoutUIDL),
             ])
     }
 

@@ -81,6 +81,6 @@ private struct Snapshot: Sendable {
         uids = drop.uids
         blobs = drop.blobs
         let messages = zip(drop.uids, drop.sizes).map { POP3Maildrop.Message(uid: UID($0), octets: $1) }
-        list = POP3Maildrop(uidValidity: drop.uidValidity, messages: messages)
+        list = POP3Maildrop(uidValidity: drop.uidValidity, messages: messages, importedUniqueIDs: drop.uidls)
     }
 }
