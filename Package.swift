@@ -105,7 +105,7 @@ let package = Package(
                 "EventStore",
                 "EventFormat",
                 "MailCore",
-                "IMAP", "MIME", "MailTypes", "TLS",
+                "IMAP", "POP3", "MIME", "MailTypes", "TLS",
                 "Octets", "Digests", .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ]),
@@ -119,10 +119,13 @@ let package = Package(
         .testTarget(
             name: "PowerCutTests", dependencies: ["PowerCutSupport"], path: "Tests/PowerCutTests",
             exclude: ["Programs"], swiftSettings: settings),
+        .target(
+            name: "SourceSupport", dependencies: nio, path: "Tests/Support/Source", swiftSettings: settings),
         .executableTarget(
             name: "StoreWorkload",
             dependencies: [
-                "MailEngine", "EventStore", "EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "LMDB",
+                "Server", "SourceSupport", "Gateways", "Projections", "MailEngine", "EventStore", "EventFormat",
+                "MailCore", "MailTypes", "Octets", "Digests", "LMDB",
             ],
             path: "Tests/Support/StoreWorkload", swiftSettings: settings),
         .testTarget(
@@ -137,7 +140,9 @@ let package = Package(
             exclude: [
                 "badinput.py", "checks.py", "clients.py", "corpus.py", "dovecot_maildir.py", "imap_badinput.py",
                 "imap_fetch.py", "imap_python.py", "imap_screen.py", "imap_soak.py", "imap_sync.py",
-                "imap_thunderbird.py", "imapserver.py", "import_imap.py", "import_maildir.py", "listeners.py",
+                "imap_thunderbird.py", "imapserver.py", "import_imap.py", "import_maildir.py", "import_mbox.py",
+                "import_pop3.py", "export_mail.py",
+                "listeners.py",
                 "logins.py", "maildir_two_way.py", "mechanisms.py", "migrate.py", "milters.py", "mutt.py", "node.py",
                 "pasted.py",
                 "peers.py", "postfix.py", "repeats.py", "sasl.py", "secrets.py", "sending.py", "sending_kill.py",
@@ -166,7 +171,8 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "letterlog", "Gateways", "Delivery", "SMTP", "Milter", "IMAP", "MailEngine", "EventStore",
+                "Server", "SourceSupport", "letterlog", "Gateways", "Delivery", "SMTP", "Milter", "IMAP", "MailEngine",
+                "EventStore",
                 "MailCore",
                 "MailTypes", "Digests", .product(name: "Logging", package: "swift-log"),
             ] + nio,

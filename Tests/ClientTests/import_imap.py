@@ -50,7 +50,15 @@ def fill(client, choice, folders=FOLDERS, separator="/", prefix="", messages=MES
         date = imaplib.Time2Internaldate(1_500_000_000 + number * 86_400)
         octets = 2_000_000 if number == 50 else choice.choice((0, 0, 3_000, 30_000))
         answer(client.append(quoted(name), "(%s)" % " ".join(flags), date, letter(number, octets)))
+    # The last of each goes: somebody may have seen its number.
+    for name in folders[:2]:
+        answer(client.append(quoted(name), None, None, letter(5_000)))
+        answer(client.select(quoted(name)))
+        answer(client.store("*", "+FLAGS", "(\\Deleted)"))
+        answer(client.close())
+    answer(client.append("INBOX", None, None, letter(5_001)))
     answer(client.select("INBOX"))
+    answer(client.store("*", "+FLAGS", "(\\Deleted)"))
     answer(client.uid("STORE", "3,5:9,20", "+FLAGS", "(\\Deleted)"))
     answer(client.expunge())
     answer(client.close())
@@ -92,6 +100,24 @@ def snapshot(client, prefix=""):
     return found
 
 
+def next_uids(client, prefix=""):
+    """Folder -> UIDNEXT, named as in a snapshot."""
+    found = {}
+    for name, (attributes, separator) in listed(client).items():
+        if "\\noselect" in attributes.lower() or "\\nonexistent" in attributes.lower():
+            continue
+        said = answer(client.status(quoted(name), "(UIDNEXT)"))[-1]
+        short = name[len(prefix):] if name.startswith(prefix) and name != "INBOX" else name
+        found[short if separator == "/" else short.replace(separator, "/")] = int(re.search(rb"UIDNEXT (\d+)", said)[1])
+    return found
+
+
+def compare_next(there, here):
+    """UIDNEXT is no lower than there: a number that a client may know is given to nothing else."""
+    for name, number in there.items():
+        expect(here[name] == number, "%s: UIDNEXT %d, there %d" % (name, here[name], number))
+
+
 def ours(node, account):
     client = imaplib.IMAP4("127.0.0.1", node.port("imap"))
     answer(client.login(account, PASSWORD))
@@ -123,11 +149,12 @@ def compare(there, here, uids=True):
 
 
 def compare_with_courier(there, here, said):
-    """Two folders that Courier made in one second have one UIDVALIDITY, which no two of ours may have."""
+    """Two folders that Courier made in one second have one UIDVALIDITY, which no two of ours may have; those that kept it."""
     kept = {name for name in there if here.get(name, (0,))[0] == there[name][0]}
     expect("INBOX" in kept, "no UIDs kept: " + said)
     compare({name: there[name] for name in kept}, {name: here[name] for name in kept})
     compare(there, here, uids=False)
+    return kept
 
 
 def import_imap(node, *arguments, password=SECRET, status=0):
@@ -162,7 +189,7 @@ def changes(node, dovecot, arguments):
 def from_dovecot(node, dovecot):
     with theirs(dovecot.ports["imap"], ANN) as client:
         fill(client, random.Random(1))
-        there = snapshot(client)
+        there, after = snapshot(client), next_uids(client)
     arguments = [ANN, "--host", "localhost", "--port", str(dovecot.ports["imaps"]), "--ca", dovecot.directory + "/cert.pem"]
     said = import_imap(node, *arguments)
     expect_match(r"^%d messages in %d folders" % (sum(len(each[1]) for each in there.values()), len(there)),
@@ -170,6 +197,7 @@ def from_dovecot(node, dovecot):
     expect_match(r"sha256 [0-9a-f]{64}", said, "the report")
     with ours(node, ANN) as client:
         compare(there, snapshot(client))
+        compare_next(after, next_uids(client))
         names = listed(client)
         expect("\\Archive" in names["Old Things"][0] and "\\Sent" in names["Sent"][0], "special uses: %s" % names)
         subscribed = listed(client, "LSUB")
@@ -207,6 +235,7 @@ def many(node, dovecot):
     for name in (BEN, CAS):
         with theirs(dovecot.ports["imap"], name) as source, ours(node, name) as client:
             compare(snapshot(source), snapshot(client))
+            compare_next(next_uids(source), next_uids(client))
     said = import_imap(node, BEN, *tls, "--master-user", MASTER, "--master-separator", "*", password=MASTER_SECRET)
     expect_match(r"^0 messages", said.splitlines()[-1], "by the other way")
     with open(file, "w") as out:
@@ -221,7 +250,7 @@ def killed(program, dovecot):
     choice = random.Random(7)
     with theirs(dovecot.ports["imap"], account) as client:
         fill(client, choice, folders=FOLDERS[:3], messages=900)
-        there = snapshot(client)
+        there, after = snapshot(client), next_uids(client)
     arguments = ["import", "imap", account, "--host", "127.0.0.1", "--port", str(dovecot.ports["imap"]),
                  "--security", "none", "--password-stdin"]
     # How long a whole one takes here and now, in a store of its own.
@@ -250,6 +279,7 @@ def killed(program, dovecot):
         node.start()
         with ours(node, account) as client:
             compare(there, snapshot(client))
+            compare_next(after, next_uids(client))
 
 
 def from_courier(node):
@@ -257,11 +287,12 @@ def from_courier(node):
         client = imaplib.IMAP4("127.0.0.1", courier.port)
         names = ["Sent", "Projekte", "Projekte/&AMQ-rger &- S&APY-hne", "Deep/er/est"]
         fill(client, random.Random(3), folders=names, separator=".", prefix="INBOX.", messages=90)
-        there = snapshot(client, "INBOX.")
+        there, after = snapshot(client, "INBOX."), next_uids(client, "INBOX.")
         account = ACCOUNTS[4]
         said = import_imap(node, account, "--host", "127.0.0.1", "--port", str(courier.port), "--security", "none")
         with ours(node, account) as here:
-            compare_with_courier(there, snapshot(here), said)
+            kept = compare_with_courier(there, snapshot(here), said)
+            compare_next({name: after[name] for name in kept}, next_uids(here))
             expect("Projekte" in listed(here, "LSUB"), "subscriptions")
         client.logout()
 
@@ -271,12 +302,14 @@ def from_a_node(program, node):
     with Node(program, [ANN]) as source:
         with ours(source, ANN) as client:
             fill(client, random.Random(5), folders=FOLDERS[2:5], messages=80)
-            there = snapshot(client)
+            there, after = snapshot(client), next_uids(client)
         account = ACCOUNTS[5]
         import_imap(node, account, "--user", ANN, "--host", "127.0.0.1", "--port", str(source.port("imap")),
                     "--security", "none", password=PASSWORD)
         with ours(node, account) as client:
             compare(there, snapshot(client))
+            compare_next({name: number for name, number in after.items() if name in there and there[name][1]},
+                         next_uids(client))
 
 
 def body(program):

@@ -15,8 +15,8 @@ import poplib
 import random
 import subprocess
 
-from import_imap import (ANN, ACCOUNTS, KEYWORDS, compare, compare_with_courier, fill, letter, listed, ours, snapshot,
-                         theirs)
+from import_imap import (ANN, ACCOUNTS, KEYWORDS, compare, compare_next, compare_with_courier, fill, letter, listed,
+                         next_uids, ours, snapshot, theirs)
 from node import Node, PASSWORD, answer, expect, expect_match, main, need, write
 from peers import Courier, Dovecot, SECRET
 
@@ -44,13 +44,14 @@ def from_dovecot(node):
         with theirs(dovecot.ports["imap"], ANN) as client:
             # What a file's name has letters for: Dovecot keeps further keywords in its index alone.
             fill(client, random.Random(31), folders=NAMES, messages=150, keywords=KEYWORDS[:26])
-            there = snapshot(client)
+            there, after = snapshot(client), next_uids(client)
             subscribed = listed(client, "LSUB")
         uidls = pop3_uidls(dovecot.ports["pop3"], ANN, SECRET)
         said = import_(node, "maildir", ANN, os.path.join(dovecot.mail, ANN))
         expect(" new," not in said, "UIDs were not kept: " + said)
         with ours(node, ANN) as client:
             compare(there, snapshot(client))
+            compare_next(after, next_uids(client))
             expect(set(subscribed) <= set(listed(client, "LSUB")), "subscriptions")
         expect_match(r"^0 messages", import_(node, "maildir", ANN, os.path.join(dovecot.mail, ANN)).splitlines()[-1], "again")
     return uidls
@@ -79,10 +80,11 @@ def from_courier(node):
         expect({"courierimapuiddb", "courierimapsubscribed", ":list"} <= lists, "Courier's lists: %s" % sorted(lists))
         said = import_(node, "maildir", BEN, courier.maildir)
         client = imaplib.IMAP4("127.0.0.1", courier.port)
-        there = snapshot(client, "INBOX.")
+        there, after = snapshot(client, "INBOX."), next_uids(client, "INBOX.")
         expect("unlisted" in there["INBOX"][1][4][0], "Courier has not kept a keyword")
         with ours(node, BEN) as here:
-            compare_with_courier(there, snapshot(here), said)
+            kept = compare_with_courier(there, snapshot(here), said)
+            compare_next({name: after[name] for name in kept}, next_uids(here))
             expect({"Sent", "Projekte"} <= set(listed(here, "LSUB")), "subscriptions")
         client.logout()
         for number in (8_001, 8_002):
@@ -121,20 +123,23 @@ def dovecots_mbox(node, work):
         dovecot.own(work)
         with theirs(dovecot.ports["imap"], FAY) as client:
             for number in range(20):
+                content = letter(number) + b"From me Tue Jul  1 10:52:37 2003\r\n>From there\r\n" * (number % 4 == 0)
                 flags = ["\\Seen"] * (number % 2) + ["work"] * (number % 3 == 0) + ["\\Flagged"] * (number % 5 == 0)
                 date = imaplib.Time2Internaldate(1_500_000_000 + number)
-                answer(client.append("INBOX", "(%s)" % " ".join(flags), date, letter(number)))
+                answer(client.append("INBOX", "(%s)" % " ".join(flags), date, content))
             answer(client.select("INBOX"))
-            answer(client.uid("STORE", "2,5", "+FLAGS", "(\\Deleted)"))
+            answer(client.uid("STORE", "2,5,19:20", "+FLAGS", "(\\Deleted)"))
             answer(client.expunge())
             answer(client.close())
             validity, messages = snapshot(client)["INBOX"]
+            after = next_uids(client)["INBOX"]
         said = import_(node, "mbox", FAY, work + "/spool")
         with ours(node, FAY) as client:
             found = snapshot(client)["INBOX"]
             expect(found[0] == validity, "UIDVALIDITY of Dovecot's mbox: %d, not %d: %s" % (found[0], validity, said))
             expect({uid: each[:2] for uid, each in found[1].items()} == {uid: each[:2] for uid, each in messages.items()},
                    "Dovecot's mbox: %s, not %s" % (sorted(found[1]), sorted(messages)))
+            compare_next({"INBOX": after}, next_uids(client))
 
 
 def body(program):

@@ -2,7 +2,7 @@
 """Moving in and out, as docs/operating/migrate-in.md and migrate-out.md say it, to the letter.
 
 Promised: the blocks of commands of both pages, run as they stand on a fresh store, bring the mail of two accounts of
-Debian's Dovecot in and the same mail out again; an mbsync and a client with QRESYNC that had it all from our node find
+Debian's Dovecot in, a Maildir and a spool too, and the same mail out again; an mbsync and a client with QRESYNC that had it all from our node find
 nothing to download at a Dovecot that serves the tree, and Dovecot sends no text of a message; mutt opens what was exported.
 
 Usage: migrate.py LETTERLOG
@@ -12,7 +12,8 @@ import random
 import re
 import urllib.request
 
-from import_imap import ANN, BEN, compare, fill, letter, listed, ours, snapshot, theirs
+from import_imap import (ANN, BEN, CAS, KEYWORDS, compare, compare_next, fill, letter, listed, next_uids, ours, snapshot,
+                         theirs)
 from node import DOMAIN, Node, PASSWORD, Wire, answer, expect, expect_match, main, need, run, run_well, wait_until, write
 from peers import Dovecot, SECRET
 from terminal import Terminal
@@ -144,6 +145,12 @@ def move_in(program, node, dovecot):
             fill(client, random.Random(seed), messages=120)
     here = os.path.join(node.directory, "in")
     os.mkdir(here)
+    with theirs(dovecot.ports["imap"], CAS) as client:
+        # What a file's name has letters for: Dovecot keeps further keywords in its index alone.
+        fill(client, random.Random(23), messages=60, keywords=KEYWORDS[:26])
+    with open(here + "/spool", "wb") as file:
+        for number in range(3):
+            file.write(b"From a@source.test Tue Jul  1 10:52:37 2003\n" + letter(8_000 + number).replace(b"\r\n", b"\n") + b"\n")
     with open(here + "/accounts.csv", "w") as file:
         file.write("".join("%s,%s,%s\n" % (name, name, SECRET) for name in (ANN, BEN)))
     with open(here + "/passwords.csv", "w") as file:
@@ -152,7 +159,9 @@ def move_in(program, node, dovecot):
                       LETTERLOG_MAILDIR_ROOT=node.maildir)
     said = follow("migrate-in.md", program, {
         "STORE": node.store, "DOMAIN": DOMAIN, "OLD": "localhost", "PORT": str(dovecot.ports["imaps"]),
-        "CA": dovecot.directory + "/cert.pem", "ACCOUNTS": here + "/accounts.csv", "PASSWORDS": here + "/passwords.csv"})
+        "CA": dovecot.directory + "/cert.pem", "ACCOUNTS": here + "/accounts.csv", "PASSWORDS": here + "/passwords.csv",
+        "TREE": os.path.join(dovecot.mail, CAS), "SPOOL": here + "/spool"})
+    expect_match(r"3 messages into spool of", said, "the spool")
     expect_match(r"\d+ messages in \d+ folders of localhost into 2 accounts\n(?s:.*)\n0 messages in", said, "moving in")
 
 
@@ -192,7 +201,8 @@ def move_out(program, node, home):
     new = os.path.join(node.directory, "new")
     follow("migrate-out.md", program, {"STORE": node.store, "MAILDIR": node.maildir, "NEW": new})
     letters = lettered(node)
-    with Dovecot(new) as dovecot:
+    configuration, = blocks("migrate-out.md", "dovecot")
+    with Dovecot(new, extra=configuration.replace("/srv/dovecot", new)) as dovecot:
         said = mbsync(home, dovecot.ports["imap"], SECRET)
         expect(fetched(home) == had, "mbsync pulled again: %s" % said[-800:])
         for resync in resyncs:
@@ -240,6 +250,12 @@ def body(program):
             for name in (ANN, BEN):
                 with theirs(dovecot.ports["imap"], name) as source, ours(node, name) as client:
                     compare(snapshot(source), snapshot(client))
+                    compare_next(next_uids(source), next_uids(client))
+            with theirs(dovecot.ports["imap"], CAS) as source, ours(node, "alice@" + DOMAIN) as client:
+                found = snapshot(client)
+                expect(sorted(each[1] for each in found.pop("spool")[1].values()) == [letter(8_000 + each) for each in range(3)],
+                       "the spool")
+                compare(snapshot(source), found)
             drift(node)
             node.stop()
             new = move_out(program, node, node.directory + "/home")

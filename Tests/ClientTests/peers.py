@@ -198,44 +198,78 @@ class Dovecot(AnyDovecot):
 
 
 class Courier(Peer):
-    """Courier's imapd on a port of loopback, already logged in (PREAUTH), with one Maildir."""
+    """Courier's servers on ports of loopback, with one Maildir: imapd already logged in (PREAUTH), pop3d for any password."""
 
     CAPABILITY = "IMAP4rev1 UIDPLUS CHILDREN NAMESPACE QUOTA IDLE"
 
     def __init__(self):
         super().__init__("Courier")
-        unpacked = pathlib.Path(__file__).parents[2] / ".build/debian/courier-imap/usr/bin/imapd"
-        expect(unpacked.exists(), "%s is missing: tools/install test puts it there" % unpacked)
-        # Where another user may run it.
-        self.program = shutil.copy(unpacked, self.directory + "/imapd")
+        self.imapd = self.unpacked("courier-imap", "bin/imapd")
+        self.pop3d = self.unpacked("courier-pop", "lib/courier/courier/courierpop3d")
         self.maildir = self.directory + "/Maildir"
         for name in ("", "/cur", "/new", "/tmp"):
             os.mkdir(self.maildir + name)
         self.own()
-        self.listener = None
+        self.listeners = []
+
+    def unpacked(self, package, name):
+        """A copy where another user may run it."""
+        path = pathlib.Path(__file__).parents[2] / ".build/debian" / package / "usr" / name
+        expect(path.exists(), "%s is missing: tools/install test puts it there" % path)
+        return shutil.copy(path, self.directory + "/" + path.name)
 
     def __enter__(self):
-        self.listener = socket.create_server(("127.0.0.1", 0))
-        self.port = self.listener.getsockname()[1]
-        threading.Thread(target=self.accept, daemon=True).start()
+        self.port = self.listen(lambda connection: self.serve(self.imapd, "IMAP", connection))
+        self.pop3_port = self.listen(self.log_in)
         return self
 
-    def accept(self):
+    def listen(self, take):
+        listener = socket.create_server(("127.0.0.1", 0))
+        self.listeners.append(listener)
+        threading.Thread(target=self.accept, args=(listener, take), daemon=True).start()
+        return listener.getsockname()[1]
+
+    def accept(self, listener, take):
         while True:
             try:
-                connection, _ = self.listener.accept()
+                connection, _ = listener.accept()
             except OSError:
                 return
-            environment = {
-                "AUTHENTICATED": "ann", "HOME": self.directory, "IMAP_CAPABILITY": self.CAPABILITY, "IMAP_KEYWORDS": "1",
-                "IMAP_USELOCKS": "1", "IMAP_ULIMITD": "0", "PATH": "/usr/bin:/bin", "PROTOCOL": "IMAP",
-                "TCPREMOTEIP": "127.0.0.1", "IMAP_TRASHFOLDERNAME": "Trash", "IMAP_UMASK": "022"}
-            with connection, open(self.directory + "/errors", "ab") as errors:
-                subprocess.Popen([self.program, "Maildir"], cwd=self.directory, stdin=connection, stdout=connection,
-                                 stderr=errors, env=environment, preexec_fn=die_with_parent, **self.identity)
+            with connection:
+                connection.settimeout(30)
+                take(connection)
+
+    def serve(self, program, protocol, connection):
+        environment = {
+            "AUTHENTICATED": "ann", "HOME": self.directory, "IMAP_CAPABILITY": self.CAPABILITY, "IMAP_KEYWORDS": "1",
+            "IMAP_USELOCKS": "1", "IMAP_ULIMITD": "0", "PATH": "/usr/bin:/bin", "PROTOCOL": protocol,
+            "TCPREMOTEIP": "127.0.0.1", "IMAP_TRASHFOLDERNAME": "Trash", "IMAP_UMASK": "022"}
+        connection.settimeout(None)
+        with open(self.directory + "/errors", "ab") as errors:
+            subprocess.Popen([program, "Maildir"], cwd=self.directory, stdin=connection, stdout=connection,
+                             stderr=errors, env=environment, preexec_fn=die_with_parent, **self.identity)
+
+    def log_in(self, connection):
+        """What courierpop3login says before it becomes pop3d, which answers PASS."""
+        connection.sendall(b"+OK Hello there.\r\n")
+        for _ in range(20):
+            line = b""
+            while not line.endswith(b"\n") and len(line) < 512:
+                octet = connection.recv(1)
+                if not octet:
+                    return
+                line += octet
+            word = line.split()[0].upper() if line.split() else b""
+            if word == b"PASS":
+                return self.serve(self.pop3d, "POP3", connection)
+            if word == b"QUIT":
+                return connection.sendall(b"+OK Bye.\r\n")
+            said = {b"USER": b"+OK Password required.\r\n", b"CAPA": b"+OK\r\nUSER\r\nUIDL\r\nTOP\r\n.\r\n"}
+            connection.sendall(said.get(word, b"-ERR Invalid command.\r\n"))
 
     def __exit__(self, kind, *_):
-        self.listener.close()
+        for listener in self.listeners:
+            listener.close()
         if kind is not None:
             print(self.log())
         self.remove()

@@ -67,7 +67,9 @@ import Testing
         #expect(try response("* 12 EXISTS") == .exists(12))
         #expect(try response("* 3 EXPUNGE") == .expunged(3))
         #expect(try response("* FLAGS (\\Seen \"x\")") == .other)
-        #expect(try response("* STATUS \"a b\" (UIDNEXT 4 MESSAGES 17)") == .figures(messages: 17, uidValidity: nil))
+        #expect(
+            try response("* STATUS \"a b\" (UIDNEXT 4 MESSAGES 17)")
+                == .figures(messages: 17, uidValidity: nil, uidNext: 4))
     }
 
     @Test func mailboxes() throws {

@@ -42,6 +42,50 @@ func read(
     return (messages, reader.strayOctets, longest)
 }
 
+/// A length is asked about once, at the end of the header, and with the offset of the text, whatever the pieces.
+@Test("a Content-Length that holds", arguments: [1, 2, 3, 7, 64, Int.max])
+func counted(pieces: Int) {
+    let head = "From ada Tue Jul  1 10:52:37 2003\nSubject: one\nContent-Length: 44\n\n"
+    let text = "a\nFrom bob Tue Jul  1 10:52:38 2003\n>From x\n"
+    #expect(text.utf8.count == 44)
+    let file = Array((head + text + "\nFrom bob Tue Jul  1 10:52:38 2003\n\n>From b\n").utf8)
+    for (isEnd, messages) in [(true, 2), (false, 3)] {
+        var reader = MboxReader(quoting: .automatic) { body, length in
+            #expect(body == head.utf8.count && length == 44)
+            return isEnd
+        }
+        var texts: [[UInt8]] = []
+        let sink = { (event: MboxEvent) in
+            switch event {
+            case .began: texts.append([])
+            case .bytes(let run): texts[texts.count - 1].append(contentsOf: run)
+            case .ended: break
+            }
+        }
+        file.withUnsafeBytes { all in
+            var offset = 0
+            while offset < all.count {
+                let end = pieces > all.count - offset ? all.count : offset + pieces
+                reader.consume(UnsafeRawBufferPointer(rebasing: all[offset..<end]), sink)
+                offset = end
+            }
+        }
+        reader.finish(sink)
+        #expect(texts.count == messages)
+        #expect(String(decoding: texts[messages - 1], as: UTF8.self) == "\r\nFrom b\r\n")
+        let inside = String(decoding: texts[messages - 2], as: UTF8.self)
+        #expect(isEnd ? inside.hasSuffix("2003\r\n>From x\r\n") : inside.hasPrefix("From x\r\n"), "\(inside)")
+    }
+}
+
+@Test("`Lines` is the mbox's own behind a Content-Length alone")
+func lines() {
+    let from = "From ada Tue Jul  1 10:52:37 2003\n"
+    let file = "\(from)Lines: 1\nContent-Length: 2\nLines: 2\n\na\n\n\(from)Lines: 3\n\nb\n"
+    let texts = read(file, drops: true).messages.map(\.text)
+    #expect(texts == ["Lines: 1\r\n\r\na\r\n", "Lines: 3\r\n\r\nb\r\n"])
+}
+
 private let two = """
     From ada Tue Jul  1 10:52:37 2003
     Subject: one

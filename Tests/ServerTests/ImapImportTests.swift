@@ -4,104 +4,11 @@ import Foundation
 import IMAP
 import MailCore
 import MailTypes
-import NIOCore
-import NIOPosix
+import SourceSupport
+import Synchronization
 import Testing
 
 @testable import Server
-
-/// A server that answers lines by a table, and ends after the greeting when it has none for a line.
-private final class ScriptedServer: Sendable {
-    typealias Answer = @Sendable (_ tag: String, _ command: String) -> String?
-
-    private final class Handler: ChannelInboundHandler {
-        typealias InboundIn = ByteBuffer
-        typealias OutboundOut = ByteBuffer
-        let greeting: String
-        let answer: Answer
-        var held = ""
-
-        init(_ greeting: String, _ answer: @escaping Answer) {
-            self.greeting = greeting
-            self.answer = answer
-        }
-
-        func channelActive(context: ChannelHandlerContext) { say(greeting, context) }
-
-        func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-            var buffer = unwrapInboundIn(data)
-            held += buffer.readString(length: buffer.readableBytes) ?? ""
-            while let end = held.range(of: "\r\n") {
-                let line = String(held[..<end.lowerBound])
-                held = String(held[end.upperBound...])
-                let words = line.split(separator: " ", maxSplits: 1).map(String.init)
-                guard words.count == 2, let text = answer(words[0], words[1]) else {
-                    context.close(promise: nil)
-                    return
-                }
-                say(text, context)
-            }
-        }
-
-        func errorCaught(context: ChannelHandlerContext, error: any Error) { context.close(promise: nil) }
-
-        private func say(_ text: String, _ context: ChannelHandlerContext) {
-            context.writeAndFlush(wrapOutboundOut(ByteBuffer(string: text)), promise: nil)
-        }
-    }
-
-    private let channel: any Channel
-    var port: Int { channel.localAddress?.port ?? 0 }
-
-    init(greeting: String = "* OK ready\r\n", _ answer: @escaping Answer) throws {
-        channel = try ServerBootstrap(group: MultiThreadedEventLoopGroup.singleton)
-            .childChannelInitializer { channel in
-                channel.eventLoop.makeCompletedFuture {
-                    try channel.pipeline.syncOperations.addHandler(Handler(greeting, answer))
-                }
-            }
-            .bind(host: "127.0.0.1", port: 0).wait()
-    }
-
-    func close() { try? channel.close().wait() }
-}
-
-/// What a sound server says about two folders of some messages.
-private func sound(_ tag: String, _ command: String) -> String? {
-    let count = 7
-    if command.hasPrefix("AUTHENTICATE") || command.hasPrefix("LOGIN") || command.hasPrefix("EXAMINE")
-        || command.hasPrefix("CAPABILITY")
-    {
-        return "* CAPABILITY IMAP4rev1 CONDSTORE\r\n* \(count) EXISTS\r\n* OK [UIDVALIDITY 77]\r\n"
-            + "* OK [UIDNEXT 99]\r\n* OK [HIGHESTMODSEQ 5]\r\n\(tag) OK done\r\n"
-    }
-    if command.hasPrefix("LIST") { return "* LIST () \"/\" INBOX\r\n\(tag) OK done\r\n" }
-    if command.hasPrefix("STATUS") { return "* STATUS INBOX (MESSAGES \(count) UIDVALIDITY 77)\r\n\(tag) OK\r\n" }
-    if command.hasPrefix("UID FETCH 1:*") {
-        let lines = (1...count).map { number in
-            "* \(number) FETCH (UID \(number * 3) FLAGS (\\Seen key\(number % 2)) INTERNALDATE "
-                + "\"17-Jul-1996 02:44:25 -0700\" RFC822.SIZE 16)\r\n"
-        }
-        return lines.joined() + "\(tag) OK done\r\n"
-    }
-    if command.hasPrefix("UID FETCH") {
-        // In descending order, which is as good as any.
-        let wanted = uids(String(command.split(separator: " ")[2]))
-        let lines = wanted.reversed().map {
-            "* \($0 / 3) FETCH (BODY[] {16}\r\nSubject: \(100 + $0)\r\n\r\n UID \($0))\r\n"
-        }
-        return lines.joined() + "\(tag) OK done\r\n"
-    }
-    return "\(tag) OK done\r\n"
-}
-
-/// Those of a set that are there.
-private func uids(_ set: String) -> [Int] {
-    set.split(separator: ",").flatMap { part -> [Int] in
-        let ends = part.split(separator: ":").compactMap { Int($0) }
-        return Array((ends.first ?? 0)...(ends.last ?? 0))
-    }.filter { $0 % 3 == 0 }
-}
 
 @Suite struct ImapImportTests {
     private struct Stopped: Error {}
@@ -135,7 +42,7 @@ private func uids(_ set: String) -> [Int] {
         return command
     }
 
-    private func subjects(_ backend: LocalBackend) throws -> [UInt32: String] {
+    private func subjects(_ backend: LocalBackend, flags: SystemFlags? = .seen) throws -> [UInt32: String] {
         let (account, id) = try backend.place("alice@example.test", .inbox)
         var found: [UInt32: String] = [:]
         try backend.engine.read { state in
@@ -144,19 +51,34 @@ private func uids(_ set: String) -> [Int] {
                 var body: [UInt8] = []
                 try handle.read(at: 0, count: handle.size, into: &body)
                 found[uid.rawValue] = String(decoding: body, as: UTF8.self).components(separatedBy: "\r\n")[0]
-                #expect(row.flags == .seen)
+                if let flags { #expect(row.flags == flags) }
             }
         }
         return found
     }
 
-    private static let wanted = Dictionary(
-        uniqueKeysWithValues: (1...7).map { (UInt32($0 * 3), "Subject: \(100 + $0 * 3)") })
+    private func uidNext(_ backend: LocalBackend) throws -> UInt32? {
+        let (account, id) = try backend.place("alice@example.test", .inbox)
+        return try backend.engine.read { try $0.mailbox(account, id)?.uidNext }
+    }
 
-    /// Stopped at every named point as by a crash, then begun again: nothing comes twice, and nothing is missing.
+    private static let wanted = expected(SoundSource.count)
+
+    private static func expected(_ count: Int) -> [UInt32: String] {
+        Dictionary(uniqueKeysWithValues: (1...count).map { (UInt32($0 * 3), SoundSource.subject($0 * 3)) })
+    }
+
+    /// Stopped at every named point as by a crash, in a first run and in one that finds other flags, then begun again:
+    /// nothing comes twice, nothing is missing, and UIDNEXT is the source's.
     @Test func stoppedAnywhereItGoesOn() throws {
-        let server = try ScriptedServer { sound($0, $1) }
-        defer { server.close() }
+        let before = try ScriptedServer { SoundSource.answer($0, $1) }
+        let after = try ScriptedServer {
+            SoundSource.answer($0, $1, count: SoundSource.count, flags: "\\Seen \\Flagged")
+        }
+        defer {
+            before.close()
+            after.close()
+        }
         var steps: [ImportStep] = []
         var stop = 0
         while true {
@@ -165,28 +87,114 @@ private func uids(_ set: String) -> [Int] {
             let backend = try store(scratch)
             defer { backend.close() }
             let stopper = Stopper(at: stop)
-            let session = AdministrationSession(backend, form: .text) { _ in }
-            let desk = ImportDesk(session) { try stopper.reached($0) }
-            let result = Result { try command(server).run(desk, in: session) }
-            guard let step = stopper.stopped else {
-                _ = try result.get()
-                break
+            for server in [before, after] where stopper.stopped == nil {
+                let session = AdministrationSession(backend, form: .text) { _ in }
+                let desk = ImportDesk(session) { try stopper.reached($0) }
+                let result = Result { try command(server).run(desk, in: session) }
+                if stopper.stopped == nil { _ = try result.get() }
             }
+            guard let step = stopper.stopped else { break }
             steps.append(step)
-            let lines = try backend.answer(command(server))
+            let lines = try backend.answer(command(after))
             #expect(lines.last?.kind == .done, "after \(step): \(lines)")
-            #expect(try subjects(backend) == Self.wanted, "after \(step)")
-            let again = try backend.answer(command(server))
+            #expect(try subjects(backend, flags: [.seen, .flagged]) == Self.wanted, "after \(step)")
+            #expect(try uidNext(backend) == SoundSource.uidNext(), "after \(step)")
+            let again = try backend.answer(command(after))
             #expect(again.last?.text.hasPrefix("0 messages") == true)
             stop += 1
         }
-        #expect(Set(steps) == [.folderPrepared, .batchAppended, .journalWritten, .folderChecked])
+        #expect(Set(steps) == Set(ImportStep.allCases))
+    }
+
+    /// A connection that is reset is made anew. Each of many may break, as long as something came by it.
+    @Test func aResetConnectionIsMadeAnew() throws {
+        let count = 650
+        let fetches = Mutex(0)
+        let server = try ScriptedServer { tag, command in
+            let isText = command.hasPrefix("UID FETCH") && !command.hasPrefix("UID FETCH 1:*")
+            let number =
+                isText
+                ? fetches.withLock { fetches in
+                    fetches += 1
+                    return fetches
+                } : 0
+            return number % 2 == 1 ? ScriptedServer.reset : SoundSource.answer(tag, command, count: count)
+        }
+        defer { server.close() }
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try store(scratch)
+        defer { backend.close() }
+        let lines = try backend.answer(command(server))
+        #expect(lines.last?.kind == .done, "\(lines)")
+        #expect(try subjects(backend) == Self.expected(count))
+        let report = try #require(lines.first { $0.text.hasPrefix("INBOX") })
+        #expect(
+            report.text.contains("\(count) messages, \(count) imported, 0 there before, 0 missing"), "\(report.text)")
+        #expect(fetches.withLock { $0 } > 2 * ServerLimits.importAttemptsMax)
+    }
+
+    @Test func aConnectionThatIsResetAgainAndAgainEndsTheImport() throws {
+        let server = try ScriptedServer { tag, command in
+            command.hasPrefix("UID FETCH 3") ? ScriptedServer.reset : SoundSource.answer(tag, command)
+        }
+        defer { server.close() }
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try store(scratch)
+        defer { backend.close() }
+        let last = try #require(try backend.answer(command(server)).last)
+        #expect(last.kind == .failed && last.status == .tryAgain, "\(last)")
+    }
+
+    /// Mail came here under numbers that the source gives to other messages, or may have given.
+    @Test func noNumberOfTheSourceIsGivenToAnother() throws {
+        let server = try ScriptedServer { SoundSource.answer($0, $1) }
+        let more = try ScriptedServer { SoundSource.answer($0, $1, count: 40) }
+        defer {
+            server.close()
+            more.close()
+        }
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try store(scratch)
+        defer { backend.close() }
+        #expect(try backend.answer(command(server)).last?.kind == .done)
+        let own = try backend.append("alice@example.test", .inbox, "Subject: ours\r\n\r\n")
+        #expect(own.rawValue == SoundSource.uidNext())
+        let lines = try backend.answer(command(more))
+        #expect(lines.last?.kind == .done, "\(lines)")
+        // Theirs up to 120; those up to 99 came too late for their numbers.
+        let found = try subjects(backend, flags: nil)
+        for uid in stride(from: 102, through: 120, by: 3) { #expect(found[UInt32(uid)] == SoundSource.subject(uid)) }
+        for uid in stride(from: 24, through: 99, by: 3) where uid != 99 { #expect(found[UInt32(uid)] == nil) }
+        #expect(found[99] == "Subject: ours")
+        let moved = found.filter { $0.key >= SoundSource.uidNext(40) }
+        #expect(moved.count == 26)
+        #expect(lines.contains { $0.text.contains("UIDs kept but for 26") }, "\(lines)")
+    }
+
+    /// A source that says it has given nearly all numbers would leave the mailbox none.
+    @Test func aNextUIDThatLeavesTooFewIsNotKept() throws {
+        let server = try ScriptedServer { tag, command in
+            SoundSource.answer(tag, command)?.replacing("[UIDNEXT 99]", with: "[UIDNEXT 4294967290]")
+        }
+        defer { server.close() }
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try store(scratch)
+        defer { backend.close() }
+        let lines = try backend.answer(command(server))
+        #expect(lines.last?.kind == .failed)
+        #expect(lines.contains { $0.text.contains("4294967290, leaves too few") }, "\(lines)")
+        #expect(try subjects(backend) == Self.wanted)
+        #expect(try uidNext(backend) == 22)
     }
 
     /// The journal is gone or damaged: the messages are known by their hashes.
     @Test(arguments: [0, 1, 40, 120])
     func aJournalThatIsCutIsNoLoss(octets: Int) throws {
-        let server = try ScriptedServer { sound($0, $1) }
+        let server = try ScriptedServer { SoundSource.answer($0, $1) }
         defer { server.close() }
         let scratch = try Scratch()
         defer { scratch.remove() }
@@ -213,20 +221,22 @@ private func uids(_ set: String) -> [Int] {
         all.append(
             (
                 "garbage", "is not IMAP",
-                { tag, command in command.hasPrefix("LIST") ? "\u{1}\u{2}rubbish\r\n" : sound(tag, command) }
+                { tag, command in command.hasPrefix("LIST") ? "\u{1}\u{2}rubbish\r\n" : SoundSource.answer(tag, command)
+                }
             ))
         all.append(
             (
                 "an endless line", "over a limit",
                 { tag, command in
-                    command.hasPrefix("LIST") ? "* LIST " + String(repeating: "x", count: 2 << 20) : sound(tag, command)
+                    command.hasPrefix("LIST")
+                        ? "* LIST " + String(repeating: "x", count: 2 << 20) : SoundSource.answer(tag, command)
                 }
             ))
         all.append(
             (
                 "a literal of many gigabytes", "over a limit",
                 { tag, command in
-                    command.hasPrefix("LIST") ? "* LIST () \"/\" {99999999999}\r\n" : sound(tag, command)
+                    command.hasPrefix("LIST") ? "* LIST () \"/\" {99999999999}\r\n" : SoundSource.answer(tag, command)
                 }
             ))
         all.append(
@@ -234,14 +244,14 @@ private func uids(_ set: String) -> [Int] {
                 "a text of many gigabytes", "announces a message",
                 { tag, command in
                     command.hasPrefix("UID FETCH 3")
-                        ? "* 1 FETCH (UID 3 BODY[] {99999999999999}\r\n" : sound(tag, command)
+                        ? "* 1 FETCH (UID 3 BODY[] {99999999999999}\r\n" : SoundSource.answer(tag, command)
                 }
             ))
         all.append(
             (
                 "more messages than there are", "lists",
                 { tag, command in
-                    guard command.hasPrefix("UID FETCH 1:*") else { return sound(tag, command) }
+                    guard command.hasPrefix("UID FETCH 1:*") else { return SoundSource.answer(tag, command) }
                     return (1...5_000).map { "* 1 FETCH (UID \($0) FLAGS () RFC822.SIZE 1)\r\n" }.joined()
                         + "\(tag) OK\r\n"
                 }
@@ -250,14 +260,15 @@ private func uids(_ set: String) -> [Int] {
             (
                 "fewer messages than it says", "lists 0 messages",
                 { tag, command in
-                    command.hasPrefix("UID FETCH 1:*") ? "\(tag) OK done\r\n" : sound(tag, command)
+                    command.hasPrefix("UID FETCH 1:*") ? "\(tag) OK done\r\n" : SoundSource.answer(tag, command)
                 }
             ))
         all.append(
             (
                 "too many messages", "messages in one folder",
                 { tag, command in
-                    command.hasPrefix("EXAMINE") ? "* 4294967295 EXISTS\r\n\(tag) OK\r\n" : sound(tag, command)
+                    command.hasPrefix("EXAMINE")
+                        ? "* 4294967295 EXISTS\r\n\(tag) OK\r\n" : SoundSource.answer(tag, command)
                 }
             ))
         all.append(
@@ -265,7 +276,7 @@ private func uids(_ set: String) -> [Int] {
                 "a text that nobody asked for", "nobody asked for",
                 { tag, command in
                     command.hasPrefix("UID FETCH 3")
-                        ? "* 1 FETCH (UID 4 BODY[] {1}\r\nx)\r\n\(tag) OK\r\n" : sound(tag, command)
+                        ? "* 1 FETCH (UID 4 BODY[] {1}\r\nx)\r\n\(tag) OK\r\n" : SoundSource.answer(tag, command)
                 }
             ))
         all.append(
@@ -273,52 +284,53 @@ private func uids(_ set: String) -> [Int] {
                 "the same text twice", "nobody asked for",
                 { tag, command in
                     let text = "* 1 FETCH (UID 3 BODY[] {1}\r\nx)\r\n"
-                    return command.hasPrefix("UID FETCH 3") ? text + text + "\(tag) OK\r\n" : sound(tag, command)
+                    return command.hasPrefix("UID FETCH 3")
+                        ? text + text + "\(tag) OK\r\n" : SoundSource.answer(tag, command)
                 }
             ))
         all.append(
             (
                 "an answer to nothing", "not sent",
                 { tag, command in
-                    command.hasPrefix("UID FETCH 3") ? "zzz OK\r\n" : sound(tag, command)
+                    command.hasPrefix("UID FETCH 3") ? "zzz OK\r\n" : SoundSource.answer(tag, command)
                 }
             ))
         all.append(
             (
                 "texts that do not come", "7 could not be imported",
                 { tag, command in
-                    command.hasPrefix("UID FETCH 3") ? "\(tag) NO it is lost\r\n" : sound(tag, command)
+                    command.hasPrefix("UID FETCH 3") ? "\(tag) NO it is lost\r\n" : SoundSource.answer(tag, command)
                 }
             ))
         all.append(
             (
                 "the end in the middle of a text", "closed",
                 { tag, command in
-                    command.hasPrefix("UID FETCH 3") ? nil : sound(tag, command)
+                    command.hasPrefix("UID FETCH 3") ? nil : SoundSource.answer(tag, command)
                 }
             ))
         all.append(
             (
                 "goodbye", "goodbye",
-                { tag, command in command.hasPrefix("EXAMINE") ? "* BYE tired\r\n" : sound(tag, command) }
+                { tag, command in command.hasPrefix("EXAMINE") ? "* BYE tired\r\n" : SoundSource.answer(tag, command) }
             ))
         all.append(
             (
                 "a folder that does not open", "does not open",
                 { tag, command in
-                    command.hasPrefix("EXAMINE") ? "\(tag) NO locked\r\n" : sound(tag, command)
+                    command.hasPrefix("EXAMINE") ? "\(tag) NO locked\r\n" : SoundSource.answer(tag, command)
                 }
             ))
         all.append(
             (
                 "a question", "asks for more",
-                { tag, command in command.hasPrefix("LIST") ? "+ what?\r\n" : sound(tag, command) }
+                { tag, command in command.hasPrefix("LIST") ? "+ what?\r\n" : SoundSource.answer(tag, command) }
             ))
         all.append(
             (
                 "names that cannot be", "1 could not be imported",
                 { tag, command in
-                    guard command.hasPrefix("LIST") else { return sound(tag, command) }
+                    guard command.hasPrefix("LIST") else { return SoundSource.answer(tag, command) }
                     return "* LIST () \"/\" \"a//b\"\r\n* LIST () \"/\" INBOX\r\n\(tag) OK\r\n"
                 }
             ))
@@ -341,7 +353,7 @@ private func uids(_ set: String) -> [Int] {
         #expect(!said.contains("secret"))
         #expect(try backend.answer(StoreVerify()).last?.kind == .done)
         // The store is none the worse: a sound server's mail comes whole.
-        let honest = try ScriptedServer { sound($0, $1) }
+        let honest = try ScriptedServer { SoundSource.answer($0, $1) }
         defer { honest.close() }
         #expect(try backend.answer(command(honest)).last?.kind == .done)
     }

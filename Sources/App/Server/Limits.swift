@@ -28,6 +28,8 @@ package enum ServerLimits {
     package static let importOctetsPerCommandMax = 8 << 20
     /// Octets of one list beside the messages of a Maildir that is imported.
     package static let importListOctetsMax = 256 << 20
+    /// The line that begins a message in an mbox, where the length of the one before says that there is one.
+    static let mboxFromLineOctetsMax = 1_024
     /// Octets from a source that wait to be taken; above, it is not read from.
     static let importWindowOctets = 1 << 20
     /// Texts asked for that the source has not sent yet, in windows of one command's messages.
@@ -62,7 +64,7 @@ package enum ServerLimits {
     static let queueListedMax = 1_000_000
     /// Entries of the queue that change in one transaction.
     static let queueChangedPerCommandMax = 500
-    /// A file of authorities for hosts that mail goes to, in octets.
+    /// A file of authorities that other servers are judged by, in octets.
     static let authorityOctetsMax = 4 << 20
     /// A file with a secret in it: a token service's, a smart host's, in octets.
     static let secretOctetsMax = 4_096

@@ -6,6 +6,8 @@
 //     StoreWorkload check                                reads "DIR JOURNAL OCTETS" lines, answers each with a verdict
 //     StoreWorkload inspect                              reads "DIR DIGEST" lines, answers each (see Inspection.swift)
 //     StoreWorkload digest DIR                           prints the digest of all that a store says
+//     StoreWorkload import DIR JOURNAL SOURCE [STEP N]   an import (see ImportWorkload.swift), killed at a step's nth passing
+//     StoreWorkload import-check                         reads "DIR JOURNAL OCTETS SOURCE DIGEST" lines, answers each
 //     StoreWorkload damage DIR KIND                      changes the database behind the store's back
 import Glibc
 
@@ -28,6 +30,17 @@ struct StoreWorkload {
                 return Inspection.verdict(directory: words[0], digest: words[1])
             }
         case ("digest", 2): say(Inspection.digest(directory: arguments.last ?? ""))
+        case ("import", 4...):
+            let rest = Array(arguments.dropFirst())
+            ImportWorkload.main(directory: rest[0], journal: rest[1], source: rest[2], stop: Array(rest.dropFirst(3)))
+        case ("import-check", 1):
+            answerLines { words in
+                guard words.count == 5, let octets = Int(words[2]) else {
+                    return "usage: DIR JOURNAL OCTETS SOURCE DIGEST"
+                }
+                return ImportWorkload.verdict(
+                    directory: words[0], journal: words[1], promisedOctets: octets, source: words[3], digest: words[4])
+            }
         case ("damage", 3):
             let rest = Array(arguments.dropFirst())
             exit(Damage.apply(rest[1], directory: rest[0]))

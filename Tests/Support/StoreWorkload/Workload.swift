@@ -132,7 +132,7 @@ enum Workload {
         }
     }
 
-    private static func wallClock() -> Timestamp {
+    static func wallClock() -> Timestamp {
         var now = timespec()
         clock_gettime(CLOCK_REALTIME, &now)
         return Timestamp(rawValue: Int64(now.tv_sec) * 1000 + Int64(now.tv_nsec) / 1_000_000)

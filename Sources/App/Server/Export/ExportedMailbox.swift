@@ -4,6 +4,7 @@ import Glibc
 import MailCore
 import MailEngine
 import MailTypes
+import POP3
 
 /// A mailbox on its way out: the messages that it had in one snapshot, with their octets one after the other.
 struct ExportedMailbox {
@@ -12,6 +13,8 @@ struct ExportedMailbox {
         var row: MessageRow
         /// In the order of their numbers.
         var keywords: [Keyword]
+        /// What it came with; the others have one of UID and UIDVALIDITY, as Dovecot makes them.
+        var uidl: String?
     }
 
     let row: MailboxRow
@@ -23,10 +26,15 @@ struct ExportedMailbox {
         (row, messages) = try session.engine.read { state in
             guard let row = try state.mailbox(account, mailbox) else { throw Refusal.noSuchMailbox }
             var messages: [Message] = []
+            var uidls: [UID: String] = [:]
+            try state.uidls(account, mailbox) { uid, uidl in
+                uidls[uid] = POP3Maildrop.isUniqueID(uidl) ? uidl : nil
+                return true
+            }
             try state.importedRows(account, mailbox) { uid, message in
                 let ids = try state.keywords(account, mailbox, uid, message)
                 let keywords = try ids.compactMap { try state.keyword(account, $0) }
-                messages.append(Message(uid: uid, row: message, keywords: keywords))
+                messages.append(Message(uid: uid, row: message, keywords: keywords, uidl: uidls[uid]))
             }
             return (row, messages)
         }

@@ -3,7 +3,8 @@ import Glibc
 import MailTypes
 import Projections
 
-/// One mailbox as a Maildir of its own, with Dovecot's lists: UIDs, UIDVALIDITY and the first 26 of its keywords.
+/// One mailbox as a Maildir of its own, with Dovecot's lists: UIDs, UIDVALIDITY, POP3 UIDLs that came with messages, and
+/// the first 26 of its keywords.
 struct MaildirExport {
     /// Letters that a file name has for keywords: `a` to `z`.
     private static let lettersMax = 26
@@ -31,7 +32,8 @@ struct MaildirExport {
                 "\(message.row.internalDate.time.seconds).U\(message.uid.rawValue).letterlog"
                 + ",S=\(message.row.size),W=\(message.row.size)"
             try place(message, body, directory, base, letters)
-            lists += "\(message.uid.rawValue) :\(base)\n"
+            let uidl = message.uidl.map { " P\($0)" } ?? ""
+            lists += "\(message.uid.rawValue)\(uidl) :\(base)\n"
         }
         let names = letters.sorted { $0.value < $1.value }.map { "\($0.value) \($0.key.name)\n" }.joined()
         if !names.isEmpty { try put(Array(names.utf8), directory + "/dovecot-keywords") }

@@ -15,13 +15,29 @@ struct MboxExport {
         let row = mailbox.row
         let file = try ExportedMailbox.create(path)
         try mailbox.forEach { index, message, body in
-            let base = index == 0 ? "X-IMAPbase: \(row.uidValidity.rawValue) \(row.uidNext - 1)\n" : ""
+            let base = index == 0 ? "X-IMAPbase: \(row.uidValidity.rawValue) \(row.uidNext - 1)\(allKeywords)\n" : ""
             try file.write(
                 contentsOf: Data(Self.entry(body, fields: base + fields(message), at: message.row.internalDate)))
         }
         guard fsync(file.fileDescriptor) == 0 else { throw ExportedMailbox.failure(path) }
         return mailbox.messages.count
     }
+
+    /// Dovecot drops `X-Keywords` that name others than these: a sender may have written them.
+    private var allKeywords: String {
+        var text = ""
+        var known: Set<Keyword> = []
+        var column = 0
+        for keyword in mailbox.messages.lazy.flatMap(\.keywords) where known.insert(keyword).inserted {
+            let isFull = column > Self.columnsMax
+            text += (isFull ? "\n\t" : " ") + keyword.name
+            column = (isFull ? 0 : column) + keyword.name.utf8.count + 1
+        }
+        return text
+    }
+
+    /// Where the list of keywords goes on in another line.
+    private static let columnsMax = 60
 
     private func fields(_ message: ExportedMailbox.Message) -> String {
         let flags = message.row.flags

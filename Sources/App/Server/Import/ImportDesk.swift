@@ -7,12 +7,25 @@ import Synchronization
 
 /// What an import has just done; a test may stop it there as a crash would.
 package enum ImportStep: String, CaseIterable, Sendable {
-    case folderPrepared, batchAppended, journalWritten, flagsChanged, folderChecked
+    /// The mailboxes are there, under the source's UIDVALIDITY where they can be.
+    case roomMade
+    case folderPrepared
+    /// Messages are in the log.
+    case batchAppended
+    /// `import imap` alone: the same is in its journal.
+    case journalWritten
+    /// `import imap` alone: flags that changed in the source have changed here.
+    case flagsChanged
+    case nextUIDKept
+    /// What came was compared with the source.
+    case folderChecked
+    /// Not for an mbox: it has none.
+    case subscribed
 }
 
 // What the session prints goes through the lock alone. Its engine and `perform` are for all threads: they read what never
 // changes.
-final class ImportDesk: @unchecked Sendable {
+package final class ImportDesk: @unchecked Sendable {
     private let session: AdministrationSession
     private let lock = Mutex(Totals())
     let reached: (ImportStep) throws -> Void
@@ -23,7 +36,7 @@ final class ImportDesk: @unchecked Sendable {
         var stopped = false
     }
 
-    init(_ session: AdministrationSession, reached: @escaping (ImportStep) throws -> Void = { _ in }) {
+    package init(_ session: AdministrationSession, reached: @escaping (ImportStep) throws -> Void = { _ in }) {
         self.session = session
         self.reached = reached
     }
@@ -48,6 +61,27 @@ final class ImportDesk: @unchecked Sendable {
     func item(_ text: String, _ value: JSONValue) {
         lock.withLock { totals in
             do { try session.item(text, value) } catch { totals.stopped = true }
+        }
+    }
+
+    func note(_ text: String) {
+        lock.withLock { totals in
+            do { try session.note(text) } catch { totals.stopped = true }
+        }
+    }
+
+    /// What became of a folder.
+    func tell(_ report: FolderReport, _ address: String) {
+        for (text, value) in report.complaints(address) { item(text, value) }
+        item(report.text, report.value(address))
+    }
+
+    // MARK: Progress
+
+    /// Of an import that knows how far it is.
+    func progress(_ done: Int, of total: Int?) {
+        lock.withLock { totals in
+            do { try session.progress(done, of: total) } catch { totals.stopped = true }
         }
     }
 

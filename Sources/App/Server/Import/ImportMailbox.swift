@@ -76,6 +76,18 @@ struct ImportMailbox {
         } catch Refusal.uidValidityNotAscending {}
         return mailbox
     }
+
+    /// The source's UIDNEXT too, once its messages are here: it may have given higher UIDs than they have, which some client
+    /// knows.
+    func keepNextUID(_ next: UInt32?, _ account: AccountID, _ desk: ImportDesk, _ report: inout FolderReport) throws {
+        guard keepsUIDs, let next, next > 0 else { return }
+        do {
+            _ = try desk.perform(account, .raiseUIDNext(id, to: UID(next)))
+        } catch Refusal.uidsExhausted {
+            report.missing.append(("\(report.name)", "its next UID, \(next), leaves too few to be kept"))
+        }
+        try desk.reached(.nextUIDKept)
+    }
 }
 
 extension ShardReader {

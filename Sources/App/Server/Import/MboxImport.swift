@@ -8,6 +8,7 @@ import Digests
 import EventFormat
 import EventStore
 import Foundation
+import Glibc
 import MIME
 import MailCore
 import MailEngine
@@ -20,7 +21,7 @@ final class MboxImport {
         var keywords: [Keyword]
     }
 
-    private let session: AdministrationSession
+    private let desk: ImportDesk
     private let account: AccountID
     private let name: MailboxName
     private let quoting: MboxQuoting
@@ -32,13 +33,15 @@ final class MboxImport {
     private(set) var report: FolderReport
 
     private var date: InternalDate?
+    /// What the file says of the UID after the last that was given.
+    private var nextUID: UInt32?
     private var body: BodyWriter?
     private var bodyFailure: String?
 
     var imported: Int { report.imported }
 
-    init(_ session: AdministrationSession, account: AccountID, mailbox: MailboxName, quoting: MboxQuoting = .mboxrd) {
-        self.session = session
+    init(_ desk: ImportDesk, account: AccountID, mailbox: MailboxName, quoting: MboxQuoting = .automatic) {
+        self.desk = desk
         self.account = account
         self.quoting = quoting
         name = mailbox
@@ -49,30 +52,55 @@ final class MboxImport {
         let handle = try InputFile.open(path)
         let size = Int(clamping: (try? handle.seekToEnd()) ?? 0)
         try? handle.seek(toOffset: 0)
-        var reader = MboxReader(quoting: quoting, dropsStatusFields: true)
+        let descriptor = handle.fileDescriptor
+        var reader = MboxReader(quoting: quoting, dropsStatusFields: true) { body, length in
+            Self.isEnd(of: body, length, in: descriptor, size)
+        }
         var seen = 0
         while let chunk = try handle.read(upToCount: 1 << 18), !chunk.isEmpty {
             try chunk.withUnsafeBytes { try reader.consume($0, take) }
             seen += chunk.count
-            try session.progress(seen, of: size > 0 ? size : nil)
-            if session.isCancelled { throw AdministrationFailure("the import was interrupted") }
+            desk.progress(seen, of: size > 0 ? size : nil)
+            if desk.isCancelled { throw AdministrationFailure("the import was interrupted") }
         }
         try reader.finish(take)
         if reader.messages == 0, reader.strayOctets > 0 {
             throw AdministrationFailure("\(path) is no mbox: no line `From sender date` begins a message")
         }
         try batches?.flush(&report)
+        try target?.keepNextUID(nextUID, account, desk, &report)
         try check()
+        try desk.reached(.folderChecked)
         if reader.strayOctets > 0 {
-            try session.note("\(reader.strayOctets) octets before the first message were passed over")
+            desk.note("\(reader.strayOctets) octets before the first message were passed over")
         }
+    }
+
+    /// Whether a message whose text begins at `body` can have `length` octets: the file ends there, or another begins.
+    private static func isEnd(of body: Int, _ length: Int, in descriptor: Int32, _ size: Int) -> Bool {
+        let (end, overflows) = body.addingReportingOverflow(length)
+        guard !overflows, length >= 0, end <= size else { return false }
+        var octets = [UInt8](repeating: 0, count: ServerLimits.mboxFromLineOctetsMax)
+        let count = octets.withUnsafeMutableBytes { pread(descriptor, $0.baseAddress, $0.count, off_t(end)) }
+        guard count >= 0 else { return false }
+        var rest = octets[..<count]
+        // The line end that writers put between two messages.
+        if rest.starts(with: [13, 10]) {
+            rest = rest.dropFirst(2)
+        } else if rest.first == 10 {
+            rest = rest.dropFirst()
+        }
+        guard !rest.isEmpty else { return count < octets.count }
+        guard let feed = rest.firstIndex(of: 10) else { return false }
+        let line = rest[..<feed]
+        return MboxFromLine(parsing: line.last == 13 ? line.dropLast() : line) != nil
     }
 
     private func take(_ event: MboxEvent) throws {
         switch event {
         case .began(let line):
             date = line.date
-            body = session.engine.makeBody()
+            body = desk.engine.makeBody()
             bodyFailure = nil
         case .bytes(let bytes):
             guard bodyFailure == nil else { return }
@@ -90,7 +118,11 @@ final class MboxImport {
 
     private func end(_ status: MboxStatus) throws {
         defer { body = nil }
-        if target == nil { try prepare(status) }
+        if target == nil {
+            // The last UID is given already.
+            nextUID = status.lastUID.map { $0 &+ 1 }
+            try prepare(status)
+        }
         if status.isMailboxData { return }
         report.found += 1
         if let bodyFailure { return report.missing.append(("message \(report.found)", bodyFailure)) }
@@ -108,25 +140,26 @@ final class MboxImport {
     }
 
     private func prepare(_ status: MboxStatus) throws {
-        let isNew = try session.engine.read { try $0.mailboxID(account, named: name) == nil }
+        let isNew = try desk.engine.read { try $0.mailboxID(account, named: name) == nil }
         let validities = status.uidValidity.map { [name: $0.rawValue] } ?? [:]
-        try ImportMailbox.makeRoom(account, [name], validities, in: session.engine) {
-            try session.perform(account, $0)
+        try ImportMailbox.makeRoom(account, [name], validities, in: desk.engine) {
+            try desk.perform(account, $0)
         }
-        let target = try ImportMailbox.prepare(account, name, status.uidValidity, in: session.engine) {
-            try session.perform(account, $0)
+        let target = try ImportMailbox.prepare(account, name, status.uidValidity, in: desk.engine) {
+            try desk.perform(account, $0)
         }
-        if isNew { _ = try session.perform(account, .setSubscription(name, true)) }
+        if isNew { _ = try desk.perform(account, .setSubscription(name, true)) }
+        try desk.reached(.folderPrepared)
         self.target = target
-        batches = ImportBatches(session, account, into: target)
+        batches = ImportBatches(desk, account, into: target, sourceNext: nextUID)
         report.keepsUIDs = target.keepsUIDs
-        there = try session.engine.read { try $0.importedHashes(account, target.id) }
+        there = try desk.engine.read { try $0.importedHashes(account, target.id) }
     }
 
     /// Every message of the file is in the mailbox as often as in the file; those of this run have their flags.
     private func check() throws {
         guard let target else { return }
-        let now = try session.engine.read { try $0.importedHashes(account, target.id) }
+        let now = try desk.engine.read { try $0.importedHashes(account, target.id) }
         let short = wanted.reduce(0) { $0 + max(0, $1.value - (now[$1.key] ?? 0)) }
         if short > 0 {
             report.missing.append((name.description, "\(short) messages of the file are not in the mailbox"))

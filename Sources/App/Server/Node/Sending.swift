@@ -88,7 +88,7 @@ extension NodeConfiguration.Sending {
         do {
             anybody = try TLSClient(TLSClientOptions(trust: .anyone))
             if let authority {
-                let trust = try TLSTrust.authorities(in: authority, octetsMax: ServerLimits.authorityOctetsMax)
+                let trust = try TLSTrust.authorities(in: authority)
                 verifying = .success(try TLSClient(TLSClientOptions(trust: trust)))
             } else {
                 verifying = Self.system()

@@ -26,8 +26,12 @@ struct Import: ParsableCommand {
         @Option(help: "Where to; it is created when it is missing.")
         var mailbox = "INBOX"
 
-        @Option(help: "How the file protects lines that begin with From: mboxrd, mboxo or none.")
-        var form = MboxForm.mboxrd
+        @Option(
+            help: """
+                How the file protects lines that begin with From: mboxrd, mboxo or none. By default mboxrd, and none in \
+                messages whose Content-Length leads to the next one.
+                """)
+        var form: MboxForm?
 
         func run() throws {
             try options.run(
@@ -109,6 +113,9 @@ struct Import: ParsableCommand {
         func run() throws {
             guard (account == nil) != (accounts == nil) else {
                 throw ValidationError("import imap needs an account, or --accounts FILE")
+            }
+            guard user == nil || accounts == nil else {
+                throw ValidationError("--user names one account's user; in --accounts FILE it stands on each line")
             }
             var entries: [ImportImap.Entry]
             var password: String?

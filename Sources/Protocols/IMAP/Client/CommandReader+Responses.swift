@@ -134,16 +134,18 @@ extension CommandReader {
         try space()
         var messages: UInt32?
         var uidValidity: UInt32?
+        var uidNext: UInt32?
         try list(allowsEmpty: true) { reader throws(GrammarStop) in
             let name = reader.word()
             try reader.space()
             switch name {
             case "MESSAGES": messages = try reader.number()
             case "UIDVALIDITY": uidValidity = try reader.number()
+            case "UIDNEXT": uidNext = try reader.number()
             default: try reader.skipValue()
             }
         }
-        return .figures(messages: messages, uidValidity: uidValidity)
+        return .figures(messages: messages, uidValidity: uidValidity, uidNext: uidNext)
     }
 
     /// `QUOTED-CHAR` in quotes, or NIL.

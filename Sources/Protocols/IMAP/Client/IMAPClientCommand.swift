@@ -87,7 +87,7 @@ package struct IMAPClientCommand: Equatable, Sendable {
         var command = IMAPClientCommand(tag, "STATUS")
         command.put(" ")
         command.put(string: name)
-        command.put(" (MESSAGES UIDVALIDITY)")
+        command.put(" (MESSAGES UIDVALIDITY UIDNEXT)")
         return command.ended()
     }
 

@@ -10,7 +10,7 @@ package enum IMAPServerResponse: Equatable, Sendable {
     case list(IMAPListedMailbox)
     case namespace(IMAPNamespaces)
     /// STATUS, as far as it was asked for.
-    case figures(messages: UInt32?, uidValidity: UInt32?)
+    case figures(messages: UInt32?, uidValidity: UInt32?, uidNext: UInt32?)
     case exists(UInt32)
     case expunged(UInt32)
     case fetch(IMAPFetchedMessage)

@@ -2,8 +2,11 @@
 // message of 50 MB is never held.
 //
 // A line `From sender date` begins a message when its date can be read; whether an empty line stands before it does not
-// matter, since programs differ on that. The empty line that ends a message belongs to the file. `Content-Length`
-// (mboxcl) is not looked at: files that were edited since have wrong ones.
+// matter, since programs differ on that. The empty line that ends a message belongs to the file.
+//
+// A `Content-Length` is believed only where another message begins behind so many octets, or the file ends: files that were
+// edited since have wrong ones. Then no line within them begins a message, and none was protected (mboxcl2: mutt writes
+// text as it is).
 //
 // Memory is bounded by `MIMELimits.lineOctetsMax` and the output piece, whatever the input.
 import MailTypes
@@ -16,6 +19,8 @@ package enum MboxQuoting: Sendable {
     case mboxo
     /// mboxrd: every `>From `, `>>From `, ... has one `>` too many. Right for mboxo files but for a `>>From ` in them.
     case mboxrd
+    /// mboxrd, and nothing in messages whose `Content-Length` holds.
+    case automatic
 }
 
 package enum MboxEvent {
@@ -47,6 +52,14 @@ package struct MboxReader: Sendable {
     private var place = Place.preamble
     private var line: [UInt8] = []
     private var longLine = LongLine.none
+    /// Whether a text that begins at an offset of the file can have so many octets.
+    private let isEnd: (@Sendable (_ body: Int, _ length: Int) -> Bool)?
+    /// Octets of the file before this line, and through its end.
+    private var lineStart = 0
+    private var lineEnd = 0
+    private var consumed = 0
+    /// Where the message ends whose length is known; lines before it begin none.
+    private var countedEnd: Int?
     /// An empty line that may end the message.
     private var heldBlank = false
     private var status = MboxStatus()
@@ -62,11 +75,17 @@ package struct MboxReader: Sendable {
     /// Messages begun.
     package private(set) var messages = 0
 
-    /// - Parameter dropsStatusFields: leave `Status`, `X-Status`, `X-Keywords`, `X-UID`, `X-IMAP` and `X-IMAPbase` out of
-    ///   the messages; they are told by `ended` in any case.
-    package init(quoting: MboxQuoting = .mboxrd, dropsStatusFields: Bool = false) {
+    /// - Parameter dropsStatusFields: leave `Status`, `X-Status`, `X-Keywords`, `X-UID`, `X-IMAP`, `X-IMAPbase` and
+    ///   `Content-Length` out of the messages; they are told by `ended` in any case.
+    /// - Parameter isEnd: whether a text that begins at offset `body` of the file can have `length` octets: another message
+    ///   begins there, or the file ends. Without it no `Content-Length` is believed.
+    package init(
+        quoting: MboxQuoting = .mboxrd, dropsStatusFields: Bool = false,
+        isEnd: (@Sendable (_ body: Int, _ length: Int) -> Bool)? = nil
+    ) {
         self.quoting = quoting
         self.dropsStatusFields = dropsStatusFields
+        self.isEnd = isEnd
     }
 
     /// Takes the next octets of the file.
@@ -76,10 +95,13 @@ package struct MboxReader: Sendable {
         var rest = chunk[...]
         while let end = rest.firstIndex(of: 10) {
             try take(rest[..<end], sink)
+            lineEnd = consumed + end + 1
             try endLine(sink)
+            lineStart = lineEnd
             rest = rest[(end + 1)...]
         }
         try take(rest, sink)
+        consumed += chunk.count
     }
 
     /// The file is at its end.
@@ -131,7 +153,7 @@ package struct MboxReader: Sendable {
     }
 
     private mutating func whole(_ sink: (MboxEvent) throws -> Void) rethrows {
-        if line.first == 70, let from = MboxFromLine(parsing: line) {
+        if line.first == 70, lineStart >= countedEnd ?? 0, let from = MboxFromLine(parsing: line) {
             try endMessage(sink)
             try sink(.began(from))
             begin()
@@ -154,9 +176,9 @@ package struct MboxReader: Sendable {
     }
 
     private mutating func unquote() {
-        guard quoting != .none, line.first == 62 else { return }
+        guard quoting != .none, line.first == 62, quoting != .automatic || countedEnd == nil else { return }
         let marks = line.prefix { $0 == 62 }.count
-        guard quoting == .mboxrd || marks == 1, line.dropFirst(marks).starts(with: "From ".utf8) else { return }
+        guard quoting != .mboxo || marks == 1, line.dropFirst(marks).starts(with: "From ".utf8) else { return }
         line.removeFirst()
     }
 
@@ -167,6 +189,9 @@ package struct MboxReader: Sendable {
         guard let first = line.first else {
             endField()
             place = .body
+            if let length = status.contentLength, length >= 0, let isEnd, isEnd(lineEnd, length) {
+                countedEnd = lineEnd + length
+            }
             // A message without a body ends here, and this line is the one that the file adds.
             heldBlank = true
             return
@@ -185,10 +210,12 @@ package struct MboxReader: Sendable {
             return
         }
         let name = String(decoding: line[..<colon], as: UTF8.self).lowercased()
-        guard name == "date" || MboxStatus.fields.contains(name) else { return }
+        // mutt writes `Lines` behind `Content-Length`; without that it is the author's.
+        let isStatus = MboxStatus.fields.contains(name) || name == "lines" && status.contentLength != nil
+        guard name == "date" || isStatus else { return }
         fieldName = name
         fieldBody = Array(line[(colon + 1)...])
-        isDropping = dropsStatusFields && MboxStatus.fields.contains(name)
+        isDropping = dropsStatusFields && isStatus
     }
 
     private mutating func endField() {
@@ -205,6 +232,7 @@ package struct MboxReader: Sendable {
         messages += 1
         status = MboxStatus()
         headerOctets = 0
+        countedEnd = nil
         heldBlank = false
     }
 

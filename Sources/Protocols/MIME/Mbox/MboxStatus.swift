@@ -11,14 +11,15 @@ package struct MboxStatus: Hashable, Sendable {
     /// From the first message of a mailbox: its UIDVALIDITY and the last UID it has given.
     package var uidValidity: UIDValidity?
     package var lastUID: UInt32?
+    /// Octets of the text in the file, as mutt, Dovecot and Solaris write it. Files that were edited since have wrong ones.
+    package var contentLength: Int?
     /// From the `Date:` field.
     package var date: InternalDate?
     /// The message is a note to programs about the mailbox (`X-IMAP`), not mail.
     package var isMailboxData = false
     package init() {}
 
-    /// Names of fields that belong to the mbox and not to the message, in lower case. Dovecot and Solaris write
-    /// `Content-Length`; what it says is not used, since files that were edited since have wrong ones.
+    /// Names of fields that belong to the mbox and not to the message, in lower case.
     static let fields: Set<String> = [
         "status", "x-status", "x-keywords", "x-uid", "x-imap", "x-imapbase", "content-length",
     ]
@@ -49,6 +50,7 @@ package struct MboxStatus: Hashable, Sendable {
             uidValidity = UIDValidity(validity)
             lastUID = last
             if name == "x-imap" { isMailboxData = true }
+        case "content-length": contentLength = Self.words(text).first.flatMap { Int($0) }
         case "date": date = MessageDate.parse(body)
         default: break
         }

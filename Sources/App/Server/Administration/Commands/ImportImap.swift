@@ -47,7 +47,7 @@ package struct ImportImap: AdministrationCommand {
         try run(ImportDesk(session), in: session)
     }
 
-    func run(_ desk: ImportDesk, in session: AdministrationSession) throws -> AdministrationResult? {
+    package func run(_ desk: ImportDesk, in session: AdministrationSession) throws -> AdministrationResult? {
         try validate()
         var place = SourcePlace(host: host, port: port, security: security)
         place.makeTLS = try SourceTLS.handlerMaker(host: host, security: security, authorities: authorities)

@@ -15,19 +15,24 @@ package struct ImportMaildir: AdministrationCommand {
     }
 
     package func run(in session: AdministrationSession) throws -> AdministrationResult? {
+        try run(ImportDesk(session), in: session)
+    }
+
+    package func run(_ desk: ImportDesk, in session: AdministrationSession) throws -> AdministrationResult? {
         let account = try session.account(address)
         let source = try MaildirSource(directory)
-        let work = MaildirImport(session, account: account.id)
+        let work = MaildirImport(desk, account: account.id)
         var missing = source.unnamed.count
         for name in source.unnamed {
-            try session.item(
+            desk.item(
                 "\(name): no name for a mailbox", ["directory": .string(name), "error": "no name for a mailbox"])
         }
         var validities: [MailboxName: UInt32] = [:]
         for folder in source.folders { validities[folder.name] = MaildirSource.uidValidity(folder)?.rawValue }
-        try ImportMailbox.makeRoom(account.id, source.folders.map(\.name), validities, in: session.engine) {
-            try session.perform(account.id, $0)
+        try ImportMailbox.makeRoom(account.id, source.folders.map(\.name), validities, in: desk.engine) {
+            try desk.perform(account.id, $0)
         }
+        try desk.reached(.roomMade)
         for folder in source.folders {
             let report: FolderReport
             do {
@@ -38,13 +43,13 @@ package struct ImportMaildir: AdministrationCommand {
                     "\(folder.name): \(failure.text) (after \(work.imported) messages; run it again to go on)",
                     failure.status)
             }
-            for (text, value) in report.complaints(account.address) { try session.item(text, value) }
-            try session.item(report.text, report.value(account.address))
+            desk.tell(report, account.address)
             missing += report.missing.count
         }
         for name in try source.subscriptions() {
-            _ = try session.perform(account.id, .setSubscription(name, true))
+            _ = try desk.perform(account.id, .setSubscription(name, true))
         }
+        try desk.reached(.subscribed)
         let text = "\(work.imported) messages in \(source.folders.count) folders into \(account.address)"
         guard missing == 0 else { throw AdministrationFailure("\(text); \(missing) could not be imported") }
         return AdministrationResult(

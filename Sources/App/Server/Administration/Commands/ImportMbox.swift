@@ -10,7 +10,8 @@ package struct ImportMbox: AdministrationCommand {
     /// An absolute path: the process that owns the store reads it.
     package var file: String
     package var mailbox: String
-    /// How lines that begin with `From ` are protected in the file; nil is mboxrd, which reads mboxo as well.
+    /// How lines that begin with `From ` are protected in the file; nil is mboxrd, which reads mboxo as well, but for
+    /// messages whose Content-Length leads to the next one: those have nothing to protect.
     package var quoting: MboxForm?
 
     package init(address: String, file: String, mailbox: String, quoting: MboxForm? = nil) {
@@ -21,9 +22,13 @@ package struct ImportMbox: AdministrationCommand {
     }
 
     package func run(in session: AdministrationSession) throws -> AdministrationResult? {
+        try run(ImportDesk(session), in: session)
+    }
+
+    package func run(_ desk: ImportDesk, in session: AdministrationSession) throws -> AdministrationResult? {
         let account = try session.account(address)
         let name = try session.mailboxName(mailbox)
-        let work = MboxImport(session, account: account.id, mailbox: name, quoting: quoting?.quoting ?? .mboxrd)
+        let work = MboxImport(desk, account: account.id, mailbox: name, quoting: quoting?.quoting ?? .automatic)
         do {
             try work.read(file)
         } catch {
@@ -31,8 +36,7 @@ package struct ImportMbox: AdministrationCommand {
             throw AdministrationFailure("\(failure.text) (after \(work.imported) messages)", failure.status)
         }
         let report = work.report
-        for (text, value) in report.complaints(account.address) { try session.item(text, value) }
-        try session.item(report.text, report.value(account.address))
+        desk.tell(report, account.address)
         let text = "\(report.imported) messages into \(name) of \(account.address)"
         guard report.missing.isEmpty else {
             throw AdministrationFailure("\(text), \(report.missing.count) could not be imported")

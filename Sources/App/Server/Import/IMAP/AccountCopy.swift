@@ -46,9 +46,10 @@ final class AccountCopy: Sendable {
         defer { lock.release() }
         let first = try connect()
         let names: SourceNames
+        let folders: [SourceFolder]
         do {
             names = try SourceNames(first)
-            try prepare(names.folders, first)
+            folders = try prepared(names.folders, first)
         } catch {
             first.close()
             throw error
@@ -58,7 +59,7 @@ final class AccountCopy: Sendable {
                 "\(name): \(reason)", ["address": .string(address), "file": .string(name), "error": .string(reason)])
         }
         state.withLock { state in
-            state.folders = names.folders.reversed()
+            state.folders = folders.reversed()
             state.totals.missing = names.refused.count
         }
         let group = DispatchGroup()
@@ -77,6 +78,7 @@ final class AccountCopy: Sendable {
         for name in names.subscriptions {
             _ = try desk.perform(account, .setSubscription(name, true))
         }
+        try desk.reached(.subscribed)
         return totals
     }
 
@@ -92,18 +94,23 @@ final class AccountCopy: Sendable {
     }
 
     /// How much there is, for whoever watches, and the mailboxes for it.
-    private func prepare(_ folders: [SourceFolder], _ connection: SourceConnection) throws {
+    /// - Returns: the folders, with what they say of themselves.
+    private func prepared(_ folders: [SourceFolder], _ connection: SourceConnection) throws -> [SourceFolder] {
+        var folders = folders
         var validities: [MailboxName: UInt32] = [:]
-        for folder in folders {
-            _ = try connection.outcome(.count(connection.tag(), folder.rawName)) { [desk] event in
-                guard case .response(.figures(let messages, let validity)) = event else { return }
+        for index in folders.indices {
+            _ = try connection.outcome(.count(connection.tag(), folders[index].rawName)) { [desk] event in
+                guard case .response(.figures(let messages, let validity, let next)) = event else { return }
                 desk.expect(Int(messages ?? 0))
-                validities[folder.name] = validity
+                validities[folders[index].name] = validity
+                folders[index].uidNext = next ?? 0
             }
         }
         try ImportMailbox.makeRoom(account, folders.map(\.name), validities, in: desk.engine) {
             try desk.perform(account, $0)
         }
+        try desk.reached(.roomMade)
+        return folders
     }
 
     // MARK: Threads
@@ -128,20 +135,27 @@ final class AccountCopy: Sendable {
     }
 
     private func copy(_ folder: SourceFolder, _ connection: inout SourceConnection?) throws {
-        for attempt in 1... {
+        // In a row, without a message that came: a folder of many takes more connections than a small one may.
+        var attempts = 0
+        var before = 0
+        while true {
+            var copy: FolderCopy?
             do {
                 let live = try connection ?? connect()
                 connection = live
-                let report = try FolderCopy(desk, account, live, folder).run(
-                    directory: directory, identity: "\(place.host)\n\(login.user)")
-                return tell(report)
+                let work = FolderCopy(desk, account, live, folder, importedBefore: before)
+                copy = work
+                return tell(
+                    try work.run(directory: directory, identity: "\(place.host)\n\(login.user)"))
             } catch let failure as AdministrationFailure {
                 connection?.close()
                 connection = nil
-                guard failure.status == .tryAgain || failure.text == SourceOctets.closed, !desk.isCancelled,
-                    attempt < ServerLimits.importAttemptsMax
+                let imported = copy?.report.imported ?? before
+                attempts = imported > before ? 1 : attempts + 1
+                before = imported
+                guard failure.status == .tryAgain, !desk.isCancelled, attempts < ServerLimits.importAttemptsMax
                 else { throw failure }
-                usleep(UInt32(attempt) * 500_000)
+                usleep(UInt32(attempts) * 500_000)
             }
         }
     }
@@ -152,8 +166,7 @@ final class AccountCopy: Sendable {
             state.totals.imported += report.imported
             state.totals.missing += report.missing.count
         }
-        for (text, value) in report.complaints(address) { desk.item(text, value) }
-        desk.item(report.text, report.value(address))
+        desk.tell(report, address)
     }
 
     // MARK: Beside the messages

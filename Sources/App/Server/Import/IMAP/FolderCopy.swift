@@ -2,7 +2,7 @@
 //
 // 1. EXAMINE; where nothing has changed on either side since the last comparison, that is all.
 // 2. The list of the messages. Those that the journal does not know are fetched and appended, in ascending order, under
-//    their UIDs where the mailbox has the source's UIDVALIDITY and the UID is free.
+//    their UIDs where the mailbox has the source's UIDVALIDITY and the UID is free; then UIDNEXT is the source's too.
 // 3. Flags that have changed in the source since the last run change here, by the difference alone: what changed here
 //    meanwhile stays.
 // 4. Everything listed is compared with what is here. What differs is told, and is the failure of the import.
@@ -40,13 +40,21 @@ final class FolderCopy {
         var renumbered: Int
         var outcomes: PendingOutcomes
     }
+    private let importedBefore: Int
+    private var sourceNext: UInt32 = 0
 
-    init(_ desk: ImportDesk, _ account: AccountID, _ connection: SourceConnection, _ folder: SourceFolder) {
+    /// - Parameter importedBefore: messages that came by connections that broke.
+    init(
+        _ desk: ImportDesk, _ account: AccountID, _ connection: SourceConnection, _ folder: SourceFolder,
+        importedBefore: Int = 0
+    ) {
         self.desk = desk
         self.account = account
         self.connection = connection
         self.folder = folder
         report = FolderReport(name: folder.name)
+        report.imported = importedBefore
+        self.importedBefore = importedBefore
     }
 
     /// - Parameters:
@@ -76,10 +84,15 @@ final class FolderCopy {
         report.found = listed.count
         let wanted = listed.filter { journal.entries[$0.uid] == nil }
         desk.did(listed.count - wanted.count)
-        report.present = listed.count - wanted.count
+        report.present = max(0, listed.count - wanted.count - importedBefore)
         if !wanted.isEmpty { try findUnclaimed(journal) }
         let known = Set(wanted.map(\.uid))
-        try copyTexts(wanted, journal)
+        sourceNext = max(figures.uidNext, folder.uidNext)
+        // Those whose UIDs are taken here come last, under numbers that the source has not given.
+        let first = mailbox.keepsUIDs ? mailbox.uidNext : 0
+        try copyTexts(wanted.filter { $0.uid >= first }, journal)
+        try keepNextUID()
+        try copyTexts(wanted.filter { $0.uid < first }, journal)
         try changeFlags(listed.filter { !known.contains($0.uid) }, journal)
         try check(listed, journal)
         try desk.reached(.folderChecked)
@@ -99,6 +112,7 @@ final class FolderCopy {
 
     /// Nothing has happened in either since they were compared.
     private func isUnchanged(_ figures: SourceFigures, _ journal: ImportJournal) throws -> Bool {
+        guard !mailbox.keepsUIDs || mailbox.uidNext >= max(figures.uidNext, folder.uidNext) else { return false }
         guard let settled = journal.settled, figures.modSeq > 0, settled.modSeq == figures.modSeq,
             settled.uidNext == figures.uidNext, settled.exists == figures.exists, settled.ours == (try position())
         else { return false }
@@ -129,6 +143,11 @@ final class FolderCopy {
             throw error
         }
         try finishAppending(journal)
+    }
+
+    private func keepNextUID() throws {
+        try mailbox.keepNextUID(sourceNext, account, desk, &report)
+        mailbox.uidNext = try desk.engine.read { try $0.mailbox(account, mailbox.id)?.uidNext ?? 1 }
     }
 
     private func take(
@@ -223,7 +242,7 @@ final class FolderCopy {
                 return uids
             } catch Refusal.uidNotAscending where attempt < 100 {
                 // Mail has been delivered meanwhile and took the number.
-                mailbox.uidNext = try desk.engine.read { try $0.mailbox(account, mailbox.id)?.uidNext ?? 1 }
+                try keepNextUID()
                 appending = append(appending.fresh)
             }
         }

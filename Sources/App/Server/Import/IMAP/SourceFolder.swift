@@ -9,6 +9,8 @@ struct SourceFolder: Sendable {
     var rawName: [UInt8]
     var name: MailboxName
     var specialUse: SpecialUse?
+    /// As STATUS has it: not every server says it of a mailbox that is opened.
+    var uidNext: UInt32 = 0
 
     /// For a person.
     var shown: String { String(decoding: rawName, as: UTF8.self) }

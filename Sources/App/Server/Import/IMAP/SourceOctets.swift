@@ -5,19 +5,20 @@
 import Dispatch
 import NIOCore
 import Synchronization
+import TLS
 
 final class SourceOctets: Sendable {
     private struct State {
         var arrived: [ByteBuffer] = []
         var octets = 0
         /// Why no more comes.
-        var end: String?
+        var end: AdministrationFailure?
         var waits = false
         /// The channel was not read from, since enough waits.
         var isStalled = false
     }
 
-    static let closed = "the source has closed the connection"
+    static let closed = AdministrationFailure("the source has closed the connection", .tryAgain)
 
     private let state = Mutex(State())
     private let signal = DispatchSemaphore(value: 0)
@@ -31,7 +32,7 @@ final class SourceOctets: Sendable {
         }
     }
 
-    fileprivate func end(_ reason: String) {
+    fileprivate func end(_ reason: AdministrationFailure) {
         change { if $0.end == nil { $0.end = reason } }
     }
 
@@ -59,7 +60,7 @@ final class SourceOctets: Sendable {
     /// - Throws: when the connection has ended and everything was taken.
     func next(milliseconds: Int, readOn: () -> Void) throws(AdministrationFailure) -> ByteBuffer? {
         for attempt in 0..<2 {
-            let (buffer, end, resumes) = state.withLock { state -> (ByteBuffer?, String?, Bool) in
+            let (buffer, end, resumes) = state.withLock { state -> (ByteBuffer?, AdministrationFailure?, Bool) in
                 guard !state.arrived.isEmpty else {
                     state.waits = state.end == nil && attempt == 0
                     return (nil, state.end, false)
@@ -72,7 +73,7 @@ final class SourceOctets: Sendable {
             }
             if resumes { readOn() }
             if let buffer { return buffer }
-            if let end { throw AdministrationFailure(end) }
+            if let end { throw end }
             if attempt == 0 { _ = signal.wait(timeout: .now() + .milliseconds(milliseconds)) }
         }
         return nil
@@ -112,7 +113,10 @@ final class SourceHandler: ChannelInboundHandler {
     }
 
     func errorCaught(context: ChannelHandlerContext, error: any Error) {
-        octets.end("the connection to the source failed: \(error)")
+        // What TLS finds wrong, another connection finds wrong too.
+        let isLasting = (error as? TLSFailure).map { $0.kind != .timedOut } ?? false
+        octets.end(
+            AdministrationFailure("the connection to the source failed: \(error)", isLasting ? .failed : .tryAgain))
         context.close(promise: nil)
     }
 

@@ -12,20 +12,23 @@ import MailCore
 import MailEngine
 import MailTypes
 import Octets
+import POP3
 
 final class MaildirImport {
-    private let session: AdministrationSession
+    private let desk: ImportDesk
     private let account: AccountID
     private var report: FolderReport
     private var importedBefore = 0
+    /// POP3 UIDLs that messages of the folder have.
+    private var uidls: Set<String> = []
     /// One for all files: most are small, and a new one for each would cost more than reading them.
     private var buffer = [UInt8](repeating: 0, count: 1 << 18)
 
     /// Messages, of all folders.
     var imported: Int { importedBefore + report.imported }
 
-    init(_ session: AdministrationSession, account: AccountID) {
-        self.session = session
+    init(_ desk: ImportDesk, account: AccountID) {
+        self.desk = desk
         self.account = account
         report = FolderReport(name: .inbox)
     }
@@ -36,17 +39,19 @@ final class MaildirImport {
         let uids = try MaildirSource.uids(folder)
         let files = try MaildirSource.messages(folder, uids)
         report.found = files.count
-        let target = try ImportMailbox.prepare(account, folder.name, uids.uidValidity, in: session.engine) {
-            try session.perform(account, $0)
+        let target = try ImportMailbox.prepare(account, folder.name, uids.uidValidity, in: desk.engine) {
+            try desk.perform(account, $0)
         }
+        try desk.reached(.folderPrepared)
         let mailbox = target.id
-        var batches = ImportBatches<MaildirMessage>(session, account, into: target)
+        var batches = ImportBatches<MaildirMessage>(desk, account, into: target, sourceNext: uids.uidNext)
         report.keepsUIDs = target.keepsUIDs
         var there = try hashes(mailbox)
+        uidls = try takenUIDLs(mailbox)
         var wanted: [ContentHash: [String]] = [:]
         for (index, file) in files.enumerated() {
-            if session.isCancelled { throw AdministrationFailure("the import was interrupted") }
-            try session.progress(index, of: files.count)
+            if desk.isCancelled { throw AdministrationFailure("the import was interrupted") }
+            desk.progress(index, of: files.count)
             guard let (source, hash) = try read(file) else { continue }
             report.hash.update(hash.digest)
             wanted[hash, default: []].append(file.path)
@@ -58,6 +63,7 @@ final class MaildirImport {
             try batches.add(message(file), uid: file.uid, source, from: file, &report)
         }
         try batches.flush(&report)
+        try target.keepNextUID(uids.uidNext, account, desk, &report)
         try check(mailbox, wanted)
         // Each message of this run has the flags, keywords and date that its file says.
         try batches.compare { file, row, keywords in
@@ -66,16 +72,29 @@ final class MaildirImport {
                 && row.internalDate.time.seconds == file.date.time.seconds
             if !isSame { report.missing.append((file.path, "its flags or its date are not those of the file")) }
         }
+        try desk.reached(.folderChecked)
         return report
     }
 
+    /// POP3 UIDLs of the mailbox, of which each is unique (RFC 1939 section 7).
+    private func takenUIDLs(_ mailbox: MailboxID) throws -> Set<String> {
+        try desk.engine.read { state in
+            var taken: Set<String> = []
+            try state.uidls(account, mailbox) { _, uidl in
+                taken.insert(uidl)
+                return true
+            }
+            return taken
+        }
+    }
+
     private func hashes(_ mailbox: MailboxID) throws -> [ContentHash: Int] {
-        try session.engine.read { try $0.importedHashes(account, mailbox) }
+        try desk.engine.read { try $0.importedHashes(account, mailbox) }
     }
 
     /// The file in its stored form; nil, and told, when it cannot be taken.
     private func read(_ file: MaildirMessage) throws -> (any BodySource, ContentHash)? {
-        let writer = session.engine.makeBody()
+        let writer = desk.engine.makeBody()
         var ends = LineEnds()
         do {
             try InputFile.read(file.path, into: &buffer) { octets in
@@ -92,10 +111,11 @@ final class MaildirImport {
     }
 
     private func message(_ file: MaildirMessage) -> NewMessage {
-        NewMessage(
+        var uidl: String?
+        if let text = file.uidl, POP3Maildrop.isUniqueID(text), uidls.insert(text).inserted { uidl = text }
+        return NewMessage(
             body: 0, flags: file.flags, keywords: Array(file.keywords.prefix(DomainLimits.keywordsPerMessageMax)),
-            internalDate: file.date,
-            uidl: file.uidl.flatMap { $0.utf8.count <= DomainLimits.uidlOctetsMax ? $0 : nil })
+            internalDate: file.date, uidl: uidl)
     }
 
     /// Each file is in the mailbox, as often as it is in the folder.

@@ -1,8 +1,7 @@
 // A Maildir tree of another program as an import reads it: Maildir++ folders, the lists that Dovecot and Courier keep beside
 // the messages, and the messages with what their names say. Nothing is changed in the tree, and what cannot be read is told.
 //
-// - Dovecot: `dovecot-uidlist` versions 1 and 3 (UIDs, UIDVALIDITY, POP3 UIDLs), `dovecot-keywords`, `subscriptions`.
-// - Courier: `courierimapuiddb`, `courierimapkeywords/:list`, `courierimapsubscribed`.
+// UIDs and subscriptions are in MaildirUIDs.swift; keywords are in `dovecot-keywords` and `courierimapkeywords/:list`.
 import Foundation
 import Glibc
 import MailTypes
@@ -24,17 +23,6 @@ struct MaildirMessage {
     var date: InternalDate
     var uid: UID?
     var uidl: String?
-}
-
-/// What a list of UIDs says.
-struct MaildirUIDs {
-    struct Entry {
-        var uid: UID
-        var uidl: String?
-    }
-
-    var uidValidity: UIDValidity?
-    var entries: [String: Entry] = [:]
 }
 
 struct MaildirSource {
@@ -78,7 +66,7 @@ struct MaildirSource {
         return MailboxName(components: components)
     }
 
-    private static func unescaped(_ text: String) -> String {
+    static func unescaped(_ text: String) -> String {
         var octets: [UInt8] = []
         var rest = Array(text.utf8)[...]
         while let octet = rest.popFirst() {
@@ -92,93 +80,6 @@ struct MaildirSource {
             }
         }
         return String(decoding: octets, as: UTF8.self)
-    }
-
-    // MARK: Lists
-
-    /// The lines of a list beside the messages; none when it is missing.
-    private static func lines(_ path: String) throws -> [Substring] {
-        guard FileManager.default.fileExists(atPath: path) else { return [] }
-        let data = try InputFile.open(path).read(upToCount: ServerLimits.importListOctetsMax + 1) ?? Data()
-        guard data.count <= ServerLimits.importListOctetsMax else {
-            throw AdministrationFailure("\(path) is larger than \(ServerLimits.importListOctetsMax) octets")
-        }
-        return String(decoding: data, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
-    }
-
-    /// What the head of a folder's list says, without its lines.
-    static func uidValidity(_ folder: MaildirFolder) -> UIDValidity? {
-        for name in ["dovecot-uidlist", "courierimapuiddb"] {
-            guard let handle = try? InputFile.open(folder.path + "/" + name),
-                let head = try? handle.read(upToCount: 1024),
-                let line = String(decoding: head, as: UTF8.self).split(separator: "\n", maxSplits: 1).first
-            else { continue }
-            return dovecotUIDs(line, []).uidValidity
-        }
-        return nil
-    }
-
-    static func uids(_ folder: MaildirFolder) throws -> MaildirUIDs {
-        let dovecot = try lines(folder.path + "/dovecot-uidlist")
-        if let header = dovecot.first, !header.isEmpty { return dovecotUIDs(header, dovecot.dropFirst()) }
-        var uids = MaildirUIDs()
-        let courier = try lines(folder.path + "/courierimapuiddb")
-        guard let words = courier.first?.split(separator: " "), words.count >= 3, words[0] == "1" else { return uids }
-        uids.uidValidity = validity(words[1])
-        for line in courier.dropFirst() { plain(line, &uids) }
-        return uids
-    }
-
-    private static func dovecotUIDs(_ header: Substring, _ lines: ArraySlice<Substring>) -> MaildirUIDs {
-        var uids = MaildirUIDs()
-        let words = header.split(separator: " ")
-        if words.first == "1", words.count >= 3 {
-            uids.uidValidity = validity(words[1])
-            for line in lines { plain(line, &uids) }
-            return uids
-        }
-        guard words.first == "3" else { return uids }
-        uids.uidValidity = words.first { $0.hasPrefix("V") }.flatMap { validity($0.dropFirst()) }
-        for line in lines {
-            guard let colon = line.range(of: " :") else { continue }
-            let fields = line[..<colon.lowerBound].split(separator: " ")
-            guard let uid = fields.first.flatMap({ UInt32($0) }), uid > 0 else { continue }
-            let uidl = fields.dropFirst().first { $0.hasPrefix("P") }.map { String($0.dropFirst()) }
-            uids.entries[base(line[colon.upperBound...])] = MaildirUIDs.Entry(uid: UID(uid), uidl: uidl)
-        }
-        return uids
-    }
-
-    private static func validity(_ text: Substring) -> UIDValidity? {
-        UInt32(text).flatMap { $0 > 0 ? UIDValidity($0) : nil }
-    }
-
-    /// `UID NAME`.
-    private static func plain(_ line: Substring, _ uids: inout MaildirUIDs) {
-        let words = line.split(separator: " ", maxSplits: 1)
-        guard words.count == 2, let uid = UInt32(words[0]), uid > 0 else { return }
-        uids.entries[base(words[1])] = MaildirUIDs.Entry(uid: UID(uid))
-    }
-
-    /// Names of mailboxes that are subscribed to.
-    func subscriptions() throws -> [MailboxName] {
-        var names: [MailboxName] = []
-        let dovecot = try Self.lines(root + "/subscriptions")
-        if dovecot.first == "V\t2" {
-            for line in dovecot.dropFirst() where !line.isEmpty {
-                let parts = line.split(separator: "\t").map { part in
-                    Self.unescaped(ModifiedUTF7.decode(String(part)) ?? String(part))
-                }
-                if let name = MailboxName(components: parts) { names.append(name) }
-            }
-        } else {
-            names += dovecot.filter { !$0.isEmpty }.compactMap { Self.mailbox($0) }
-        }
-        for line in try Self.lines(root + "/courierimapsubscribed") where !line.isEmpty {
-            let name = line.hasPrefix("INBOX.") ? line.dropFirst(6) : line
-            if let name = Self.mailbox(name) { names.append(name) }
-        }
-        return names
     }
 
     // MARK: Messages
@@ -196,12 +97,12 @@ struct MaildirSource {
                 guard lstat(path, &status) == 0, status.st_mode & S_IFMT == S_IFREG else { continue }
                 let base = base(name)
                 let (flags, keywords) = marks(name, letters)
-                let entry = uids.entries[base]
                 messages.append(
                     MaildirMessage(
                         path: path, base: base, flags: flags, keywords: keywords + (named[base] ?? []),
-                        date: InternalDate(time: Timestamp(seconds: Int64(status.st_mtim.tv_sec))), uid: entry?.uid,
-                        uidl: entry?.uidl))
+                        date: InternalDate(time: Timestamp(seconds: Int64(status.st_mtim.tv_sec))),
+                        uid: uids.uids[base],
+                        uidl: uids.uidls[base]))
             }
         }
         return messages.sorted { a, b in
