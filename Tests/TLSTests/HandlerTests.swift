@@ -184,6 +184,19 @@ private final class Pipeline {
         #expect(try pipeline.client.read() == nil)
     }
 
+    @Test("A second close does not come before our last words")
+    func twoClosesSayTheEnd() throws {
+        let pipeline = try Pipeline()
+        try pipeline.shakeHands()
+        pipeline.channel.close(mode: .all, promise: nil)
+        pipeline.channel.close(mode: .all, promise: nil)
+        #expect(pipeline.channel.isActive, "what was written in this turn would be dropped")
+        pipeline.channel.embeddedEventLoop.run()
+        #expect(!pipeline.channel.isActive)
+        try pipeline.pass()
+        #expect(try pipeline.client.read() == nil)
+    }
+
     @Test func aWriteThatIsLostIsTold() throws {
         let pipeline = try Pipeline()
         let promise = pipeline.channel.eventLoop.makePromise(of: Void.self)

@@ -306,11 +306,14 @@ package final class TLSHandler: ChannelDuplexHandler {
     }
 
     package func close(context: ChannelHandlerContext, mode: CloseMode, promise: EventLoopPromise<Void>?) {
-        guard mode != .input, phase == .open, !hasEnded else { return context.close(mode: mode, promise: promise) }
-        if !pending.isEmpty { seal(context) }
-        hasEnded = true
-        session?.end()
-        sendControl(context)
+        guard mode != .input, phase == .open else { return context.close(mode: mode, promise: promise) }
+        if !hasEnded {
+            if !pending.isEmpty { seal(context) }
+            hasEnded = true
+            session?.end()
+            sendControl(context)
+        }
+        // Also the second time: our last words may still be on their way.
         guard mode == .all else { return context.close(mode: mode, promise: promise) }
         // Who closes on the completion of a write is called from within the channel's flush, which sends what was added
         // only after it returns; a close from here would come first and drop it.
