@@ -40,7 +40,9 @@ let package = Package(
             name: "COpenSSL", path: "Sources/Base/COpenSSL", pkgConfig: "openssl", providers: [.apt(["libssl-dev"])]),
         .target(name: "CChecksum", path: "Sources/Base/CChecksum"),
         room("Base", "Digests", ["COpenSSL", "CChecksum"]),
-        room("Base", "MailTypes", ["Octets"]),
+        .systemLibrary(
+            name: "CIDN2", path: "Sources/Base/CIDN2", pkgConfig: "libidn2", providers: [.apt(["libidn2-dev"])]),
+        room("Base", "MailTypes", ["Octets", "CIDN2"]),
         // Protocols
         room("Protocols", "MIME", ["Octets", "MailTypes"]),
         room("Protocols", "SMTP", ["Octets", "MailTypes"]),
@@ -93,8 +95,7 @@ let package = Package(
             "Network", "Delivery",
             nio + [
                 .product(name: "Logging", package: "swift-log"), "CUnbound", "SMTP", "MessageAuthentication",
-                "MailEngine", "EventStore",
-                "MailCore", "MailTypes",
+                "MailEngine", "EventStore", "MailCore", "TLS", "Digests", "MailTypes",
             ]),
         // App
         room(
@@ -145,7 +146,8 @@ let package = Package(
                 "listeners.py",
                 "logins.py", "maildir_two_way.py", "mechanisms.py", "migrate.py", "milters.py", "mutt.py", "node.py",
                 "pasted.py",
-                "peers.py", "postfix.py", "repeats.py", "sasl.py", "secrets.py", "sending.py", "sending_kill.py",
+                "peers.py", "postfix.py", "repeats.py", "requiretls.py", "sasl.py", "secrets.py", "sending.py",
+                "sending_kill.py",
                 "serve_maildir.py", "storm.py", "terminal.py", "tls_clients.py", "tokens.py",
             ],
             swiftSettings: settings),
@@ -156,7 +158,7 @@ let package = Package(
                 "letterlog-differences.tsv", "lmtp", "pop3", "servers.py", "smtp",
             ],
             swiftSettings: settings),
-        tests("SMTPTests", ["SMTP", "MailTypes"]),
+        tests("SMTPTests", ["SMTP", "MailTypes", "Octets"]),
         tests("MilterTests", ["Milter"]),
         tests("POP3Tests", ["POP3", "MailTypes"]),
         tests("IMAPTests", ["IMAP", "MIME", "MailTypes"]),
@@ -198,7 +200,8 @@ let package = Package(
             "DeliveryTests",
             [
                 "Delivery", "MessageAuthentication", "MailEngine", "EventStore", "MailCore", "MailTypes", "SMTP",
-                .product(name: "Logging", package: "swift-log"), .product(name: "NIOPosix", package: "swift-nio"),
+                "TLS", "Digests", .product(name: "Logging", package: "swift-log"),
+                .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
             ]),
         tests("MailEngineTests", ["MailEngine", "EventStore", "MailCore", "MailTypes"]),
         tests("DigestsTests", ["Digests"]),

@@ -15,7 +15,8 @@ struct ScriptTests {
         arguments: [
             "corpus.py", "pasted.py", "dovecot_maildir.py", "mutt.py", "maildir_two_way.py", "clients.py",
             "badinput.py", "listeners.py", "logins.py", "mechanisms.py", "storm.py", "secrets.py", "repeats.py",
-            "tls_clients.py", "sending.py", "sending_kill.py", "import_imap.py", "import_maildir.py", "import_mbox.py",
+            "tls_clients.py", "sending.py", "sending_kill.py", "requiretls.py", "import_imap.py", "import_maildir.py",
+            "import_mbox.py",
             "import_pop3.py", "export_mail.py", "migrate.py",
             "checks.py", "milters.py",
             "imap_python.py", "imap_sync.py", "imap_fetch.py", "imap_screen.py", "imap_thunderbird.py",

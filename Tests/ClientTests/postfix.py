@@ -72,8 +72,7 @@ class Postfix:
                 os.mkdir(self.path(name))
             shutil.chown(self.path("data"), "postfix")
             os.chown(self.path("mail"), 65534, 65534)
-            with open(self.path("etc", "main.cf"), "w") as file:
-                file.write("".join("%s = %s\n" % item for item in self.settings.items()))
+            self.write_settings()
             with open(self.path("etc", "master.cf"), "w") as file:
                 file.write(MASTER.format(port="127.0.0.1:%d" % self.port))
             run_well([postfix, "-c", self.path("etc"), "start"])
@@ -83,6 +82,16 @@ class Postfix:
             self.remove()
             raise
         return self
+
+    def write_settings(self):
+        with open(self.path("etc", "main.cf"), "w") as file:
+            file.write("".join("%s = %s\n" % item for item in self.settings.items()))
+
+    def change(self, **settings):
+        """Other settings from the next connection on."""
+        self.settings.update(settings)
+        self.write_settings()
+        run_well([need("postfix", "postfix"), "-c", self.path("etc"), "reload"])
 
     def answers(self):
         try:

@@ -2,11 +2,14 @@
 """Mail leaves for other hosts and comes from them: Debian's Postfix as next hop, as smart host and as front, names from
 dnsmasq.
 
-Promised: two accounts exchange mail over submission by swaks, msmtp and smtplib; mail for others goes by MX, over TLS when
-that is offered, with wishes passed on; a null MX, a domain that does not exist and a refusal come back as reports, CNAMEs
-are followed, a host that is not there is passed over for the next, one that is slow is waited for, a storm of 4xx loses and doubles nothing;
-a smart host with a verified certificate and a login takes everything, and one with a strange certificate gets nothing;
-50 MB pass without being held in memory; the queue tells why each message waits, and obeys.
+Promised: two accounts exchange mail over submission by swaks, msmtp and smtplib; Postfix hands in mail from elsewhere, and
+reports what is refused here; mail for others goes by MX, over TLS when that is offered, with wishes passed on; a null MX, a
+domain that does not exist and a refusal come back as reports, CNAMEs are followed, a host that is not there, and one that
+swallows what is sent to it, are passed over for the next, one that is slow is waited for; storms of 4xx, at RCPT and after
+the message, lose and double nothing, also when the queue is told to go another way meanwhile; a smart host with a verified
+certificate and a login takes everything, by SCRAM bound to TLS where it can, and one with a strange certificate gets nothing;
+SIGHUP changes the route of a running node; 50 MB pass without being held in memory; the queue tells why each message waits,
+and obeys.
 
 Usage: sending.py LETTERLOG
 """
@@ -14,6 +17,7 @@ import email
 import json
 import os
 import re
+import signal
 import smtplib
 import socket
 import tempfile
@@ -61,6 +65,26 @@ def queue(node):
 
 def empties(node):
     wait_until("the queue is empty", SECONDS_MAX, lambda: not queue(node))
+
+
+class Swallowing:
+    """A host whose packets are lost: nobody takes its connections, and the queue for them is full."""
+
+    def __init__(self, address, port):
+        self.listener = socket.socket()
+        self.listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        self.listener.bind((address, port))
+        self.listener.listen(0)
+        self.waiting = []
+        for _ in range(4):
+            wire = socket.socket()
+            wire.setblocking(False)
+            wire.connect_ex((address, port))
+            self.waiting.append(wire)
+
+    def close(self):
+        for wire in (*self.waiting, self.listener):
+            wire.close()
 
 
 class Slow:
@@ -126,13 +150,13 @@ def accounts_exchange(node):
 
 
 def by_exchangers(node, postfix):
-    submit(node, ALICE, ["carol@there.test", "dora@alias.test", "erin@slow.test", BOB],
+    submit(node, ALICE, ["carol@there.test", "dora@alias.test", "erin@slow.test", "fay@silent.test", BOB],
            letter(ALICE, "by MX").replace("To:", "Bcc: x@y\r\nTo:"))
     arrives(node, BOB, "by MX")
     empties(node)
-    wait_until("three have it", SECONDS_MAX, lambda: postfix.count() >= 3)
+    wait_until("four have it", SECONDS_MAX, lambda: postfix.count() >= 4)
     copies = [m for m in postfix.delivered() if b"Subject: by MX" in m]
-    expect(len(copies) == 3, "%d copies" % len(copies))
+    expect(len(copies) == 4, "%d copies" % len(copies))
     for copy in copies:
         expect(b"Bcc" not in copy and copy.count(b"Return-Path:") == 1, copy.decode())
     expect_match(r"TLSv1\.3", postfix.log(), "TLS to Postfix")
@@ -187,6 +211,51 @@ def here_with_report(node):
     expect_match("Final-Recipient: rfc822; " + BOB, wait_until("a report", SECONDS_MAX, report).as_string(), "report")
 
 
+def from_elsewhere(node, postfix):
+    """Postfix as sender: mail for our domain comes to our port by SMTP, each once; it tells the sender what we refuse."""
+    with smtplib.SMTP("127.0.0.1", postfix.port, timeout=60) as client:
+        client.ehlo("client.test")
+        for number in range(20):
+            client.sendmail("carol@there.test", [ALICE, BOB], letter("carol@there.test", "from Postfix %d" % number))
+        client.sendmail("dora@there.test", ["nobody@" + DOMAIN], letter("dora@there.test", "to nobody"))
+    for account in (ALICE, BOB):
+        def subjects():
+            return sorted(m["Subject"] for m in mailbox(node, account) if m["Subject"].startswith("from Postfix"))
+        expected = sorted("from Postfix %d" % number for number in range(20))
+        wait_until("%s has all" % account, SECONDS_MAX, lambda: len(subjects()) >= 20)
+        expect(subjects() == expected, "%s has %s" % (account, subjects()))
+    wait_until("Postfix tells the sender", SECONDS_MAX, lambda: any(
+        b"multipart/report" in m and b"550 5.1.1" in m and b"dora@there.test" in m for m in postfix.delivered()))
+    expect_match(r"TLS connection established to 127\.0\.0\.1", postfix.log(), "Postfix speaks TLS to us")
+
+
+STORM = 60
+
+
+def storms(node, postfix):
+    """Every message is put off again and again, at RCPT and after its end, and comes in the end, once."""
+    with smtplib.SMTP("127.0.0.1", node.port("submission"), timeout=60) as client:
+        client.ehlo("client.test")
+        client.login(ALICE, PASSWORD)
+        for number in range(STORM):
+            client.sendmail(ALICE, ["x%d@%s.test" % (number, "late" if number % 2 else "storm")],
+                            letter(ALICE, "storm %d." % number))
+    wait_until("each was put off twice", SECONDS_MAX, lambda: (lambda waiting: len(waiting) == STORM and all(
+        e["recipients"][0]["attempts"] > 1 for e in waiting))(queue(node)))
+    expect(not any(b"Subject: storm " in m for m in postfix.delivered()), "a message that was put off was taken")
+    reasons = " ".join(entry["reason"] for entry in queue(node))
+    for word in ("a storm", "a late storm"):
+        expect(word in reasons, "%s is no reason in: %s" % (word, reasons[:500]))
+    postfix.change(smtpd_recipient_restrictions="permit_mynetworks", smtpd_end_of_data_restrictions="")
+    node.do("queue", "retry", "--all")
+    empties(node)
+    wait_until("all came", SECONDS_MAX, lambda: not postfix.waiting())
+    found = sorted(int(n) for m in postfix.delivered() for n in re.findall(rb"^Subject: storm (\d+)\.", m, re.M))
+    expect(found == list(range(STORM)), "of %d messages came %s" % (STORM, found))
+    expect(not any("storm" in m.as_string() and m.get_content_type() == "multipart/report" for m in mailbox(node, ALICE)),
+           "the sender was told of a failure")
+
+
 def large(node, postfix):
     before, memory = postfix.count(), node.resident_octets("VmHWM")
     body = ("0123456789" * 7 + "\r\n") * 650_000
@@ -212,6 +281,10 @@ def operator(node):
     expect_match("held", node.do("queue", "list", "--held"), "queue list --held")
     code, _, said = node.run("queue", "release", "99999999")
     expect(code == 1 and "no such entry" in said, "%d %s" % (code, said))
+    # All that is named, or nothing.
+    code, _, said = node.run("queue", "release", name, "99999998", "99999999")
+    expect(code == 1 and "no such entry in the queue: 99999998, 99999999; nothing was changed" in said, "%d %s" % (code, said))
+    expect_match("held", node.do("queue", "list", "--held"), "queue release of some did nothing")
     node.do("queue", "release", name)
     wait_until("it was tried again", SECONDS_MAX, lambda: any(e["recipients"][0]["attempts"] > 1 for e in queue(node)))
     node.do("queue", "remove", "--domain", "storm.test")
@@ -221,14 +294,22 @@ def operator(node):
 
 def check_exchangers(program):
     with Postfix(smtpd_tls_security_level="may", smtpd_tls_chain_files=certificate(), smtpd_tls_loglevel="1",
-                 smtpd_relay_restrictions="reject_unauth_destination",
+                 smtpd_relay_restrictions="reject_unauth_destination", smtp_tls_security_level="may",
+                 smtp_tls_loglevel="1", relay_domains=DOMAIN, relay_recipient_maps="", smtpd_error_sleep_time="0",
+                 smtpd_soft_error_limit="1000", smtpd_hard_error_limit="1000",
                  smtpd_recipient_restrictions="check_recipient_access inline:{{storm.test=451 4.7.1 a storm}}, permit_mynetworks",
-                 virtual_mailbox_domains="there.test, alias.test, slow.test, storm.test") as postfix:
-        # One port for all hosts, so their addresses tell them apart: nobody listens on .7, and .8 takes its time.
+                 smtpd_end_of_data_restrictions="check_recipient_access inline:{{late.test=452 4.3.1 a late storm}}",
+                 virtual_mailbox_domains="there.test, alias.test, slow.test, silent.test, storm.test, late.test") as postfix:
+        # One port for all hosts, so their addresses tell them apart: nobody listens on .7, .8 takes its time, and .9 takes
+        # nothing.
         slow = Slow("127.0.0.8", postfix.port)
+        swallowing = Swallowing("127.0.0.9", postfix.port)
         with NameServer(
                 "--host-record=mx.there.test,127.0.0.1", "--host-record=dead.there.test,127.0.0.7",
                 "--host-record=slow.there.test,127.0.0.8", "--host-record=there.test,127.0.0.1",
+                "--host-record=silent.there.test,127.0.0.9", "--mx-host=silent.test,silent.there.test,10",
+                "--mx-host=silent.test,mx.there.test,20",
+                "--mx-host=late.test,mx.there.test,10",
                 "--mx-host=there.test,dead.there.test,10", "--mx-host=there.test,mx.there.test,20",
                 "--cname=alias.test,there.test",
                 "--mx-host=slow.test,slow.there.test,10",
@@ -244,8 +325,12 @@ def check_exchangers(program):
                 here_with_report(node)
                 operator(node)
                 large(node, postfix)
+                postfix.change(relay_transport="smtp:[127.0.0.1]:%d" % node.port("smtp"))
+                from_elsewhere(node, postfix)
+                storms(node, postfix)
         expect(slow.seen > 0, "the slow host was not asked")
         slow.close()
+        swallowing.close()
 
 
 SECRETS = tempfile.TemporaryDirectory(prefix="letterlog-cert-")
@@ -301,9 +386,70 @@ def check_smart_host(program):
             expect(sum(m["Subject"] == "under seal" for m in mailbox(relay, "zoe@other.test")) == 1, "it came twice")
 
 
+def check_scram(program):
+    """A smart host that takes no password in any other way: libsasl2 judges what we prove."""
+    own = certificate("localhost")
+    for mechanism in ("SCRAM-SHA-256-PLUS", "SCRAM-SHA-256", "SCRAM-SHA-1"):
+        with Node(program, [ALICE], ["tls.certificate=" + own, "logins.mechanisms=" + mechanism]) as relay:
+            secret = os.path.join(relay.directory, "secret")
+            for password, comes in (("wrong", False), (PASSWORD, True)):
+                with open(secret, "w") as file:
+                    file.write(password + "\n")
+                with Node(program, [BOB], [
+                        "sending.smart-host=localhost:%d" % relay.port("submission"), "sending.smart-host-tls=required",
+                        "sending.smart-host-user=" + ALICE, "sending.smart-host-password-file=" + secret,
+                        "sending.retry-first=5m", "sending.authority=" + own + ".crt"]) as node:
+                    submit(node, BOB, ["x@elsewhere.test"], letter(BOB, "by " + mechanism))
+                    entry = wait_until("it was tried", SECONDS_MAX, lambda: next(
+                        (e for e in queue(node) if e["recipients"][0]["attempts"] > 0), None) or not queue(node))
+                    # The smart host does not relay for BOB's address: that it says so shows that it let us in.
+                    said = entry["reason"] if entry is not True else "\n".join(
+                        m.as_string() for m in mailbox(node, BOB))
+                    expect_match("553 5.7.1" if comes else "535 5.7.8", said, "%s with the %s password"
+                                 % (mechanism, "right" if comes else "wrong"))
+
+
+def check_reload(program):
+    """SIGHUP: another route, and other rules for those who hand in."""
+    with Node(program, ["zoe@other.test"]) as first, Node(program, ["zoe@other.test"]) as second:
+        with Node(program, [BOB], ["sending.smart-host-tls=off"]) as node:
+            def reload(*lines):
+                with open(os.path.join(node.store, "letterlog.yaml"), "w") as file:
+                    file.write("sending:\n" + "".join("  %s\n" % line for line in lines))
+                with open(node.log_path) as log:
+                    before = log.read().count("configuration reloaded")
+                node.process.send_signal(signal.SIGHUP)
+                wait_until("it was reloaded", 30,
+                           lambda: open(node.log_path).read().count("configuration reloaded") > before)
+
+            for number, relay in enumerate((first, second, first)):
+                reload("smart-host: 127.0.0.1:%d" % relay.port("smtp"))
+                submit(node, BOB, ["zoe@other.test"], letter(BOB, "route %d" % number))
+                arrives(relay, "zoe@other.test", "route %d" % number)
+            empties(node)
+            expect([m["Subject"] for m in mailbox(second, "zoe@other.test")] == ["route 1"], "what the second has")
+            reload("smart-host: 127.0.0.1:%d" % second.port("smtp"), "check-sender: false", "recipients-per-hour: 2",
+                   "enabled: false")
+            expect_match(r"wait for a restart.*sending\.enabled", open(node.log_path).read(), "what waits")
+            submit(node, "bob@" + DOMAIN, ["zoe@other.test"], letter("boss@other.test", "for another"))
+            arrives(second, "zoe@other.test", "for another")
+            # What cannot be done leaves everything as it was.
+            reload("smart-host: 127.0.0.1:1", "authority: /nowhere")
+            expect_match("sending not reloaded", open(node.log_path).read(), "a file that is not there")
+            submit(node, BOB, ["zoe@other.test"], letter("boss@other.test", "as before"))
+            arrives(second, "zoe@other.test", "as before")
+            try:
+                submit(node, BOB, ["zoe@other.test"], letter(BOB, "one too many"))
+                expect(False, "the limit of an hour was not reloaded")
+            except smtplib.SMTPRecipientsRefused as refusal:
+                expect(refusal.recipients["zoe@other.test"][0] == 450, str(refusal))
+
+
 def check(program):
     check_exchangers(program)
     check_smart_host(program)
+    check_scram(program)
+    check_reload(program)
 
 
 main(check)

@@ -11,7 +11,8 @@ final class NextHost: Sendable {
         var text: String
     }
 
-    /// The reply to a command line, or to the end of a message (`.`); nil closes the connection instead.
+    /// The reply to a command line, to the end of a message (`.`), or to the beginning of a handshake (`TLS`); nil closes the
+    /// connection instead.
     typealias Script = @Sendable (String) -> String?
 
     let port: Int
@@ -102,6 +103,12 @@ final class NextHost: Sendable {
             }
             guard say(reply) else { return }
             if command == "QUIT" { return }
+            if command == "STARTTLS", reply?.hasPrefix("220") == true {
+                // It has no TLS: whatever the handshake begins with is answered by the script, and that is the end.
+                var hello = [UInt8](repeating: 0, count: 65_536)
+                if read(fd, &hello, hello.count) > 0 { _ = say(script("TLS")) }
+                return
+            }
             guard command == "DATA", reply?.hasPrefix("354") == true else { continue }
             var lines: [String] = []
             while let text = line(), text != "." { lines.append(text.hasPrefix(".") ? String(text.dropFirst()) : text) }

@@ -1,6 +1,7 @@
 // The outbound queue against a next host on a socket: what is delivered, put off, given back and told.
 import MailCore
 import MailTypes
+import Synchronization
 import Testing
 
 @testable import Delivery
@@ -112,6 +113,31 @@ import Testing
         }
     }
 
+    @Test("a message that is refused after its end takes none with it that comes over the same connection")
+    func refusedAfterTheEnd() async throws {
+        // As Postfix does: until RSET it takes the transaction for open.
+        let isOpen = Mutex(false)
+        let host = try NextHost(
+            NextHost.script { line in
+                isOpen.withLock { isOpen in
+                    if line.hasPrefix("MAIL"), isOpen { return "503 5.5.1 nested MAIL command" }
+                    if line == "RSET" { isOpen = false }
+                    guard line == "." else { return nil }
+                    isOpen = true
+                    return "452 4.3.1 not now"
+                }
+            })
+        try await withSite(port: host.port, { $0.connectionsPerDestinationMax = 1 }) { site in
+            let all = try (0..<5).map { try site.enqueue(["u\($0)@there.test"]) }
+            try await site.wait("each was put off") {
+                try all.allSatisfy { try site.entry($0).map { $0.recipients[0].attempts == 1 } ?? true }
+            }
+            #expect(try all.allSatisfy { try site.entry($0)?.recipients[0].state == .waiting })
+            #expect(host.connections == 1)
+            #expect(try site.letters("alice@example.test").isEmpty)
+        }
+    }
+
     @Test("a connection that breaks in the middle of a message loses and doubles nothing")
     func brokenConnection() async throws {
         let breaks = Countdown(2)
@@ -149,6 +175,29 @@ import Testing
             let report = try #require(try site.letters("alice@example.test").first)
             #expect(report.contains(domain == "null.test" ? "Status: 5.1.10\r\n" : "Status: 5.1.2\r\n"))
             #expect(!report.contains("Remote-MTA"))
+        }
+    }
+
+    @Test("a host that refuses to talk, or is not there, is asked once for many messages, and again after a while")
+    func hostRests() async throws {
+        let isOpen = Countdown(1)
+        let host = try NextHost(NextHost.script { $0 == "CONNECT" && isOpen.takes() ? "421 4.3.2 not now" : nil })
+        try await withSite(port: host.port, { $0.connectionsPerDestinationMax = 1 }) { site in
+            let all = try (0..<10).map { try site.enqueue(["u\($0)@there.test"]) }
+            try await site.wait("all were put off") {
+                try all.allSatisfy { try site.entry($0)?.recipients[0].attempts == 1 }
+            }
+            #expect(host.connections == 1)
+            // Each waits by itself, and for the same reason.
+            #expect(try all.allSatisfy { try site.entry($0)?.recipients[0].lastText == "421 not now" })
+            #expect(try all.allSatisfy { try site.entry($0)!.nextAttempt > site.now.now })
+        }
+        let closing = Countdown(1)
+        let again = try NextHost(NextHost.script { $0 == "CONNECT" && closing.takes() ? "421 4.3.2 not now" : nil })
+        try await withSite(port: again.port, { $0.retryFirst = .milliseconds(50) }) { site in
+            for number in 0..<10 { try site.enqueue(["u\(number)@there.test"]) }
+            try await site.wait("the queue is empty") { try site.queue().isEmpty }
+            #expect(again.received.count == 10)
         }
     }
 
@@ -198,6 +247,25 @@ import Testing
         }
     }
 
+    @Test("a change of route while the queue works loses and doubles nothing")
+    func reconfigured() async throws {
+        let first = try NextHost()
+        let second = try NextHost()
+        try await withSite(port: first.port) { site in
+            for number in 0..<20 { try site.enqueue(["u\(number)@there.test"]) }
+            try await site.wait("some are through") { first.received.count >= 3 }
+            var options = DeliveryOptions(hostName: "mx.example.test", draw: { 4 })
+            options.smartHost = SmartHost(host: "127.0.0.1", port: second.port)
+            await site.runner.reconfigure(options)
+            for number in 20..<40 { try site.enqueue(["u\(number)@there.test"]) }
+            try await site.wait("the queue is empty") { try site.queue().isEmpty }
+            let all = (first.received + second.received).flatMap(\.recipients)
+            #expect(all.count == 40 && Set(all).count == 40)
+            // What comes after the change goes the new way, over new connections.
+            #expect(Set(second.received.flatMap(\.recipients)).isSuperset(of: (20..<40).map { "u\($0)@there.test" }))
+        }
+    }
+
     @Test("more recipients than the next host takes at once")
     func recipientsMax() async throws {
         let host = try NextHost(
@@ -206,6 +274,23 @@ import Testing
             try site.enqueue((0..<8).map { "u\($0)@there.test" })
             try await site.wait("the queue is empty") { try site.queue().isEmpty }
             #expect(host.received.map(\.recipients.count) == [3, 3, 2])
+        }
+    }
+
+    @Test("a part whose recipients are all refused does not spoil the next, nor the connection")
+    func refusedParts() async throws {
+        let host = try NextHost(
+            NextHost.script { line in
+                if line.hasPrefix("EHLO") { return "250-there.test\r\n250 LIMITS RCPTMAX=2" }
+                return line.contains("nobody") ? "550 5.1.1 no such user" : nil
+            })
+        try await withSite(port: host.port, { $0.connectionsPerDestinationMax = 1 }) { site in
+            try site.enqueue(["nobody1@there.test", "nobody2@there.test", "bob@there.test"], from: "")
+            for number in 0..<5 { try site.enqueue(["nobody\(number)@there.test"], from: "") }
+            try site.enqueue(["carol@there.test"])
+            try await site.wait("the queue is empty") { try site.queue().isEmpty }
+            #expect(host.received.map(\.recipients) == [["bob@there.test"], ["carol@there.test"]])
+            #expect(host.connections == 1)
         }
     }
 

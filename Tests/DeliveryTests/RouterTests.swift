@@ -4,9 +4,11 @@ import Testing
 @testable import Delivery
 
 @Suite struct RouterTests {
-    private func route(_ domain: String, _ resolver: TestResolver, own: String = "mx.example.test") async -> String {
+    private func route(
+        _ domain: String, _ resolver: TestResolver, own: String = "mx.example.test", requiresTLS: Bool = false
+    ) async -> String {
         let router = Router(resolver: resolver, options: DeliveryOptions(hostName: own, draw: { 7 }))
-        switch await router.route(to: domain) {
+        switch await router.route(to: domain, requiresTLS: requiresTLS) {
         case .hosts(let hops): return hops.map { "\($0.host):\($0.port)" }.joined(separator: " ")
         case .failed(let reply): return "\(reply.code) \(reply.enhanced?.description ?? "")"
         case .deferred: return "deferred"
@@ -48,6 +50,27 @@ import Testing
     @Test func failures() async {
         #expect(await route("nowhere.test", TestResolver()) == "550 5.1.2")
         #expect(await route("there.test", TestResolver(exchangers: ["there.test": .failed("SERVFAIL")])) == "deferred")
+    }
+
+    @Test("with REQUIRETLS a name has to be vouched for; where that cannot be told now, the message waits")
+    func requireTLS() async {
+        for (validation, expected) in [
+            (DNSValidation.signed, "a:25"), (.unsigned, "550 5.7.30"), (.failed("SERVFAIL"), "deferred"),
+        ] {
+            var resolver = exchangers((10, "a"))
+            resolver.validations["there.test"] = validation
+            #expect(await route("there.test", resolver, requiresTLS: true) == expected)
+            #expect(await route("there.test", resolver) == "a:25")
+            // A signed domain without MX is its own exchanger.
+            resolver.exchangers["there.test"] = .noRecords
+            resolver.addresses["there.test"] = .found(["192.0.2.1"])
+            let implicit = expected == "a:25" ? "there.test:25" : expected
+            #expect(await route("there.test", resolver, requiresTLS: true) == implicit)
+        }
+        // What there is not is told as always.
+        #expect(await route("nowhere.test", TestResolver(), requiresTLS: true) == "550 5.1.2")
+        #expect(await route("there.test", exchangers((0, "")), requiresTLS: true) == "556 5.1.10")
+        #expect(await route("[192.0.2.1]", TestResolver(), requiresTLS: true) == "192.0.2.1:25")
     }
 
     @Test func literals() async {

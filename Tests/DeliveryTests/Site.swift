@@ -16,9 +16,9 @@ import Testing
 struct TestResolver: MailResolver {
     var exchangers: [String: DNSAnswer<[MailExchanger]>] = [:]
     var addresses: [String: DNSAnswer<[String]>] = [:]
-    var validated: Set<String> = []
+    var validations: [String: DNSValidation] = [:]
 
-    func isValidated(_ domain: String) async -> Bool { validated.contains(domain) }
+    func validation(of domain: String) async -> DNSValidation { validations[domain] ?? .unsigned }
 
     func exchangers(of domain: String) async -> DNSAnswer<[MailExchanger]> { exchangers[domain] ?? .noName }
     func addresses(of host: String) async -> DNSAnswer<[String]> { addresses[host] ?? .noName }
@@ -56,6 +56,13 @@ struct Site: Sendable {
 
     func perform(_ command: AccountCommand) {
         _ = engine.performAndWait(Request([Request.Item(.queue, command)], origin: Origin(gateway: .admin)))
+    }
+
+    /// Octets that an account may have; 0 is no limit.
+    func setQuota(_ octets: UInt64, of address: String) throws {
+        let account = try #require(try engine.read { try $0.owner(ofAddress: address) })
+        let command = AccountCommand.setQuota(Quota(bytes: octets, messages: 0))
+        _ = engine.performAndWait(Request([Request.Item(account, command)], origin: Origin(gateway: .admin)))
     }
 
     func entry(_ id: QueueID) throws -> QueueEntry? { try engine.read { try $0.queueEntry(id) } }
@@ -114,10 +121,13 @@ final class TestClock: Sendable {
 }
 
 /// Runs `body` beside a queue whose hosts listen on `port`. alice@example.test is ours.
+///
+/// - Parameter fails: why the engine does not take a record.
 func withSite(
     port: Int, resolver: TestResolver = .loopback("there.test"),
     _ change: (inout DeliveryOptions) -> Void = { _ in },
     refuses: @escaping @Sendable (String) -> SMTPServerReply? = { _ in nil },
+    fails: @escaping @Sendable (Request) -> EngineFailure? = { _ in nil },
     _ body: (Site) async throws -> Void
 ) async throws {
     let clock = TestClock()
@@ -138,6 +148,10 @@ func withSite(
     let runner = QueueRunner(
         engine: engine, resolver: resolver, options: options, group: group, fileThreads: threads,
         log: Logger(label: "test", factory: { _ in SwiftLogNoOpLogHandler() }),
+        submit: { request in
+            if let failure = fails(request) { return request.items.map { _ in .failed(failure) } }
+            return await engine.perform(request)
+        },
         inbox: { address in
             if let reply = refuses(address) { return .refused(reply) }
             return try engine.read { state in

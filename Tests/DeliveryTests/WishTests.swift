@@ -200,6 +200,19 @@ private func host(
         }
     }
 
+    @Test("an address whose domain alone is in another script needs no SMTPUTF8, and is routed by its A-labels")
+    func otherScripts() async throws {
+        let notebook = Notebook()
+        let host = try host([], notebook)
+        try await withSite(port: host.port, resolver: .loopback("xn--bcher-kva.test")) { site in
+            // As a queue from before domains had one form has them.
+            try site.enqueue(["bob@bücher.test", "carol@xn--bcher-kva.test"], from: "alice@BÜCHER.test")
+            try await site.wait("the queue is empty") { try site.queue().isEmpty }
+            #expect(notebook.line("MAIL") == "MAIL FROM:<alice@xn--bcher-kva.test>")
+            #expect(host.received.map(\.recipients) == [["bob@xn--bcher-kva.test", "carol@xn--bcher-kva.test"]])
+        }
+    }
+
     @Test("what is held is not tried, and goes when it is released")
     func held() async throws {
         let host = try NextHost(NextHost.script { $0.contains("bob@") ? "450 4.2.0 not now" : nil })
@@ -229,7 +242,7 @@ private func host(
         let notebook = Notebook()
         let host = try host(["REQUIRETLS"], notebook)
         var resolver = TestResolver.loopback("there.test")
-        if isValidated { resolver.validated = ["there.test"] }
+        if isValidated { resolver.validations = ["there.test": .signed] }
         try await withSite(port: host.port, resolver: resolver) { site in
             try site.enqueue(["bob@there.test"]) { $0.wishes.flags = .requireTLS }
             try await site.wait("it comes back") { try site.queue().isEmpty }

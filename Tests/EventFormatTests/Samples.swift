@@ -259,10 +259,16 @@ private let accepted = QueueAccepted(
 
 private let wishful = changed(accepted) {
     $0.wishes = QueueWishes(
-        flags: .all, holdUntil: Timestamp(milliseconds: 1_767_226_000_000),
+        flags: QueueFlags(rawValue: 127), holdUntil: Timestamp(milliseconds: 1_767_226_000_000),
         deliverBy: Timestamp(milliseconds: 1_767_227_000_000), envelopeID: "QQ314159")
     $0.notify = [.never, [.success, .failure, .delay]]
     $0.originals = ["", "rfc822;Carol+2B@example.test"]
+}
+
+private let inward = changed(accepted) {
+    $0.recipients = ["bob@example.test"]
+    $0.wishes = QueueWishes(flags: .inward)
+    $0.notify = [.success]
 }
 
 private let queueSamples: [Sample] = [
@@ -295,6 +301,14 @@ private let queueSamples: [Sample] = [
                 $0.recipients = ["erased-12-0@erased.invalid", "erased-12-1@erased.invalid"]
                 $0.wishes.envelopeID = ""
                 $0.originals = []
+            }),
+        account: 1),
+    Sample(
+        "inward", .queueAccepted(inward),
+        erased: .queueAccepted(
+            changed(inward) {
+                $0.mailFrom = ""
+                $0.recipients = ["erased-12-0@erased.invalid"]
             }),
         account: 1),
     Sample("full", .queueAttempted(attempt), erased: .queueAttempted(erasedResult(attempt)), account: 1),

@@ -13,6 +13,7 @@ public func fuzzSMTPClient(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int3
     configuration.tls = [.never, .opportunistic, .required][Int(input[0] & 3) % 3]
     configuration.isImplicitTLS = input[0] & 4 != 0
     if input[0] & 8 != 0 { configuration.credentials = SMTPClientCredentials(user: "user", password: "secret") }
+    if input[0] & 32 != 0 { configuration.scramNonce = "nonce" }
     let server = Array(input[2...])
     let whole = Run(configuration, isUTF8: input[0] & 16 != 0).play(server, pieceMax: .max)
     precondition(Run(configuration, isUTF8: input[0] & 16 != 0).play(server, pieceMax: 1) == whole, "octets matter")
@@ -63,6 +64,7 @@ private struct Run {
         self.owed = nil
         switch owed {
         case .startTLS: machine.tlsStarted(into: &actions)
+        case .prove: machine.proved(SMTPScramProof(client: [1], server: [2]), into: &actions)
         case .sendBody, .sendChunk: machine.bodySent(into: &actions)
         case .ready:
             isUnanswered = true
@@ -85,6 +87,9 @@ private struct Run {
                 let text = String(decoding: octets, as: UTF8.self)
                 precondition(text.hasSuffix("\r\n") && !text.contains("\0"))
                 if text.hasPrefix("AUTH") { precondition(machine.isEncrypted, "a password in the clear") }
+            case .prove(let challenge):
+                precondition(machine.isEncrypted && (4_096...1_000_000).contains(challenge.iterations))
+                owed = action
             case .startTLS, .sendBody, .sendChunk, .ready: owed = action
             case .finished(let outcomes):
                 precondition(isUnanswered && outcomes.count == 2, "an answer to no message")

@@ -42,6 +42,25 @@ import Testing
         }
     }
 
+    @Test("a domain in another script is one domain, in U-labels and in A-labels")
+    func aDomainInAnotherScript() async throws {
+        try await withNode { node async throws in
+            let alice = try node.account("alice@example.test")
+            node.perform(alice, .addAddress(Address("alice@bücher.test")!, .alias))
+            func answer(_ address: String) throws -> String {
+                let client = try node.smtp()
+                _ = try client.command("MAIL FROM:<a@client.test> SMTPUTF8")
+                return try client.command("RCPT TO:<\(address)>")
+            }
+            for domain in ["bücher.test", "BÜCHER.test", "xn--bcher-kva.test", "XN--BCHER-KVA.TEST"] {
+                #expect(try answer("alice@" + domain).hasPrefix("250"))
+                #expect(try answer("alice+x@" + domain).hasPrefix("250"))
+                #expect(try await eventually { try answer("nobody@" + domain).hasPrefix("550 5.1.1") })
+            }
+            #expect(try answer("alice@bucher.test").hasPrefix("550 5.7.1"))
+        }
+    }
+
     private func mailboxes(_ node: TestNode) throws -> (inbox: UInt32, lists: UInt32) {
         let alice = try node.account("alice@example.test")
         return try node.engine.read { state in

@@ -157,6 +157,54 @@ import Testing
         }
     }
 
+    @Test("an address of one's own is that in both forms of its domain, in the envelope and in From")
+    func senderInAnotherScript() async throws {
+        try await withSubmission { (node: TestNode, client: TestClient) throws in
+            node.perform(
+                try node.account("alice@example.test"), .addAddress(Address("alice@xn--bcher-kva.test")!, .alias))
+            for (sender, from) in [("bücher", "xn--bcher-kva"), ("xn--bcher-kva", "bücher"), ("BÜCHER", "Bücher")] {
+                #expect(try client.command("MAIL FROM:<alice@\(sender).test> SMTPUTF8").hasPrefix("250"))
+                #expect(try client.command("RCPT TO:<x@there.test>").hasPrefix("250"))
+                #expect(try client.command("DATA").hasPrefix("354"))
+                #expect(try client.command("From: alice@\(from).test\r\n\r\nhello\r\n.").hasPrefix("250"))
+            }
+            #expect(try client.command("MAIL FROM:<alice@bucher.test>").hasPrefix("553 5.7.1"))
+            #expect(try client.command("MAIL FROM:<bob@bücher.test> SMTPUTF8").hasPrefix("553 5.7.1"))
+        } then: { (node: TestNode) throws in
+            #expect(try queue(node).map(\.mailFrom) == Array(repeating: "alice@xn--bcher-kva.test", count: 3))
+        }
+    }
+
+    @Test("many sessions at once get no more than one; who gives up, and what stays here, is not counted")
+    func rateOfSessions() async throws {
+        var narrow = SendingOptions()
+        narrow.recipientsPerHourMax = 3
+        try await withSubmission(narrow) { (node: TestNode, first: TestClient) throws in
+            let second = try node.submission("alice")
+            for client in [first, second] {
+                #expect(try client.command("MAIL FROM:<alice@example.test>").hasPrefix("250"))
+                // It waits in the queue for its report, and stays here all the same.
+                #expect(try client.command("RCPT TO:<bob@example.test> NOTIFY=SUCCESS").hasPrefix("250"))
+            }
+            for name in ["x", "y", "z"] {
+                #expect(try first.command("RCPT TO:<\(name)@there.test>").hasPrefix("250"))
+            }
+            #expect(try second.command("RCPT TO:<x@there.test>").hasPrefix("450 4.7.1"))
+            #expect(try first.command("RSET").hasPrefix("250"))
+            #expect(try first.command("MAIL FROM:<alice@example.test>").hasPrefix("250"))
+            #expect(try first.command("RCPT TO:<x@there.test>").hasPrefix("250"))
+            #expect(try second.command("RCPT TO:<x@there.test>").hasPrefix("250"))
+            #expect(try second.command("RCPT TO:<y@there.test>").hasPrefix("250"))
+            #expect(try second.command("RCPT TO:<z@there.test>").hasPrefix("450 4.7.1"))
+            #expect(try second.command("DATA").hasPrefix("354"))
+            #expect(try second.command("From: alice@example.test\r\n\r\nhello\r\n.").hasPrefix("250"))
+            #expect(try second.command("MAIL FROM:<alice@example.test>").hasPrefix("250"))
+            #expect(try second.command("RCPT TO:<x@there.test>").hasPrefix("450 4.7.1"))
+        } then: { (node: TestNode) throws in
+            #expect(try queue(node).map(\.recipients.count) == [3])
+        }
+    }
+
     @Test("a header that does not end is given up at its limit")
     func endlessHeader() async throws {
         try await withSubmission { (_: TestNode, client: TestClient) throws in

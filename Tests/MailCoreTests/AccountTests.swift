@@ -108,6 +108,22 @@ let accountRows: [Row] = [
         "an alias goes, whatever its case", given: [address(2, .alias, "al@example.test")],
         when: .removeAddress(mailAddress("AL@example.test")), then: .events([.addressRemoved(id: 2)])),
     Row(
+        "a domain has one form, whichever script it came in",
+        when: .addAddress(mailAddress("Al@BÜCHER.example"), .alias),
+        then: .events([address(2, .alias, "al@xn--bcher-kva.example")])),
+    Row(
+        "an address that was written down before that is found by both",
+        given: [address(2, .alias, "al@bücher.example")],
+        when: .addAddress(mailAddress("al@xn--bcher-kva.example"), .alias),
+        then: .refused(.addressTaken("al@xn--bcher-kva.example"))),
+    Row(
+        "and so is a catch-all", given: [address(2, .catchAll, "*@bücher.example")],
+        when: .addAddress(mailAddress("x@xn--bcher-kva.example"), .catchAll),
+        then: .refused(.addressTaken("*@xn--bcher-kva.example"))),
+    Row(
+        "and it goes by both", given: [address(2, .alias, "al@bücher.example")],
+        when: .removeAddress(mailAddress("al@xn--bcher-kva.example")), then: .events([.addressRemoved(id: 2)])),
+    Row(
         "the primary address stays", when: .removeAddress(mailAddress("alice@example.test")),
         then: .refused(.primaryAddress)),
     Row(

@@ -123,12 +123,19 @@ import Testing
         #expect(domains("From: nobody") == [])
         let many = (0..<9).map { "a@d\($0).example" }.joined(separator: ", ")
         #expect(domains("From: " + many).count == CheckLimits.authorDomainsMax + 1)
+        // Both forms of a name are one domain (RFC 8616 section 6).
+        #expect(domains("From: a@bücher.example, b@xn--bcher-kva.example") == ["xn--bcher-kva.example"])
+        let idn = Zone("_dmarc.xn--bcher-kva.example TXT v=DMARC1; p=reject")
+        #expect(await inspected(mail("From: a@bücher.example\n\n")).verdict(spf: nil, idn).isToBeRefused)
         // The strictest counts.
         let zone = Zone("_dmarc.x.example TXT v=DMARC1; p=none\n_dmarc.y.example TXT v=DMARC1; p=reject")
         let verdict = await inspected(mail("From: a@x.example, b@y.example\n\n")).verdict(spf: nil, zone)
         #expect(verdict.isToBeRefused && verdict.dmarc.domain == "y.example")
         let manyVerdict = await inspected(mail("From: \(many)\n\n")).verdict(spf: nil, zone)
-        #expect(manyVerdict.dmarc.result == .permerror)
+        #expect(manyVerdict.dmarc.result == .permerror && manyVerdict.isToBeRefused)
+        // As many as are asked are judged by what they say.
+        let some = (0..<CheckLimits.authorDomainsMax).map { "a@d\($0).example" }.joined(separator: ", ")
+        #expect(await !inspected(mail("From: \(some)\n\n")).verdict(spf: nil, zone).isToBeRefused)
     }
 
     @Test("A whole message: signed by its domain it passes, by another it does not")

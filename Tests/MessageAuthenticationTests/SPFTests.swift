@@ -43,7 +43,7 @@ import Testing
         return await SPFQuestion(
             client: IPAddress(client)!, sender: sender.flatMap { Address($0) }, helo: helo,
             receiver: "mx.here.example", now: 1_000
-        ).verdict(Zone(lines + zone))
+        ).verdict(Zone(lines + zone), explains: true)
     }
 
     @Test(
@@ -236,6 +236,35 @@ import Testing
             await verdict(
                 "v=spf1 exists:%{p}.%{p}.x.example -all", "192.0.2.2", "unknown.unknown.x.example A 127.0.0.1\n"
             ).result == .pass)
+    }
+
+    @Test("Domains in other scripts are asked about by their A-labels (RFC 8616 section 4)")
+    func otherScripts() async {
+        let zone =
+            "xn--bcher-kva.example TXT v=spf1 exists:%{d}.x.example -all\nxn--bcher-kva.example.x.example A 127.0.0.2\n"
+        for domain in ["bücher.example", "BÜCHER.example", "xn--bcher-kva.example"] {
+            let verdict = await verdict("", "192.0.2.1", sender: "jo@" + domain, zone)
+            #expect(verdict.result == .pass && verdict.domain == "xn--bcher-kva.example")
+        }
+        #expect(await verdict("", "192.0.2.1", sender: "jo@☃.example").result == .none)
+        // A local part that is not in ASCII matches nothing where it is asked for, and is no mistake of the record.
+        for record in [
+            "v=spf1 exists:%{l}.x.example ~all", "v=spf1 include:%{s} ~all", "v=spf1 a:%{l}.example.com ~all",
+        ] {
+            #expect(await verdict(record, "192.0.2.1", sender: "jö@example.com").result == .softfail)
+        }
+        #expect(await verdict("v=spf1 ip4:192.0.2.1 -all", "192.0.2.1", sender: "jö@example.com").result == .pass)
+    }
+
+    @Test("Nobody is asked for an explanation that nobody reads")
+    func unexplained() async {
+        let zone = Zone("example.com TXT v=spf1 -all exp=why.example.com\nwhy.example.com TXT because\n")
+        let question = SPFQuestion(
+            client: IPAddress("192.0.2.1")!, sender: Address("who@example.com"), helo: "mta.example.net",
+            receiver: "mx.here.example", now: 1_000)
+        #expect(await question.verdict(zone, explains: true).explanation == "because")
+        let verdict = await question.verdict(zone)
+        #expect(verdict.result == .fail && verdict.explanation == nil)
     }
 
     @Test("An explanation that is not ASCII, or longer than fits, is left out or cut")

@@ -173,6 +173,20 @@ struct ConfigurationTests {
         #expect(reload.configuration.limits.connectionsMax == NodeConfiguration().limits.connectionsMax)
     }
 
+    @Test("of sending all is taken but whether there is any")
+    func aReloadOfSending() {
+        var new = NodeConfiguration()
+        new.sending.smartHost = "relay.test"
+        new.sending.retryFirstSeconds = 1
+        new.sending.enabled = false
+        let reload = ConfigurationReload(from: NodeConfiguration(), to: new)
+        #expect(reload.taken == ["sending.smart-host", "sending.retry-first"])
+        #expect(reload.waiting == ["sending.enabled"])
+        #expect(reload.configuration.sending.smartHost == "relay.test" && reload.configuration.sending.enabled)
+        let kept = ConfigurationKey.all.filter { $0.name.hasPrefix("sending.") && !$0.reloads }.map(\.name)
+        #expect(kept == ["sending.enabled"])
+    }
+
     @Test func theMaildirLiesBesideTheStore() {
         #expect(NodeConfiguration().maildirRoot(store: "/srv/mail/") == "/srv/mail-maildir")
     }

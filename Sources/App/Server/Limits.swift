@@ -64,6 +64,8 @@ package enum ServerLimits {
     static let queueListedMax = 1_000_000
     /// Entries of the queue that change in one transaction.
     static let queueChangedPerCommandMax = 500
+    /// Entries of the queue that are named in one sentence.
+    static let queueNamedMax = 20
     /// A file of authorities that other servers are judged by, in octets.
     static let authorityOctetsMax = 4 << 20
     /// A file with a secret in it: a token service's, a smart host's, in octets.

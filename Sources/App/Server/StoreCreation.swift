@@ -20,7 +20,7 @@ package enum StoreCreation {
         let backend = try LocalBackend(store: directory, configuration: NodeConfiguration())
         defer { backend.close() }
         let uuid = Hex.encode(backend.store.manifest.uuid)
-        try open(backend.engine, uuid: uuid, domain: domain?.lowercased())
+        try open(backend.engine, uuid: uuid, domain: domain.map { DomainLabels.ascii($0) })
         let hosts = [NodeConfiguration.systemHostName] + [domain].compactMap { $0 }
         try OwnCertificate(store: directory, hosts: hosts).make(at: systemSeconds())
         return uuid

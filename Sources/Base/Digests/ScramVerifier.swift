@@ -73,6 +73,31 @@ public struct ScramVerifier: Hashable, Sendable {
     }
 }
 
+/// What both sides say at the end of a login by SCRAM, as the client computes it.
+public struct ScramProof: Hashable, Sendable {
+    /// `p=` of the client's last message.
+    public let client: [UInt8]
+    /// `v=` of the server's last message, when it knows the password.
+    public let server: [UInt8]
+
+    /// The proofs of a password that `SASLprep` has prepared, or nil when the password, salt or count is outside its range.
+    /// Costs `iterations` rounds of HMAC: keep it off event loops.
+    public static func make(
+        _ algorithm: DigestAlgorithm, password: [UInt8], salt: [UInt8], iterations: Int, authMessage: [UInt8]
+    ) -> ScramProof? {
+        guard password.count <= ScramVerifier.passwordOctetsMax,
+            (1...ScramVerifier.saltOctetsMax).contains(salt.count),
+            (ScramVerifier.iterationsMin...ScramVerifier.iterationsMax).contains(iterations)
+        else { return nil }
+        let keys = ScramKeys(algorithm, password: password, salt: salt, iterations: iterations)
+        let signature = HMACDigest.code(
+            algorithm, key: algorithm.digest(keys.clientKey), message: authMessage)
+        return ScramProof(
+            client: zip(keys.clientKey, signature).map { $0 ^ $1 },
+            server: HMACDigest.code(algorithm, key: keys.serverKey, message: authMessage))
+    }
+}
+
 /// The keys of one password: what a client computes. They never leave this room.
 private struct ScramKeys {
     let clientKey: [UInt8]

@@ -6,14 +6,14 @@ public struct Address: Hashable, Sendable, CustomStringConvertible {
 
     /// Unquoted: `"a b"@x` has the local part `a b`.
     public let localPart: String
-    /// In lower case; a name, or a literal in brackets.
+    /// In lower case and with A-labels (see `DomainLabels`); a name, or a literal in brackets.
     public let domain: String
 
     /// From parts that a parser has already taken apart; nil when a length is out of range, a part is empty or holds a
     /// control character.
     public init?(localPart: String, domain: String) {
-        // In lower case first: some letters take more octets there.
-        let domain = domain.lowercased()
+        // Its form first: that is what has to fit.
+        let domain = DomainLabels.ascii(domain)
         guard (1...Self.localPartOctetsMax).contains(localPart.utf8.count),
             (1...Self.domainOctetsMax).contains(domain.utf8.count),
             localPart.utf8.allSatisfy({ $0 >= 0x20 && $0 != 0x7F }),
@@ -33,8 +33,13 @@ public struct Address: Hashable, Sendable, CustomStringConvertible {
     /// by RFC 5321 section 2.4, and no site that people use treats them so).
     public var directoryKey: String { localPart.lowercased() + "@" + domain }
 
-    /// As in a `Mailbox` of RFC 5321, the local part quoted where it is no dot-string.
+    /// All forms under which it may be found: stores have addresses with U-labels from before names had one form.
+    public var directoryKeys: [String] { DomainLabels.forms(domain).map { localPart.lowercased() + "@" + $0 } }
+
+    /// As in a `Mailbox` of RFC 5321, the local part quoted where it is no dot-string. With U-labels where the local part is
+    /// not in ASCII either (RFC 6530 section 7.1): such an address needs SMTPUTF8, others need not.
     public var description: String {
+        let domain = DomainLabels.isASCII(localPart) ? domain : DomainLabels.unicode(domain)
         let atoms = localPart.split(separator: ".", omittingEmptySubsequences: false)
         let isDotString = atoms.allSatisfy { !$0.isEmpty && $0.utf8.allSatisfy(Self.isAtext) }
         if isDotString { return localPart + "@" + domain }

@@ -46,14 +46,20 @@ final class DiskWatch: Sendable {
         return nil
     }
 
-    /// Why nothing of a request can be done; nil when something can.
+    /// Why nothing of a request is done: all of it adds what there is no room for, or something in it that does belongs to
+    /// the item before. Nil when something can be done.
     func refusal(of request: Request) -> EngineFailure? {
         var first: EngineFailure?
+        var isAllRefused = true
         for item in request.items {
-            guard let refusal = refusal(of: item.command) else { return nil }
+            guard let refusal = refusal(of: item.command) else {
+                isAllRefused = false
+                continue
+            }
+            if item.needsPrevious { return refusal }
             first = first ?? refusal
         }
-        return first
+        return isAllRefused ? first : nil
     }
 
     /// After a batch met a full disk.

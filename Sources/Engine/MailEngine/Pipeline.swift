@@ -312,15 +312,7 @@ final class Pipeline: @unchecked Sendable {
         var standings: [StandingChange] = []
         for job in jobs {
             for body in job.staged { try batch.register(body) }
-            var done: [CommandOutcome] = []
-            for item in job.request.items {
-                if item.needsPrevious, let previous = done.last, !previous.isDone {
-                    done.append(previous)
-                } else {
-                    done.append(try run(item, job, batch, now, &touched, &standings))
-                }
-            }
-            outcomes.append(done)
+            outcomes.append(try run(job, batch, now, &touched, &standings))
         }
         let receipt = try batch.commit()
         committed = true
@@ -328,6 +320,30 @@ final class Pipeline: @unchecked Sendable {
         if receipt.events > 0 { feed.publish(touched, head: receipt.head) }
         if !standings.isEmpty { feed.publishStandings(standings) }
         return outcomes
+    }
+
+    /// The items of a request in their order.
+    private func run(
+        _ job: Job, _ batch: any ShardBatch, _ now: Timestamp, _ touched: inout Set<AccountID>,
+        _ standings: inout [StandingChange]
+    ) throws -> [CommandOutcome] {
+        let items = job.request.items
+        // The room may have gone since its bodies were written.
+        if items.contains(where: \.needsPrevious), let refusal = disk.refusal(of: job.request) {
+            return items.map { _ in .failed(refusal) }
+        }
+        var done: [CommandOutcome] = []
+        var isLeftOut = false
+        for item in items {
+            if let previous = done.last, item.isLeftOut(after: previous, wasLeftOut: isLeftOut) {
+                done.append(previous)
+                isLeftOut = true
+            } else {
+                done.append(try run(item, job, batch, now, &touched, &standings))
+                isLeftOut = false
+            }
+        }
+        return done
     }
 
     private func run(

@@ -8,16 +8,21 @@ package struct Request: Sendable {
     package struct Item: Sendable {
         package var account: AccountID
         package var command: AccountCommand
-        /// Only when the item before was done; otherwise it is left out and has that item's outcome.
+        /// Only when the item before was done; otherwise it is left out and has that item's outcome. A disk without room
+        /// for it refuses the whole request.
         package var needsPrevious: Bool
+        /// Only when the item before was tried and refused; otherwise it is left out and has that item's outcome.
+        package var standsIn: Bool
         /// Names the command where it may come again, in another request perhaps, and is then not to be done twice.
         package var repeats: CommandID?
         package init(
-            _ account: AccountID, _ command: AccountCommand, needsPrevious: Bool = false, repeats: CommandID? = nil
+            _ account: AccountID, _ command: AccountCommand, needsPrevious: Bool = false, standsIn: Bool = false,
+            repeats: CommandID? = nil
         ) {
             self.account = account
             self.command = command
             self.needsPrevious = needsPrevious
+            self.standsIn = standsIn
             self.repeats = repeats
         }
     }
@@ -86,6 +91,16 @@ package struct PendingOutcomes: Sendable {
 
     /// Until the request is done; never on an event loop.
     package func wait() -> [CommandOutcome] { answer.wait { $0 } }
+}
+
+extension Request.Item {
+    /// Whether what became of the item before leaves this one out.
+    func isLeftOut(after previous: CommandOutcome, wasLeftOut: Bool) -> Bool {
+        if needsPrevious { return !previous.isDone }
+        guard standsIn else { return false }
+        if case .refused = previous { return wasLeftOut }
+        return true
+    }
 }
 
 extension AccountCommand {

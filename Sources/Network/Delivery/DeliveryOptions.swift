@@ -48,8 +48,13 @@ package struct DeliveryOptions: Sendable {
     package var connectTimeout = TimeAmount.seconds(30)
     /// An idle connection is kept for another message.
     package var idleMax = TimeAmount.seconds(5)
+    /// A host that could not be reached, or refused to talk, is left alone for so long.
+    package var hostRest: TimeAmount { min(.seconds(DeliveryLimits.hostRestSeconds), retryFirst) }
     /// Nil where the node has no TLS.
     package var makeTLSHandler: ClientTLSMaker?
+
+    /// A number used once, for a login: printable ASCII without commas, that nobody can guess.
+    package var makeNonce: @Sendable () -> String? = { nil }
 
     /// Random numbers, to spread load over equal hosts.
     package var draw: @Sendable () -> UInt64

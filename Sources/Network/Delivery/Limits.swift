@@ -26,6 +26,15 @@ package enum DeliveryLimits {
     package static let entriesScannedMax = 200_000
     /// The same where the whole was looked through less than a second ago.
     package static let entriesScannedShallowMax = 2_000
+    /// How long a host may take to be ready for another message after it has answered for one.
+    package static let settleSecondsMax: Int64 = 10
+    /// Between two tries to write down what came of an attempt.
+    package static let recordingPauseSecondsMax: UInt64 = 60
+    /// Messages that rest since what came of them could not be recorded; with more, none is taken. Hosts that rest since
+    /// they could not be reached; more are not remembered.
+    package static let restingMax = 10_000
+    /// How long such a host is left alone, where messages do not come again sooner.
+    package static let hostRestSeconds: Int64 = 60
     /// Octets of the header that a report carries back.
     package static let reportHeaderOctetsMax = 16_384
     /// Octets of one field of a report; longer text is cut.

@@ -23,11 +23,11 @@ package protocol MailNames: Sendable {
     func pointers(of address: IPAddress) async -> NameAnswer<String>
 }
 
-/// A name for the DNS, in lower case and without its last dot.
+/// A name for the DNS, in lower case, with A-labels (RFC 8616 sections 3 to 6) and without its last dot.
 enum DomainName {
     /// Nil when it is no name of two labels or more (RFC 7208 section 4.3).
     static func checked(_ text: some StringProtocol) -> String? {
-        var name = text.lowercased()
+        var name = DomainLabels.ascii(String(text))
         if name.hasSuffix(".") { name.removeLast() }
         guard name.utf8.count <= CheckLimits.nameOctetsMax, name.utf8.contains(Ascii.dot) else { return nil }
         var length = 0

@@ -42,4 +42,12 @@ package enum SMTPLimits {
     package static let clientReplyOctetsMax = 65_536
     /// Lines of one reply of another server.
     package static let clientReplyLinesMax = 256
+
+    /// Of the nonces of both sides together, in a login at a smart host.
+    package static let scramNonceOctetsMax = 1_024
+    package static let scramSaltOctetsMax = 1_024
+    /// The least that RFC 5802 section 5.1 lets a server ask for: with fewer, whoever is in its place learns too much.
+    package static let scramIterationsMin = 4_096
+    /// What one login may cost us: under a second.
+    package static let scramIterationsMax = 1_000_000
 }

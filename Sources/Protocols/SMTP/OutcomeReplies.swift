@@ -101,6 +101,8 @@ package enum DeliveryOutcome: Equatable, Sendable {
     case noAuthor
     /// The domain of the author asks for it (DMARC); the name is printable ASCII.
     case refusedByDomain(String)
+    /// From names more domains than are asked what they think of that.
+    case tooManyAuthors
     case headerTooLarge
     /// By a filter, in its words.
     case refused(SMTPReply)
@@ -124,6 +126,8 @@ package enum DeliveryOutcome: Equatable, Sendable {
         case .noAuthor: SMTPReply(550, .init(5, 6, 0), "No From field with an address")
         case .refusedByDomain(let domain):
             SMTPReply(550, .init(5, 7, 1), "\(domain) asks to refuse mail that it does not vouch for (DMARC)")
+        case .tooManyAuthors:
+            SMTPReply(550, .init(5, 7, 1), "From has addresses of too many domains to ask them (DMARC)")
         case .headerTooLarge: SMTPReply(552, .init(5, 3, 4), "Header over the size limit")
         case .refused(let reply): reply
         }

@@ -106,6 +106,8 @@ let clientConversations: [ClientConversation] = [
             C: .
             S: 554 no valid recipients
             = failed 550, deferred 450
+            C: RSET
+            S: 250 ok
             = ready
             """),
     ClientConversation(
@@ -131,6 +133,8 @@ let clientConversations: [ClientConversation] = [
             + sent
             S: 554 5.6.0 no
             = failed 554, failed 554
+            C: RSET
+            S: 250 ok
             = ready
             """),
     ClientConversation(
@@ -479,6 +483,7 @@ let clientConversations: [ClientConversation] = [
         case .ready: return ["= ready"]
         case .sendBody: return ["= body"]
         case .sendChunk: return ["= chunk"]
+        case .prove: return ["= prove"]
         case .finished(let outcomes): return ["= " + outcomes.map(describe).joined(separator: ", ")]
         case .close(.refused(let reply)): return ["= close refused \(reply.code)"]
         case .close(let end): return ["= close \(end)"]

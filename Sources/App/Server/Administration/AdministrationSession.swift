@@ -96,7 +96,7 @@ package final class AdministrationSession {
     func account(_ text: String) throws -> (id: AccountID, address: String) {
         let address = try self.address(text)
         return try engine.read { state in
-            guard let id = try state.owner(ofAddress: address.directoryKey) else {
+            guard let id = try state.owner(of: address) else {
                 throw AdministrationFailure("there is no account \(address.directoryKey)")
             }
             return (id, try state.primaryAddress(id) ?? address.directoryKey)

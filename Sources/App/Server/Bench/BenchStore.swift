@@ -36,7 +36,7 @@ final class BenchStore: Sendable {
         for number in 0..<count {
             let text = "bench-\(number)@bench.invalid"
             guard let address = Address(text) else { continue }
-            var id = try engine.read { try $0.owner(ofAddress: address.directoryKey) }
+            var id = try engine.read { try $0.owner(of: address) }
             if id == nil {
                 let request = Request(
                     [Request.Item(Request.newAccount, .createAccount(NewAccount(address: address)))],

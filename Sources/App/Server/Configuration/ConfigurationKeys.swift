@@ -10,7 +10,7 @@ struct ConfigurationKey: Sendable {
     /// As in the file, levels joined by dots: `limits.message-size`.
     let name: String
     /// A running node takes a new value on SIGHUP.
-    let reloads: Bool
+    private(set) var reloads: Bool
     let apply: @Sendable (inout NodeConfiguration, ConfigurationValue) throws(ConfigurationRefusal) -> Void
     let show: @Sendable (NodeConfiguration) -> String
 
@@ -27,6 +27,13 @@ struct ConfigurationKey: Sendable {
         self.reloads = reloads
         self.apply = apply
         self.show = show
+    }
+
+    /// The same, taken over by a running node.
+    func reloading() -> ConfigurationKey {
+        var key = self
+        key.reloads = true
+        return key
     }
 
     static let all: [ConfigurationKey] =
@@ -228,9 +235,9 @@ extension ConfigurationValue {
 
     func domain() throws(ConfigurationRefusal) -> String {
         let text = try single()
-        guard !text.isEmpty, text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x40 }),
-            let address = Address(localPart: "x", domain: text)
-        else { throw ConfigurationRefusal("takes a domain in ASCII such as example.test, not `\(text)`") }
+        guard !text.isEmpty, text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != 0x40 }),
+            let address = Address(localPart: "x", domain: text), address.domain.utf8.allSatisfy({ $0 < 0x80 })
+        else { throw ConfigurationRefusal("takes a domain such as example.test, not `\(text)`") }
         return address.domain
     }
 

@@ -15,9 +15,10 @@ package struct ConfigurationReload: Sendable {
         }
         configuration.accounts = new.accounts
         configuration.log.level = new.log.level
-        let isEncrypted = old.encryption.enabled
         configuration.encryption = new.encryption
-        configuration.encryption.enabled = isEncrypted
+        configuration.encryption.enabled = old.encryption.enabled
+        configuration.sending = new.sending
+        configuration.sending.enabled = old.sending.enabled
     }
 }
 

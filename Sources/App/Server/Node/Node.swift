@@ -145,6 +145,17 @@ package final class Node: AdministrationBackend {
                     metadata: ["reason": "\(AdministrationFailure(error).text)"])
             }
         }
+        if let sending {
+            do {
+                try sending.reconfigure(new)
+                listeners.replace(new.sending.gatewayOptions)
+            } catch {
+                new.sending = configuration.sending
+                log.error(
+                    "what concerns sending not reloaded, it goes on as it was",
+                    metadata: ["reason": "\(AdministrationFailure(error).text)"])
+            }
+        }
         let reload = ConfigurationReload(from: configuration, to: new)
         current.withLock { $0 = reload.configuration }
         LineLogHandler.setLevel(reload.configuration.log.level)
@@ -161,16 +172,14 @@ extension NodeConfiguration {
     /// The gateways' options, with those of this site.
     func gatewayOptions(storeDomain: String?) -> GatewayOptions {
         let host = hostName ?? Self.systemHostName
+        let storeDomain = storeDomain.map { DomainLabels.ascii($0) }
         var options = GatewayOptions(hostName: host, defaultDomain: storeDomain ?? host)
         let ours = Set(domains + [storeDomain].compactMap { $0 })
         options.isLocalDomain = { ours.contains($0) }
         options.detail = detail
         options.proxyFrom = proxyFrom
         options.clientsFrom = clientsFrom
-        options.sending.isOpen = sending.enabled
-        options.sending.checksSender = sending.checksSender
-        options.sending.hidesClient = sending.hidesClient
-        options.sending.recipientsPerHourMax = sending.recipientsPerHourMax
+        options.sending = sending.gatewayOptions
         options.checks.policy = checks.policy
         options.checks.waitMax = .seconds(Int64(checks.waitSecondsMax))
         options.checks.trusted = checks.trusted

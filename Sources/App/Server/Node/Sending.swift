@@ -1,30 +1,56 @@
 // The outbound queue of a node: the runner with what it needs of this site.
 import Delivery
+import Digests
 import Gateways
 import Logging
 import MailEngine
 import NIOCore
 import NIOPosix
+import Octets
 import SMTP
+import Synchronization
 import TLS
 
 /// The runner, its event loop and its threads, started and stopped together.
 final class Sending: Sendable {
+    private struct Current {
+        var names: Names
+        /// The change before the next one.
+        var change: Task<Void, Never>?
+    }
+
+    /// How names are asked for.
+    private struct Names: Equatable {
+        let servers: [String]
+        let trustAnchor: String?
+
+        init(_ sending: NodeConfiguration.Sending) {
+            (servers, trustAnchor) = (sending.nameServers, sending.trustAnchor)
+        }
+
+        func resolver() throws -> UnboundResolver {
+            do {
+                return try UnboundResolver(servers: servers, trustAnchor: trustAnchor)
+            } catch {
+                throw AdministrationFailure("`sending.name-servers`, `sending.trust-anchor`: \(error)")
+            }
+        }
+    }
+
     private let runner: QueueRunner
+    private let hostName: String
     private let group: MultiThreadedEventLoopGroup
     private let fileThreads: NIOThreadPool
+    private let current: Mutex<Current>
 
     init(
         _ configuration: NodeConfiguration, hostName: String, engine: MailEngine, gateways: Gateways, log: Logger
     ) throws {
         let options = try configuration.sending.options(hostName: hostName)
-        let resolver: UnboundResolver
-        do {
-            resolver = try UnboundResolver(
-                servers: configuration.sending.nameServers, trustAnchor: configuration.sending.trustAnchor)
-        } catch {
-            throw AdministrationFailure("`sending.name-servers`, `sending.trust-anchor`: \(error)")
-        }
+        let names = Names(configuration.sending)
+        let resolver = try names.resolver()
+        self.hostName = hostName
+        current = Mutex(Current(names: names))
         group = MultiThreadedEventLoopGroup(numberOfThreads: 1)
         fileThreads = NIOThreadPool(numberOfThreads: 2)
         fileThreads.start()
@@ -43,6 +69,22 @@ final class Sending: Sendable {
 
     func start() async { await runner.start() }
 
+    /// Takes a new configuration; on an error nothing changes. Changes are made in the order in which they come.
+    func reconfigure(_ configuration: NodeConfiguration) throws {
+        let options = try configuration.sending.options(hostName: hostName)
+        let names = Names(configuration.sending)
+        let isNew = current.withLock { $0.names != names }
+        // What the old one knows by heart is kept where the servers stay.
+        let resolver = isNew ? try names.resolver() : nil
+        current.withLock { current in
+            current.names = names
+            current.change = Task { [runner, before = current.change] in
+                await before?.value
+                await runner.reconfigure(options, resolver: resolver)
+            }
+        }
+    }
+
     func stop(within seconds: Int) async {
         await runner.stop(within: .seconds(Int64(seconds)))
         try? await group.shutdownGracefully()
@@ -51,6 +93,16 @@ final class Sending: Sendable {
 }
 
 extension NodeConfiguration.Sending {
+    /// What concerns people who hand mail in.
+    var gatewayOptions: SendingOptions {
+        var options = SendingOptions()
+        options.isOpen = enabled
+        options.checksSender = checksSender
+        options.hidesClient = hidesClient
+        options.recipientsPerHourMax = recipientsPerHourMax
+        return options
+    }
+
     func options(hostName: String) throws -> DeliveryOptions {
         var options = DeliveryOptions(hostName: self.hostName ?? hostName, draw: { UInt64.random(in: .min ... .max) })
         options.port = port
@@ -63,6 +115,7 @@ extension NodeConfiguration.Sending {
         options.lifetime = .seconds(Int64(lifetimeSeconds))
         options.warnAfter = .seconds(Int64(warnSeconds))
         options.makeTLSHandler = try tlsMaker()
+        options.makeNonce = { Base64.encode(randomBytes(count: 18)) }
         if let smartHost {
             var host = SmartHost(host: smartHost, port: smartHostPort)
             switch smartHostTLS {

@@ -4,8 +4,7 @@ import MailTypes
 func decideCreateAccount(
     _ new: NewAccount, _ context: DecideContext, _ state: any StateReader
 ) throws -> Decision {
-    let key = new.address.directoryKey
-    guard try state.owner(ofAddress: key) == nil else { throw Refusal.addressTaken(new.address.description) }
+    guard try state.owner(of: new.address) == nil else { throw Refusal.addressTaken(new.address.description) }
     guard new.displayName.utf8.count <= DomainLimits.displayNameOctetsMax else {
         throw Refusal.limit("display name over \(DomainLimits.displayNameOctetsMax) octets")
     }
@@ -65,8 +64,8 @@ func decideAccount(
     case .addAddress(let address, let kind):
         return try decideAddAddress(address, kind, account, head, state)
     case .removeAddress(let address):
-        let key = address.directoryKey
-        guard let row = try state.addresses(account).first(where: { $0.directoryKey == key }) else {
+        let keys = address.directoryKeys
+        guard let row = try state.addresses(account).first(where: { keys.contains($0.directoryKey) }) else {
             throw Refusal.noSuchAddress
         }
         guard row.kind != .primary else { throw Refusal.primaryAddress }
@@ -91,9 +90,9 @@ private func decideAddAddress(
     _ address: Address, _ kind: AddressKind, _ account: AccountID, _ head: AccountHead, _ state: any StateReader
 ) throws -> Decision {
     guard kind != .primary else { throw Refusal.primaryAddress }
-    let text = kind == .catchAll ? "*@" + address.domain : address.directoryKey
-    let row = AddressRow(id: head.nextAddress, kind: kind, address: text)
-    guard try state.owner(ofAddress: row.directoryKey) == nil else { throw Refusal.addressTaken(text) }
+    let keys = kind == .catchAll ? DomainLabels.forms(address.domain).map { "*@" + $0 } : address.directoryKeys
+    let row = AddressRow(id: head.nextAddress, kind: kind, address: keys[0])
+    guard try keys.allSatisfy({ try state.owner(ofAddress: $0) == nil }) else { throw Refusal.addressTaken(keys[0]) }
     guard try state.addresses(account).count < DomainLimits.addressesPerAccountMax else {
         throw Refusal.limit("more than \(DomainLimits.addressesPerAccountMax) addresses")
     }

@@ -48,6 +48,6 @@ func foldAccount(
 }
 
 extension AddressRow {
-    /// The form under which the directory finds it.
-    package var directoryKey: String { Address(address)?.directoryKey ?? address.lowercased() }
+    /// The form under which the directory finds it: as the event has it, whatever form addresses get now.
+    package var directoryKey: String { address.lowercased() }
 }

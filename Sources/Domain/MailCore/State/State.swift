@@ -155,3 +155,13 @@ extension StateReader {
         return ids
     }
 }
+
+extension StateReader {
+    /// The account that receives for an address, in whichever form it was written down.
+    package func owner(of address: Address) throws(StateFault) -> AccountID? {
+        for key in address.directoryKeys {
+            if let owner = try owner(ofAddress: key) { return owner }
+        }
+        return nil
+    }
+}

@@ -33,7 +33,7 @@ extension MailEngine {
         guard let name else { return LoginSubject() }
         let now = clock()
         return try read { state in
-            guard let owner = try state.owner(ofAddress: name.address.directoryKey),
+            guard let owner = try state.owner(of: name.address),
                 let head = try state.head(owner), head.status != .removed
             else { return LoginSubject() }
             let credentials = try state.credentials(owner).filter { name.label == nil || $0.label == name.label }

@@ -208,7 +208,7 @@ extension PasswordAuthenticator {
     func isSelf(_ authorization: String, _ account: AccountID) throws -> Bool {
         if authorization.isEmpty { return true }
         guard let name = LoginName(authorization, defaultDomain: defaultDomain) else { return false }
-        return try engine.read { try $0.owner(ofAddress: name.address.directoryKey) } == account
+        return try engine.read { try $0.owner(of: name.address) } == account
     }
 }
 

@@ -26,6 +26,16 @@ package protocol MailResolver: Sendable {
     func exchangers(of domain: String) async -> DNSAnswer<[MailExchanger]>
     /// IPv6 and IPv4 addresses of a host, as text, in the order in which to try them.
     func addresses(of host: String) async -> DNSAnswer<[String]>
-    /// The answer about the exchangers of a domain is signed, and the signature holds (DNSSEC).
-    func isValidated(_ domain: String) async -> Bool
+    /// Whether DNSSEC vouches for what the DNS says about the exchangers of a domain, also where it says that there are none.
+    func validation(of domain: String) async -> DNSValidation
+}
+
+/// What DNSSEC says of an answer.
+package enum DNSValidation: Equatable, Sendable {
+    /// Signed, and the signature holds.
+    case signed
+    /// Nobody vouches for it: the zone is not signed, or nothing is validated here.
+    case unsigned
+    /// No answer that can be relied on: worth another try. The text is for logs and reports.
+    case failed(String)
 }

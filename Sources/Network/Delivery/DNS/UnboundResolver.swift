@@ -68,16 +68,28 @@ package final class UnboundResolver: MailResolver, @unchecked Sendable {
         }
     }
 
-    package func isValidated(_ domain: String) async -> Bool {
-        let answer = try? await threads.runIfActive { [self] in
-            var result: UnsafeMutablePointer<ub_result>?
-            guard ub_resolve(context, domain, RecordType.mx, RecordType.classIN, &result) == 0, let result else {
-                return false
-            }
-            defer { ub_resolve_free(result) }
-            return result.pointee.secure != 0 && result.pointee.havedata != 0
+    package func validation(of domain: String) async -> DNSValidation {
+        do {
+            return try await threads.runIfActive { [self] in validation(domain) }
+        } catch {
+            return .failed("the resolver is closed")
         }
-        return answer ?? false
+    }
+
+    private func validation(_ domain: String) -> DNSValidation {
+        var result: UnsafeMutablePointer<ub_result>?
+        let code = ub_resolve(context, domain, RecordType.mx, RecordType.classIN, &result)
+        guard code == 0, let result else { return .failed(String(cString: ub_strerror(code))) }
+        defer { ub_resolve_free(result) }
+        if let problem = Self.problem(result.pointee, domain) { return .failed(problem) }
+        // A signed denial too: the domain is its own exchanger then, and nobody else chose its name.
+        return result.pointee.secure != 0 ? .signed : .unsigned
+    }
+
+    /// Why an answer cannot be relied on.
+    private static func problem(_ result: ub_result, _ name: String) -> String? {
+        if result.bogus != 0 { return "the answer for \(name) does not verify" }
+        return result.nxdomain != 0 || result.rcode == 0 ? nil : "name server answered code \(result.rcode)"
     }
 
     func ask<Record: Sendable>(
@@ -95,9 +107,8 @@ package final class UnboundResolver: MailResolver, @unchecked Sendable {
         let code = ub_resolve(context, name, type, RecordType.classIN, &result)
         guard code == 0, let result else { return .failed(String(cString: ub_strerror(code))) }
         defer { ub_resolve_free(result) }
-        if result.pointee.bogus != 0 { return .failed("the answer for \(name) does not verify") }
+        if let problem = Self.problem(result.pointee, name) { return .failed(problem) }
         if result.pointee.nxdomain != 0 { return .noName }
-        guard result.pointee.rcode == 0 else { return .failed("name server answered code \(result.pointee.rcode)") }
         guard result.pointee.havedata != 0, let data = result.pointee.data, let lengths = result.pointee.len else {
             return .noRecords
         }

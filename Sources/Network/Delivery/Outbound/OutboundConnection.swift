@@ -8,6 +8,7 @@ import EventStore
 import NIOCore
 import NIOPosix
 import SMTP
+import TLS
 
 /// A message with its octets.
 struct OutboundMessage: Sendable {
@@ -38,6 +39,7 @@ final class OutboundConnection: ChannelInboundHandler {
     private var timer: Scheduled<Void>?
 
     private var ready: EventLoopPromise<Void>?
+    private var settled: EventLoopPromise<Void>?
     private var sending: (message: OutboundMessage, answer: EventLoopPromise<[SMTPRecipientOutcome]>)?
     private var hasBegunTLS: Bool
     /// What broke the connection, for logs and reports.
@@ -69,7 +71,24 @@ final class OutboundConnection: ChannelInboundHandler {
         act { machine.send(message.message, into: &actions) }
     }
 
-    func quit() { act { machine.quit(into: &actions) } }
+    /// With QUIT where the host waits for a command; else at once: nobody would answer for it any more.
+    func quit() { act { machine.isReady ? machine.quit(into: &actions) : machine.timedOut(into: &actions) } }
+
+    /// Answers when the host is ready for another message, or never will be; after a refusal that is a reply later. What takes
+    /// longer than a moment counts as never.
+    func settle(_ answer: EventLoopPromise<Void>) {
+        guard !machine.isReady, !machine.isClosed else { return answer.succeed(()) }
+        settled?.succeed(())
+        settled = answer
+        _ = eventLoop.assumeIsolated().scheduleTask(in: .seconds(DeliveryLimits.settleSecondsMax)) { [self] in
+            endSettling()
+        }
+    }
+
+    private func endSettling() {
+        settled?.succeed(())
+        settled = nil
+    }
 
     // MARK: What the machine asks for
 
@@ -93,9 +112,11 @@ final class OutboundConnection: ChannelInboundHandler {
             guard let context else { return }
             context.writeAndFlush(wrapOutboundOut(ByteBuffer(bytes: octets)), promise: nil)
         case .startTLS: startTLS()
+        case .prove(let challenge): prove(challenge)
         case .ready:
             ready?.succeed(())
             ready = nil
+            endSettling()
         case .sendBody: sendBody(from: sending?.message.start ?? 0, SMTPDotStuffer())
         case .sendChunk: sendBody(from: sending?.message.start ?? 0, nil)
         case .finished(let outcomes):
@@ -105,6 +126,7 @@ final class OutboundConnection: ChannelInboundHandler {
         case .close(let end):
             ready?.fail(OutboundFailure(end, brokeInTLS: hasBegunTLS, reason: problem))
             ready = nil
+            endSettling()
             context?.close(promise: nil)
         }
     }
@@ -118,6 +140,14 @@ final class OutboundConnection: ChannelInboundHandler {
             act { machine.tlsStarted(into: &actions) }
         } catch {
             act { machine.disconnected(into: &actions) }
+        }
+    }
+
+    private func prove(_ challenge: SMTPScramChallenge) {
+        let password = machine.configuration.credentials?.password ?? ""
+        let proof = fileThreads.runIfActive(eventLoop: eventLoop) { SMTPScramProof(challenge, password: password) }
+        proof.assumeIsolated().whenComplete { [self] result in
+            act { machine.proved(try? result.get(), into: &actions) }
         }
     }
 
@@ -177,6 +207,14 @@ final class OutboundConnection: ChannelInboundHandler {
         arm()
     }
 
+    func userInboundEventTriggered(context: ChannelHandlerContext, event: Any) {
+        if case TLSEvent.established = event, machine.configuration.credentials != nil {
+            let tls = try? context.pipeline.syncOperations.handler(type: TLSHandler.self)
+            machine.channelBinding = tls?.scramBinding
+        }
+        context.fireUserInboundEventTriggered(event)
+    }
+
     func handlerRemoved(context: ChannelHandlerContext) { self.context = nil }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
@@ -219,6 +257,7 @@ struct OutboundFailure: Error {
         case .refused(let reply): "\(reply.code) \(reply.text)"
         case .noTLS: "no TLS is offered"
         case .noMechanism: "no login mechanism is offered"
+        case .unproved: "the host does not prove that it knows the password"
         case .malformed: "what answers is no SMTP server"
         case .timedOut: "no answer in time"
         case .quit, .disconnected: "the connection was closed"

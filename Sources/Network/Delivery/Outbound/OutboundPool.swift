@@ -26,7 +26,11 @@ struct OutboundLease: Sendable {
         let answer = eventLoop.makePromise(of: [SMTPRecipientOutcome].self)
         eventLoop.execute { connection.value.send(message, answer: answer) }
         do {
-            return try await answer.futureResult.get()
+            let outcomes = try await answer.futureResult.get()
+            let settled = eventLoop.makePromise(of: Void.self)
+            eventLoop.execute { connection.value.settle(settled) }
+            try? await settled.futureResult.get()
+            return outcomes
         } catch {
             return message.message.recipients.map { _ in .unanswered("the connection was lost") }
         }
@@ -37,6 +41,12 @@ actor OutboundPool {
     private let group: any EventLoopGroup
     private let options: DeliveryOptions
     private let fileThreads: NIOThreadPool
+    /// Another has taken its place, or there is none any more: what comes back is closed.
+    private var isRetired = false
+    /// Nothing is connected any more.
+    private var isClosed = false
+    /// Why a host could not be had, and until when it is left alone.
+    private var resting: [String: (failure: any Error, until: NIODeadline)] = [:]
     private var idle: [String: [(lease: OutboundLease, since: NIODeadline)]] = [:]
 
     init(group: any EventLoopGroup, options: DeliveryOptions, fileThreads: NIOThreadPool) {
@@ -59,11 +69,25 @@ actor OutboundPool {
     /// Gives a connection back; it is closed when it has carried enough or is not ready.
     func give(_ lease: OutboundLease, to destination: String) async {
         let isReady = try? await lease.eventLoop.submit { lease.connection.value.isReady }.get()
-        guard isReady == true, lease.messages < DeliveryLimits.messagesPerConnectionMax else { return quit(lease) }
+        guard isReady == true, !isRetired, lease.messages < DeliveryLimits.messagesPerConnectionMax else {
+            return quit(lease)
+        }
         idle[destination, default: []].append((lease, .now()))
     }
 
+    func close() {
+        isClosed = true
+        retire()
+    }
+
+    func retire() {
+        isRetired = true
+        closeIdle(before: .distantFuture)
+    }
+
     func closeIdle(before deadline: NIODeadline) {
+        let now = NIODeadline.now()
+        resting = resting.filter { $0.value.until > now }
         for (destination, leases) in idle {
             let kept = leases.filter { $0.since > deadline }
             for entry in leases where entry.since <= deadline { quit(entry.lease) }
@@ -75,11 +99,27 @@ actor OutboundPool {
         lease.eventLoop.execute { lease.connection.value.quit() }
     }
 
-    /// Connects and waits until the host is ready for a message.
-    ///
+    /// Connects and waits until the host is ready for a message. One that was not a moment ago is not asked again: of many
+    /// messages for it the first finds that out for the others.
+    func connect(host: String, address: String, port: Int, requiresTLS: Bool = false) async throws -> OutboundLease {
+        let key = "\(host) [\(address)]:\(port)\(requiresTLS ? " TLS" : "")"
+        if isClosed { throw OutboundFailure(.disconnected, reason: "the node ends") }
+        if let rest = resting[key], rest.until > .now() { throw rest.failure }
+        do {
+            let lease = try await open(host, address, port, requiresTLS)
+            resting[key] = nil
+            return lease
+        } catch {
+            if resting.count < DeliveryLimits.restingMax { resting[key] = (error, .now() + options.hostRest) }
+            throw error
+        }
+    }
+
     /// Where TLS is used when it is there, and fails, the message goes in the clear over a second connection: without TLS
     /// it would have gone so too (RFC 7435).
-    func connect(host: String, address: String, port: Int, requiresTLS: Bool = false) async throws -> OutboundLease {
+    private func open(
+        _ host: String, _ address: String, _ port: Int, _ requiresTLS: Bool
+    ) async throws -> OutboundLease {
         var configuration = SMTPClientConfiguration(helloName: options.hostName)
         if let smart = options.smartHost {
             configuration.tls = smart.tls
@@ -88,6 +128,7 @@ actor OutboundPool {
         }
         if requiresTLS { configuration.tls = .required }
         if options.makeTLSHandler == nil { configuration.tls = configuration.tls == .required ? .required : .never }
+        if configuration.credentials != nil { configuration.scramNonce = options.makeNonce() }
         configuration.isLineSafe = address == "127.0.0.1" || address == "::1"
         let verifies = requiresTLS || options.smartHost?.verifies ?? false
         do {

@@ -17,30 +17,32 @@ package enum LocalRecipient: Sendable {
 extension AttemptRecorder {
     /// Delivers to a recipient whose address is ours, in one transaction with the record of it and the report that the
     /// sender wants.
-    /// - Returns: whether it was ours to deal with.
-    func deliverHere(_ message: QueuedMessage, _ index: UInt16, _ original: Original) async -> Bool {
+    /// - Returns: nil where it was not ours to deal with.
+    func deliverHere(_ message: QueuedMessage, _ index: UInt16, _ original: Original) async -> Recording? {
         let recipient = message.recipient(index).address
         let local: LocalRecipient
         do {
             local = try inbox(recipient)
         } catch {
-            await record(message, [.deferred(index, "the directory cannot be read now")], original)
-            return true
+            return await record(message, [.deferred(index, "the directory cannot be read now")], original)
         }
         switch local {
-        case .elsewhere: return false
+        case .elsewhere:
+            guard message.entry.wishes.flags.contains(.inward) else { return nil }
+            // Nobody who may send outward has asked for it: it would be a relay for strangers.
+            let reply = SMTPServerReply(550, .init(5, 1, 2), lines: ["mail for this domain is not taken here any more"])
+            return await record(message, [.failed(index, reply)], original)
         case .refused(let reply):
             let outcome: SMTPRecipientOutcome = reply.isPermanent ? .failed(reply) : .deferred(reply)
-            await record(message, [RecipientResult(index, outcome, remoteHost: "")], original)
+            return await record(message, [RecipientResult(index, outcome, remoteHost: "")], original)
         case .mailbox(let account, let mailbox):
-            await deliver(message, index, to: account, mailbox, original)
+            return await deliver(message, index, to: account, mailbox, original)
         }
-        return true
     }
 
     private func deliver(
         _ message: QueuedMessage, _ index: UInt16, to account: AccountID, _ mailbox: MailboxID, _ original: Original
-    ) async {
+    ) async -> Recording {
         guard let reference = try? engine.read({ try $0.body(message.entry.blob) }) else {
             return await record(message, [.deferred(index, "the message cannot be read here now")], nil)
         }
@@ -60,8 +62,9 @@ extension AttemptRecorder {
         if case .refused(let refusal)? = outcomes.first {
             // The mailbox filled, or its account went, between the question and the commit.
             let reply = SMTPServerReply(451, .init(4, 2, 0), lines: ["not taken by the mailbox: \(refusal)"])
-            await record(message, [RecipientResult(index, .deferred(reply), remoteHost: "")], original)
+            return await record(message, [RecipientResult(index, .deferred(reply), remoteHost: "")], original)
         }
+        return recording(outcomes)
     }
 }
 

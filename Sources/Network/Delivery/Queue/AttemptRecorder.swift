@@ -11,10 +11,29 @@ import SMTP
 
 struct AttemptRecorder: Sendable {
     let engine: MailEngine
-    let options: DeliveryOptions
+    var options: DeliveryOptions
     let log: Logger
     let fileThreads: NIOThreadPool
     let inbox: @Sendable (String) throws -> LocalRecipient
+    /// The engine, but for tests of one that takes nothing.
+    let submit: @Sendable (Request) async -> [CommandOutcome]
+    /// Told of results once they are recorded.
+    let recorded: @Sendable ([RecipientResult]) -> Void
+
+    /// What became of a record.
+    enum Recording: Sendable {
+        /// On stable storage, or of no use any more: the entry has gone.
+        case done
+        /// What happened is written nowhere, and the queue shows the message as it was.
+        case failed
+        /// Nor will anything be until the node is started again.
+        case stopped
+
+        func worse(_ other: Recording) -> Recording {
+            if self == .stopped || other == .stopped { return .stopped }
+            return self == .failed ? .failed : other
+        }
+    }
 
     /// The header of a stored message from `start` on, whole lines, for a report.
     static func header(of body: any BodyHandle, from start: Int = 0) throws(StoreError) -> [UInt8] {
@@ -37,35 +56,83 @@ struct AttemptRecorder: Sendable {
         var nature: BodyNature
     }
 
-    func record(_ message: QueuedMessage, _ results: [RecipientResult], _ original: Original?) async {
-        guard !results.isEmpty else { return }
+    func record(_ message: QueuedMessage, _ results: [RecipientResult], _ original: Original?) async -> Recording {
+        guard !results.isEmpty else { return .done }
         let now = engine.clock()
         let settled = results.map { settle($0, message, now) }
         var items: [Request.Item] = []
         for (kind, members) in Dictionary(grouping: settled, by: \.kind) {
             items.append(item(message, kind, members, now))
-            log.info(
-                "delivery attempt",
-                metadata: [
-                    "queue": "\(message.id.rawValue)", "result": "\(kind.fate)", "recipients": "\(members.count)",
-                    "host": "\(kind.remoteHost)", "code": "\(kind.code)", "text": "\(kind.text)",
-                ])
         }
-        _ = await perform(items, reportingOn: settled, of: message, original, now)
+        return recording(await perform(items, reportingOn: settled, of: message, original, now))
     }
 
-    /// Performs what an attempt led to, with the reports that its results make necessary behind it, in one request.
+    func recording(_ outcomes: [CommandOutcome]) -> Recording {
+        switch outcomes.first {
+        case .failed(.stopped)?: .stopped
+        case .failed?, nil: .failed
+        case .done?, .duplicate?, .refused?: .done
+        }
+    }
+
+    /// Performs what an attempt led to, with the reports that its results make necessary behind it, in one request; counts
+    /// and logs what is recorded.
+    ///
+    /// Until it is taken, or the engine takes no more: what is not recorded would be sent again. So a node whose disk is full
+    /// holds what it knows, for at most `messagesMax` messages, and tries again; it ends with the engine.
     func perform(
         _ items: [Request.Item], bodies: [any BodySource] = [], reportingOn results: [RecipientResult],
         of message: QueuedMessage, _ original: Original?, _ now: Timestamp
     ) async -> [CommandOutcome] {
+        var pauseSeconds: UInt64 = 1
+        while true {
+            let outcomes = await tried(items, bodies, results, message, original, now)
+            switch outcomes.first {
+            case .failed(.busy)?, .failed(.full)?:
+                if pauseSeconds > 1 {
+                    log.warning("an attempt cannot be recorded yet: the node is busy or its disk full")
+                }
+                try? await Task.sleep(nanoseconds: pauseSeconds * 1_000_000_000)
+                pauseSeconds = min(pauseSeconds * 4, DeliveryLimits.recordingPauseSecondsMax)
+                continue
+            case .failed(let failure)?:
+                log.error("an attempt could not be recorded", metadata: ["failure": "\(failure)"])
+            // A refusal means that the entry went meanwhile, or that the mailbox here takes nothing: told where that is seen.
+            case .done?: note(results, message)
+            default: break
+            }
+            return outcomes
+        }
+    }
+
+    private func tried(
+        _ items: [Request.Item], _ bodies: [any BodySource], _ results: [RecipientResult], _ message: QueuedMessage,
+        _ original: Original?, _ now: Timestamp
+    ) async -> [CommandOutcome] {
         var request = Request(items, bodies: bodies, origin: Origin(gateway: .engine))
         for (kind, reported) in reports(on: results, message, now) {
-            guard let body = await self.body(kind, reported, message, original, now) else { continue }
-            request.items.append(report(to: message, body: request.bodies.count))
-            request.bodies.append(body)
+            do {
+                let body = try await self.body(kind, reported, message, original, now)
+                request.items += report(to: message, body: request.bodies.count)
+                request.bodies.append(body)
+            } catch {
+                return items.map { _ in .failed(error) }
+            }
         }
-        return await perform(request)
+        return await submit(request)
+    }
+
+    private func note(_ results: [RecipientResult], _ message: QueuedMessage) {
+        recorded(results)
+        for (kind, members) in Dictionary(grouping: results, by: \.kind) {
+            log.info(
+                "delivery attempt",
+                metadata: [
+                    "queue": "\(message.id.rawValue)", "result": "\(kind.fate)", "recipients": "\(members.count)",
+                    "host": "\(members[0].isHere ? "here" : kind.remoteHost)", "code": "\(kind.code)",
+                    "text": "\(kind.text)",
+                ])
+        }
     }
 
     /// What has waited too long comes back.
@@ -135,26 +202,28 @@ struct AttemptRecorder: Sendable {
         return [(.failure, failed), (.delay, delayed), (.success, passedOn)].filter { !$0.1.isEmpty }
     }
 
-    /// Reports go to the sender, whose mailbox is here or elsewhere. One that his mailbox does not take waits in the queue;
-    /// if it fills up between this question and the commit, there is none, and the record of the attempt stands alone.
-    private func report(to message: QueuedMessage, body: Int) -> Request.Item {
+    /// Reports go to the sender, whose mailbox is here or elsewhere. One that his mailbox does not take, now or by the time
+    /// of the commit, waits in the queue.
+    private func report(to message: QueuedMessage, body: Int) -> [Request.Item] {
         let sender = message.entry.mailFrom
-        if case .mailbox(let account, let mailbox)? = try? inbox(sender) {
-            let append = AppendMessages(
-                mailbox: mailbox, messages: [NewMessage(body: body)], origin: .smtp, envelopeFrom: "",
-                envelopeTo: sender)
-            return Request.Item(account, .append(append), needsPrevious: true)
-        }
         // RFC 8689 section 5.
         let flags = message.entry.wishes.flags.intersection(.requireTLS)
         let enqueue = Enqueue(body: body, mailFrom: "", recipients: [sender], wishes: QueueWishes(flags: flags))
-        return Request.Item(.queue, .enqueue(enqueue), needsPrevious: true)
+        guard case .mailbox(let account, let mailbox)? = try? inbox(sender) else {
+            return [Request.Item(.queue, .enqueue(enqueue), needsPrevious: true)]
+        }
+        let append = AppendMessages(
+            mailbox: mailbox, messages: [NewMessage(body: body)], origin: .smtp, envelopeFrom: "", envelopeTo: sender)
+        return [
+            Request.Item(account, .append(append), needsPrevious: true),
+            Request.Item(.queue, .enqueue(enqueue), standsIn: true),
+        ]
     }
 
     private func body(
         _ kind: DeliveryReport.Kind, _ results: [RecipientResult], _ message: QueuedMessage, _ original: Original?,
         _ now: Timestamp
-    ) async -> (any BodySource)? {
+    ) async throws(EngineFailure) -> any BodySource {
         let entry = message.entry
         let attempt = results.map { message.recipient($0.index).attempts }.max() ?? 0
         let until = Timestamp(milliseconds: entry.accepted.rawValue + options.lifetime.nanoseconds / 1_000_000)
@@ -176,9 +245,17 @@ struct AttemptRecorder: Sendable {
             report.whole = DeliveryReport.Whole(is8Bit: original.nature.is8Bit)
         }
         let drawn = report
-        return try? await fileThreads.runIfActive { [engine] in
-            try Self.write(drawn, original, engine.makeBody())
+        do {
+            return try await fileThreads.runIfActive { [engine] in
+                try Self.write(drawn, original, engine.makeBody())
+            }
+        } catch is CancellationError {
+            throw .stopped("the node ends")
+        } catch {
+            guard original != nil else { throw .full }
         }
+        // A message that cannot be read is told of without it.
+        return try await body(kind, results, message, nil, now)
     }
 
     /// Not on an event loop.
@@ -209,22 +286,6 @@ struct AttemptRecorder: Sendable {
     }
 
     private static func date(_ time: Timestamp) -> String { MailDate.text(InternalDate(time: time)) }
-
-    /// Until it is taken, or the engine takes no more: what is not recorded would be sent again.
-    private func perform(_ request: Request) async -> [CommandOutcome] {
-        for delaySeconds: UInt64 in [1, 5, 30, 60, 60, 60, 60, 60, 60, 60] {
-            let outcomes = await engine.perform(request)
-            switch outcomes.first {
-            case .failed(.busy)?, .failed(.full)?: try? await Task.sleep(nanoseconds: delaySeconds * 1_000_000_000)
-            case .failed(let failure)?:
-                log.error("an attempt could not be recorded", metadata: ["failure": "\(failure)"])
-                return outcomes
-            default: return outcomes
-            }
-        }
-        log.error("an attempt could not be recorded: the node is too busy or its disk full")
-        return []
-    }
 }
 
 extension QueuedMessage {

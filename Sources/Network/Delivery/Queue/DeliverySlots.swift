@@ -1,8 +1,8 @@
 /// Connections that may be open: so many to one destination, so many in all. Waiting is first come first served among
 /// those that may go.
 struct DeliverySlots {
-    private let perDestinationMax: Int
-    private let totalMax: Int
+    private var perDestinationMax: Int
+    private var totalMax: Int
     private var used: [String: Int] = [:]
     private var total = 0
     private var waiting: [(destination: String, continuation: CheckedContinuation<Void, Never>)] = []
@@ -10,6 +10,11 @@ struct DeliverySlots {
     init(perDestinationMax: Int, totalMax: Int) {
         self.perDestinationMax = perDestinationMax
         self.totalMax = totalMax
+    }
+
+    mutating func limit(perDestination: Int, total: Int) {
+        (perDestinationMax, totalMax) = (perDestination, total)
+        wakeNext()
     }
 
     private func hasRoom(_ destination: String) -> Bool {
@@ -31,9 +36,14 @@ struct DeliverySlots {
         total -= 1
         let left = used[destination, default: 1] - 1
         used[destination] = left > 0 ? left : nil
-        guard let index = waiting.firstIndex(where: { hasRoom($0.destination) }) else { return }
-        let next = waiting.remove(at: index)
-        _ = take(next.destination)
-        next.continuation.resume()
+        wakeNext()
+    }
+
+    private mutating func wakeNext() {
+        while let index = waiting.firstIndex(where: { hasRoom($0.destination) }) {
+            let next = waiting.remove(at: index)
+            _ = take(next.destination)
+            next.continuation.resume()
+        }
     }
 }

@@ -11,7 +11,7 @@ struct DomainAttempt: Sendable {
     let message: QueuedMessage
     let indexes: [UInt16]
     let domain: String
-    /// Of the domain; connections are kept by it.
+    /// Of the domain.
     let destination: String
     let body: any BodyHandle
     let nature: BodyNature
@@ -25,7 +25,7 @@ struct DomainAttempt: Sendable {
                 .failed($0, SMTPServerReply(553, .init(5, 1, 3), lines: ["the address cannot be read"]))
             }
         }
-        if let lease = await pool.take(destination) {
+        if let lease = await pool.take(line) {
             let results = await send(over: lease, indexes)
             // A kept connection that broke tells nothing about the host: those recipients get a fresh one. Nor does one
             // host that lacks something tell about the others.
@@ -35,6 +35,9 @@ struct DomainAttempt: Sendable {
         }
         return await connectAndSend(indexes)
     }
+
+    /// Connections are kept by it: one that was verified carries what demands that, and nothing else.
+    private var line: String { (message.requiresTLS ? "TLS " : "") + destination }
 
     private func connectAndSend(_ indexes: [UInt16]) async -> [RecipientResult] {
         let hops: [NextHop]
@@ -120,20 +123,24 @@ struct DomainAttempt: Sendable {
                 return result
             }
         }
-        await pool.give(lease, to: destination)
+        await pool.give(lease, to: line)
         return results
     }
 
+    /// What was accepted before domains had one form gets it on its way out, and may need no SMTPUTF8 then.
+    private static func canonical(_ address: String) -> String { Address(address)?.description ?? address }
+
     private func envelope(_ part: [UInt16]) -> SMTPClientMessage {
         let recipients = part.map { message.recipient($0) }
-        let sender = message.entry.mailFrom
+        let sender = Self.canonical(message.entry.mailFrom)
+        let addresses = recipients.map { Self.canonical($0.address) }
         let wishes = message.entry.wishes
         let needsUTF8 =
             nature.hasUTF8Header
             || !sender.utf8.allSatisfy { $0 < 0x80 }
-            || !recipients.allSatisfy { $0.address.utf8.allSatisfy { $0 < 0x80 } }
+            || !addresses.allSatisfy { $0.utf8.allSatisfy { $0 < 0x80 } }
         var envelope = SMTPClientMessage(
-            sender: sender, recipients: recipients.map(\.address), octets: body.size - nature.start,
+            sender: sender, recipients: addresses, octets: body.size - nature.start,
             is8Bit: nature.is8Bit, needsUTF8: needsUTF8)
         envelope.isBinary = wishes.flags.contains(.binary)
         envelope.wantsRequireTLS = wishes.flags.contains(.requireTLS)

@@ -15,35 +15,30 @@ import MailTypes
 import NIOCore
 import NIOPosix
 import SMTP
-import Synchronization
-
-/// What the queue does now, for metrics.
-package struct DeliveryStatistics: Sendable {
-    package var inFlight = 0
-    package var delivered: UInt64 = 0
-    package var deferred: UInt64 = 0
-    package var bounced: UInt64 = 0
-    package init() {}
-}
 
 package actor QueueRunner {
     private let engine: MailEngine
-    private let options: DeliveryOptions
-    private let router: Router
-    private let pool: OutboundPool
+    private var options: DeliveryOptions
+    private var router: Router
+    private var pool: OutboundPool
+    private let group: any EventLoopGroup
     private let fileThreads: NIOThreadPool
     private let log: Logger
-    private let recorder: AttemptRecorder
+    private var recorder: AttemptRecorder
 
     private var slots: DeliverySlots
     private var inFlight: Set<QueueID> = []
+    /// Messages of which the queue does not show what happened to them, until when they are left alone.
+    private var resting: [QueueID: Timestamp] = [:]
     private var isRunning = false
     private var subscription: Subscription?
     private var waker: AsyncStream<Void>.Continuation?
     private var loop: Task<Void, Never>?
     private var timer: Task<Void, Never>?
     private var drained: [CheckedContinuation<Void, Never>] = []
-    private let counters = Mutex(DeliveryStatistics())
+    private let counters: DeliveryCounters
+    /// The engine records nothing any more, so nothing is sent.
+    private var isStopped = false
 
     /// - Parameter inbox: what this node makes of a recipient's address.
     package init(
@@ -51,18 +46,47 @@ package actor QueueRunner {
         fileThreads: NIOThreadPool, log: Logger,
         inbox: @escaping @Sendable (String) throws -> LocalRecipient
     ) {
+        self.init(
+            engine: engine, resolver: resolver, options: options, group: group, fileThreads: fileThreads, log: log,
+            submit: { await engine.perform($0) }, inbox: inbox)
+    }
+
+    /// - Parameter submit: the engine, but for tests of one that takes nothing.
+    init(
+        engine: MailEngine, resolver: any MailResolver, options: DeliveryOptions, group: any EventLoopGroup,
+        fileThreads: NIOThreadPool, log: Logger, submit: @escaping @Sendable (Request) async -> [CommandOutcome],
+        inbox: @escaping @Sendable (String) throws -> LocalRecipient
+    ) {
         self.engine = engine
         self.options = options
+        self.group = group
         self.fileThreads = fileThreads
         self.log = log
         router = Router(resolver: resolver, options: options)
         pool = OutboundPool(group: group, options: options, fileThreads: fileThreads)
         slots = DeliverySlots(perDestinationMax: options.connectionsPerDestinationMax, totalMax: options.connectionsMax)
+        let counters = DeliveryCounters()
+        self.counters = counters
         recorder = AttemptRecorder(
-            engine: engine, options: options, log: log, fileThreads: fileThreads, inbox: inbox)
+            engine: engine, options: options, log: log, fileThreads: fileThreads, inbox: inbox, submit: submit,
+            recorded: { counters.count($0) })
     }
 
-    package nonisolated var statistics: DeliveryStatistics { counters.withLock { $0 } }
+    package nonisolated var statistics: DeliveryStatistics { counters.statistics }
+
+    /// From now on: what is under way ends as it began, over the connections that it has.
+    ///
+    /// - Parameter resolver: another one; nil where it stays.
+    package func reconfigure(_ options: DeliveryOptions, resolver: (any MailResolver)? = nil) async {
+        let old = pool
+        self.options = options
+        router = Router(resolver: resolver ?? router.resolver, options: options)
+        pool = OutboundPool(group: group, options: options, fileThreads: fileThreads)
+        recorder.options = options
+        slots.limit(perDestination: options.connectionsPerDestinationMax, total: options.connectionsMax)
+        await old.retire()
+        waker?.yield()
+    }
 
     package func start() {
         guard !isRunning else { return }
@@ -92,7 +116,7 @@ package actor QueueRunner {
             await withCheckedContinuation { drained.append($0) }
             limit.cancel()
         }
-        await pool.closeIdle(before: .distantFuture)
+        await pool.close()
     }
 
     private func endWaiting() {
@@ -114,10 +138,11 @@ package actor QueueRunner {
     }
 
     private func takeDue() async {
-        guard isRunning else { return }
+        guard isRunning, !isStopped else { return }
         await pool.closeIdle(before: .now() - options.idleMax)
-        let room = options.messagesMax - inFlight.count
-        guard room > 0 else { return }
+        resting = resting.filter { $0.value > engine.clock() }
+        let room = resting.count > DeliveryLimits.restingMax ? 0 : options.messagesMax - inFlight.count
+        guard room > 0 else { return resting.isEmpty ? () : wake(after: .minutes(1)) }
         // A long queue behind a busy destination is read to its end once a second only.
         let isDeep = NIODeadline.now() - lastDeepLook > .seconds(1)
         if isDeep { lastDeepLook = .now() }
@@ -130,17 +155,21 @@ package actor QueueRunner {
             log.error("the queue cannot be read", metadata: ["error": "\(error)"])
             return wake(after: .seconds(10))
         }
+        // The end may have come while the queue was read.
+        guard isRunning, !isStopped else { return }
         for (id, destinations) in found.due where inFlight.insert(id).inserted {
             for destination in destinations { load[destination, default: 0] += 1 }
             Task { [weak self] in
-                await self?.attempt(id)
-                await self?.finished(id, destinations)
+                let recording = await self?.attempt(id)
+                await self?.finished(id, destinations, recording ?? .stopped)
             }
         }
-        counters.withLock { $0.inFlight = inFlight.count }
+        counters.set(inFlight: inFlight.count)
         // Something may be due behind what was looked at.
         if found.isCut { return wake(after: .seconds(1)) }
-        guard let next = found.next else { return wake(after: options.idleMax) }
+        guard let next = [found.next, resting.values.min()].compactMap({ $0 }).min() else {
+            return wake(after: options.idleMax)
+        }
         let delay = max(0, next.rawValue - engine.clock().rawValue)
         wake(after: min(.milliseconds(delay), .minutes(10)))
     }
@@ -156,7 +185,7 @@ package actor QueueRunner {
 
     private func find(atMost room: Int, among depth: Int) async throws -> Found {
         let now = engine.clock()
-        let taken = inFlight
+        let taken = inFlight.union(resting.keys)
         let (loadNow, loadMax) = (load, loadMax)
         // With a smart host what is behind a full destination goes there too.
         let hasOneWay = options.smartHost != nil
@@ -172,8 +201,7 @@ package actor QueueRunner {
                     }
                     guard !taken.contains(id) else { return true }
                     let message = QueuedMessage(id: id, entry: entry)
-                    let destinations = Set(
-                        message.waiting.map { router.destination(of: $0.domain, requiresTLS: message.requiresTLS) })
+                    let destinations = Set(message.waiting.map { router.destination(of: $0.domain) })
                     if destinations.allSatisfy({ load[$0, default: 0] < loadMax }) {
                         for destination in destinations { load[destination, default: 0] += 1 }
                         found.due.append((id, destinations))
@@ -201,15 +229,16 @@ package actor QueueRunner {
 
     // MARK: One message
 
-    private func attempt(_ id: QueueID) async {
+    private func attempt(_ id: QueueID) async -> AttemptRecorder.Recording {
         let message: QueuedMessage
         // It was found before the attempt before this one may have been recorded.
         do {
             guard let entry = try engine.read({ try $0.queueEntry(id) }), entry.nextAttempt <= engine.clock()
-            else { return }
+            else { return .done }
             message = QueuedMessage(id: id, entry: entry)
         } catch {
-            return log.error("a queue entry cannot be read", metadata: ["error": "\(error)"])
+            log.error("a queue entry cannot be read", metadata: ["error": "\(error)"])
+            return .failed
         }
         let original: AttemptRecorder.Original
         do {
@@ -222,30 +251,43 @@ package actor QueueRunner {
             log.error(
                 "a queued message cannot be read", metadata: ["queue": "\(message.id.rawValue)", "error": "\(error)"])
             let all = message.waiting.flatMap(\.indexes)
-            return await record(message, all.map { .deferred($0, "the message cannot be read here now") }, nil)
+            return await recorder.record(
+                message, all.map { .deferred($0, "the message cannot be read here now") }, nil)
         }
-        await withTaskGroup(of: Void.self) { tasks in
+        return await withTaskGroup(of: AttemptRecorder.Recording.self) { tasks in
             for group in message.waiting {
                 tasks.addTask { await self.deliver(message, group, original) }
             }
+            var all = AttemptRecorder.Recording.done
+            for await one in tasks { all = all.worse(one) }
+            return all
         }
     }
 
-    private func deliver(_ message: QueuedMessage, _ group: DomainGroup, _ original: AttemptRecorder.Original) async {
+    private func deliver(
+        _ message: QueuedMessage, _ group: DomainGroup, _ original: AttemptRecorder.Original
+    ) async -> AttemptRecorder.Recording {
         // What is ours, or has become ours meanwhile, does not go out.
         var outward: [UInt16] = []
-        for index in group.indexes where !(await recorder.deliverHere(message, index, original)) {
-            outward.append(index)
+        var recording = AttemptRecorder.Recording.done
+        for index in group.indexes {
+            if let here = await recorder.deliverHere(message, index, original) {
+                recording = recording.worse(here)
+            } else {
+                outward.append(index)
+            }
         }
-        guard !outward.isEmpty else { return }
-        let destination = router.destination(of: group.domain, requiresTLS: message.requiresTLS)
+        guard !outward.isEmpty else { return recording }
+        // What begins one way ends that way: its connections are named by it.
+        let (router, pool) = (router, pool)
+        let destination = router.destination(of: group.domain)
         await acquire(destination)
         let attempt = DomainAttempt(
             message: message, indexes: outward, domain: group.domain, destination: destination, body: original.body,
             nature: original.nature, router: router, pool: pool, now: engine.clock())
         let results = await attempt.run()
         slots.release(destination)
-        await record(message, results, original)
+        return recording.worse(await recorder.record(message, results, original))
     }
 
     private func acquire(_ destination: String) async {
@@ -253,28 +295,23 @@ package actor QueueRunner {
         await withCheckedContinuation { slots.wait(destination, $0) }
     }
 
-    private func record(
-        _ message: QueuedMessage, _ results: [RecipientResult], _ original: AttemptRecorder.Original?
-    ) async {
-        for result in results {
-            counters.withLock {
-                switch result.fate {
-                case .delivered: $0.delivered += 1
-                case .deferred: $0.deferred += 1
-                case .bounced: $0.bounced += 1
-                }
-            }
-        }
-        await recorder.record(message, results, original)
-    }
-
-    private func finished(_ id: QueueID, _ destinations: Set<String>) {
+    private func finished(_ id: QueueID, _ destinations: Set<String>, _ recording: AttemptRecorder.Recording) {
         inFlight.remove(id)
+        switch recording {
+        case .done: break
+        case .failed:
+            // The queue shows it as it was, so as due: without a pause it would be sent again and again.
+            resting[id] = Timestamp(milliseconds: engine.clock().rawValue + options.retryFirst.nanoseconds / 1_000_000)
+        case .stopped where isRunning && !isStopped:
+            isStopped = true
+            log.critical("nothing more is sent until the node is started again: what came of it cannot be recorded")
+        case .stopped: break
+        }
         for destination in destinations {
             let left = load[destination, default: 1] - 1
             load[destination] = left > 0 ? left : nil
         }
-        counters.withLock { $0.inFlight = inFlight.count }
+        counters.set(inFlight: inFlight.count)
         if inFlight.isEmpty { endWaiting() }
         waker?.yield()
     }

@@ -21,19 +21,25 @@ struct Router: Sendable {
     let resolver: any MailResolver
     let options: DeliveryOptions
 
-    /// Messages that share it may share a connection.
-    func destination(of domain: String, requiresTLS: Bool = false) -> String {
-        (requiresTLS ? "TLS " : "") + (options.smartHost.map { "\($0.host):\($0.port)" } ?? domain)
-    }
+    /// Where mail for a domain goes: messages that share it share its connections, so many and no more.
+    func destination(of domain: String) -> String { options.smartHost.map { "\($0.host):\($0.port)" } ?? domain }
 
     func route(to domain: String, requiresTLS: Bool = false) async -> Route {
-        if requiresTLS, options.smartHost == nil, Self.literal(domain) == nil, !(await resolver.isValidated(domain)) {
-            // RFC 8689 section 4.2.1, step 2: a name from an unsigned answer may be anybody's.
-            let text = "TLS is required, and the mail hosts of \(domain) cannot be told for certain without DNSSEC"
-            return .failed(SMTPServerReply(550, .init(5, 7, 30), lines: [text]))
-        }
         if let smart = options.smartHost { return .hosts([NextHop(host: smart.host, port: smart.port)]) }
         if let literal = Self.literal(domain) { return .hosts([NextHop(host: literal, port: options.port)]) }
+        let route = await routeByName(to: domain)
+        guard requiresTLS, case .hosts = route else { return route }
+        // RFC 8689 section 4.2.1, step 2: a name from an unsigned answer may be anybody's.
+        switch await resolver.validation(of: domain) {
+        case .signed: return route
+        case .unsigned:
+            let text = "TLS is required, and the mail hosts of \(domain) cannot be told for certain without DNSSEC"
+            return .failed(SMTPServerReply(550, .init(5, 7, 30), lines: [text]))
+        case .failed(let reason): return .deferred("cannot look up \(domain): \(reason)")
+        }
+    }
+
+    private func routeByName(to domain: String) async -> Route {
         switch await resolver.exchangers(of: domain) {
         case .found(let exchangers): return route(exchangers, of: domain)
         case .noRecords: return await implicitExchanger(domain)

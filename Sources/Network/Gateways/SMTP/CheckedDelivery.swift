@@ -92,7 +92,8 @@ extension SMTPSession {
         // A header that is not read cannot be rid of fields that claim to be ours.
         guard let header = message.header else { return finish(all: .headerTooLarge) }
         if connection.gateway.options.checks.policy == .enforce, verdict.isToBeRefused {
-            return finish(all: .refusedByDomain(verdict.dmarc.domain))
+            return finish(
+                all: verdict.dmarc.result == .permerror ? .tooManyAuthors : .refusedByDomain(verdict.dmarc.domain))
         }
         guard let trace = preface?.trace else { return finish(all: .temporaryFailure) }
         let server = machine.configuration.hostName

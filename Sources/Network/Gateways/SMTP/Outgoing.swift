@@ -19,8 +19,11 @@ struct QueuedRecipient: Hashable, Sendable {
     let notify: QueueNotify
     /// ORCPT as it came; empty for none.
     let original: String
+    /// At another host, by the word of somebody who may say so.
+    let isElsewhere: Bool
 
-    init(_ recipient: SMTPRecipient) {
+    init(_ recipient: SMTPRecipient, isElsewhere: Bool = false) {
+        self.isElsewhere = isElsewhere
         address = recipient.address.description
         notify = QueueNotify(recipient.notify)
         original = recipient.originalRecipient?.parameter ?? ""
@@ -41,8 +44,9 @@ extension QueueNotify {
 
 extension QueueWishes {
     /// What the envelope asks for.
-    fileprivate init(_ envelope: SMTPEnvelope) {
+    fileprivate init(_ envelope: SMTPEnvelope, isInward: Bool) {
         self.init(envelopeID: envelope.envelopeID?.encoded ?? "")
+        if isInward { flags.insert(.inward) }
         if envelope.requiresTLS { flags.insert(.requireTLS) }
         if envelope.isUTF8 { flags.insert(.utf8) }
         if envelope.bodyType == .binary { flags.insert(.binary) }
@@ -76,74 +80,108 @@ package struct SendingOptions: Sendable {
 
 /// Counts what accounts send, by the hour.
 final class SendingRates: Sendable {
-    fileprivate struct Hours {
+    private struct Hours {
         var hour: Int64 = 0
+        /// No more accounts than sent within the hour.
         var counts: [AccountID: Int] = [:]
     }
     private let hours = Mutex(Hours())
 
-    /// Whether so many more are within the limit.
-    func admits(_ count: Int, of account: AccountID, at now: Timestamp, max: Int) -> Bool {
-        guard max > 0 else { return true }
-        return hours.withLock { hours in
-            hours.turn(now)
-            return hours.counts[account, default: 0] + count <= max
+    /// Counts one recipient of an account, unless that were more than `max`.
+    /// - Returns: the hour that it was counted in; nil when it is one too many.
+    fileprivate func take(_ account: AccountID, at now: Timestamp, max: Int) -> Int64? {
+        hours.withLock { hours in
+            let current = now.seconds / 3600
+            if current != hours.hour { hours = Hours(hour: current) }
+            guard hours.counts[account, default: 0] < max else { return nil }
+            hours.counts[account, default: 0] += 1
+            return current
         }
     }
 
-    func count(_ count: Int, of account: AccountID, at now: Timestamp) {
+    fileprivate func giveBack(_ count: Int, of account: AccountID, hour: Int64) {
         hours.withLock { hours in
-            hours.turn(now)
-            hours.counts[account, default: 0] += count
+            guard hour == hours.hour, let counted = hours.counts[account] else { return }
+            hours.counts[account] = counted > count ? counted - count : nil
         }
     }
 }
 
-extension SendingRates.Hours {
-    /// No more accounts are held than sent within the hour.
-    fileprivate mutating func turn(_ now: Timestamp) {
-        let current = now.seconds / 3600
-        guard current != hour else { return }
-        self = SendingRates.Hours(hour: current, counts: [:])
+/// What the recipients of an open transaction took of their sender's hour. It goes back unless the message goes to the
+/// engine: so whoever asks in many sessions at once gets no more, and whoever gives up loses nothing.
+final class SendingAllowance {
+    private let rates: SendingRates
+    private let account: AccountID
+    private var taken: [Int64: Int] = [:]
+    /// The engine has the message; whoever goes before its answer has sent it all the same.
+    var isSpent = false
+
+    init(_ rates: SendingRates, _ account: AccountID) {
+        self.rates = rates
+        self.account = account
+    }
+
+    deinit { if !isSpent { giveBack() } }
+
+    func giveBack() {
+        for (hour, count) in taken { rates.giveBack(count, of: account, hour: hour) }
+        taken = [:]
+    }
+
+    /// - Parameter max: 0 is no limit.
+    func takes(at now: Timestamp, max: Int) -> Bool {
+        guard max > 0 else { return true }
+        guard let hour = rates.take(account, at: now, max: max) else { return false }
+        taken[hour, default: 0] += 1
+        return true
     }
 }
 
 extension SMTPSession {
     /// RCPT for an address elsewhere: whoever has logged in may write to it.
     func verdict(onOutside recipient: SMTPRecipient) -> RecipientVerdict {
-        let sending = connection.gateway.options.sending
+        let gateway = connection.gateway
+        let sending = gateway.sending
         guard machine.configuration.dialect == .submission, let account, sending.isOpen else { return .relayDenied }
-        let waiting = targets.reduce(1) { if case .queue = $1 { $0 + 1 } else { $0 } }
-        guard
-            connection.gateway.rates.admits(
-                waiting, of: account, at: connection.gateway.engine.clock(), max: sending.recipientsPerHourMax)
-        else {
-            connection.gateway.notices.say(
-                .sendingLimit, connection.log, ["client": "\(connection.client.description)"])
+        let allowance = allowance ?? SendingAllowance(gateway.rates, account)
+        guard allowance.takes(at: gateway.engine.clock(), max: sending.recipientsPerHourMax) else {
+            gateway.notices.say(.sendingLimit, connection.log, ["client": "\(connection.client.description)"])
             return .sendingLimit
         }
-        targets.append(.queue(QueuedRecipient(recipient)))
+        self.allowance = allowance
+        targets.append(.queue(QueuedRecipient(recipient, isElsewhere: true)))
         return .accepted
     }
 
     /// Where the copy of a recipient here goes. The queue delivers with a report, which is one transaction then, and at a
     /// later time (RFC 4865).
     func place(_ recipient: SMTPRecipient, at target: DeliveryTarget) -> RecipientTarget {
-        let isOpen = connection.gateway.options.sending.isOpen
+        let isOpen = connection.gateway.sending.isOpen
         let wantsReport = recipient.notify?.contains(.success) == true && machine.envelope?.reversePath != nil
         guard isOpen, wantsReport || machine.envelope?.hold != nil else { return .here(target) }
         return .queue(QueuedRecipient(recipient))
     }
 
-    /// The items that put the message into the queue for `recipients`: one, but for very many long addresses.
+    /// The items that put the message into the queue for `recipients`: one, but for very many long addresses, and where
+    /// whoever came without a login wrote to addresses here, and a filter adds others.
     func enqueueing(
         _ recipients: [QueuedRecipient], from envelope: SMTPEnvelope, isHeld: Bool
+    ) -> [Request.Item] {
+        let isStranger = machine.configuration.dialect != .submission || account == nil
+        let inward = isStranger ? recipients.filter { !$0.isElsewhere } : []
+        let outward = isStranger ? recipients.filter(\.isElsewhere) : recipients
+        return enqueueing(inward, from: envelope, isHeld, isInward: true)
+            + enqueueing(outward, from: envelope, isHeld, isInward: false)
+    }
+
+    private func enqueueing(
+        _ recipients: [QueuedRecipient], from envelope: SMTPEnvelope, _ isHeld: Bool, isInward: Bool
     ) -> [Request.Item] {
         guard !recipients.isEmpty else { return [] }
         let enqueue = Enqueue(
             body: 0, mailFrom: envelope.reversePath?.description ?? "", recipients: recipients.map(\.address),
-            wishes: QueueWishes(envelope), notify: recipients.map(\.notify), originals: recipients.map(\.original),
-            isHeld: isHeld)
+            wishes: QueueWishes(envelope, isInward: isInward), notify: recipients.map(\.notify),
+            originals: recipients.map(\.original), isHeld: isHeld)
         return enqueue.parts.map { Request.Item(.queue, .enqueue($0)) }
     }
 }

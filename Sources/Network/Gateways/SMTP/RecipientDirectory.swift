@@ -67,10 +67,10 @@ struct RecipientDirectory: Sendable {
             if owner == nil {
                 let isOurs =
                     try isLocalDomain(address.domain) || address.domain == defaultDomain
-                    || state.owner(ofAddress: "\(Self.postmaster)@\(address.domain)") != nil
+                    || postmaster(of: address.domain, state) != nil
                 guard isOurs else { return .refused(.relayDenied) }
                 if address.localPart.lowercased() == Self.postmaster {
-                    owner = try state.owner(ofAddress: "\(Self.postmaster)@\(defaultDomain)")
+                    owner = try postmaster(of: defaultDomain, state)
                 }
             }
             guard let owner, let head = try state.head(owner), head.status != .removed,
@@ -96,16 +96,21 @@ struct RecipientDirectory: Sendable {
         }
     }
 
+    private func postmaster(of domain: String, _ state: any ShardReader) throws -> AccountID? {
+        try Address(localPart: Self.postmaster, domain: domain).flatMap { try state.owner(of: $0) }
+    }
+
     private func candidates(_ address: Address) -> [(key: String, detail: String?)] {
-        var candidates: [(key: String, detail: String?)] = [(address.directoryKey, nil)]
+        var people: [(name: String, detail: String?)] = [(address.localPart.lowercased(), nil)]
         if detail != .off, let plus = address.localPart.firstIndex(of: Self.detailSeparator),
             plus != address.localPart.startIndex
         {
-            let key = address.localPart[..<plus].lowercased() + "@" + address.domain
-            candidates.append((key, String(address.localPart[address.localPart.index(after: plus)...])))
+            let detail = String(address.localPart[address.localPart.index(after: plus)...])
+            people.append((address.localPart[..<plus].lowercased(), detail))
         }
-        candidates.append(("*@" + address.domain, nil))
-        return candidates
+        people.append(("*", nil))
+        let domains = DomainLabels.forms(address.domain)
+        return people.flatMap { person in domains.map { ("\(person.name)@\($0)", person.detail) } }
     }
 
     /// Senders choose a detail, so it never makes a mailbox.

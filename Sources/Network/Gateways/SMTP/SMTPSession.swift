@@ -18,6 +18,8 @@ final class SMTPSession: MailSession {
     var body: BodyReceiver?
     /// Before `body`, in a session of somebody who has logged in.
     var submission: SubmittedMessage?
+    /// Of the recipients elsewhere among `targets`.
+    var allowance: SendingAllowance?
     /// Of the message that is being received, where it may be one that came before.
     var repeated: RepeatedMessage?
     /// What is put before the body of the transaction, or is there already.

@@ -80,8 +80,8 @@ extension SMTPSession {
         return SubmittedMessage(
             date: MailDate.text(InternalDate(time: now)), messageID: "\(messageName).\(now.rawValue)@\(domain)",
             author: author
-        ) { [directory, account, options = gateway.options] author in
-            guard options.sending.checksSender else { return true }
+        ) { [directory, account, isChecked = gateway.sending.checksSender] author in
+            guard isChecked else { return true }
             guard let host = author.host, let mailbox = author.mailbox,
                 let address = Address(
                     localPart: String(decoding: mailbox, as: UTF8.self), domain: String(decoding: host, as: UTF8.self))

@@ -17,6 +17,7 @@ final class GatewayContext: Sendable {
     let registry: ConnectionRegistry
     let notices: Notices
     let rates = SendingRates()
+    private let sendingNow: Mutex<SendingOptions>
     /// The domains of our accounts' addresses.
     let domains: LocalDomains
     /// Read and write the files of large messages, and large maildrops.
@@ -41,6 +42,7 @@ final class GatewayContext: Sendable {
     init(engine: MailEngine, options: GatewayOptions, log: Logger, group: any EventLoopGroup) {
         self.engine = engine
         self.options = options
+        sendingNow = Mutex(options.sending)
         self.log = log
         notices = Notices(log)
         domains = LocalDomains(engine)
@@ -79,6 +81,18 @@ final class GatewayContext: Sendable {
             }
         }
         watch.withLock { $0 = subscription }
+    }
+
+    /// What people who have logged in may send, as it is now; the options have how it began.
+    var sending: SendingOptions { sendingNow.withLock { $0 } }
+
+    /// From the next command on. Whether there is a queue stays as it was at the start.
+    func replace(_ sending: SendingOptions) {
+        sendingNow.withLock { now in
+            let isOpen = now.isOpen
+            now = sending
+            now.isOpen = isOpen
+        }
     }
 
     /// Who receives for an address.

@@ -66,6 +66,9 @@ package final class Gateways: Sendable {
         try context.directory.resolve(address)
     }
 
+    /// Takes other rules about what people may send.
+    package func replace(_ sending: SendingOptions) { context.replace(sending) }
+
     /// Logins by SASL that have begun and are not over.
     package var exchangesUnderWay: Int { context.sasl.exchangesUnderWay }
 

@@ -24,7 +24,7 @@ final class LocalDomains: Sendable {
                 if head.status != .removed { accounts.append(account) }
                 return true
             }
-            var found = Set(try DomainSetting.domains(state))
+            var found = Set(try DomainSetting.domains(state).map { DomainLabels.ascii($0) })
             for account in accounts { found.formUnion(try Self.domains(of: account, state)) }
             return found
         }

@@ -1,5 +1,6 @@
 import Digests
 import MIME
+import MailTypes
 import Octets
 
 /// A DKIM-Signature field, taken apart (RFC 6376 section 3.5).
@@ -61,7 +62,7 @@ package struct DKIMSignature: Sendable {
             throw .malformed("no selector in s=")
         }
         self.domain = domain
-        selector = s.lowercased()
+        selector = DomainLabels.ascii(s)
         (headerForm, bodyForm) = try Self.forms(list)
         guard let names = list.list("h"), names.count <= CheckLimits.signedFieldsMax else {
             throw .malformed("no list of fields in h=")
@@ -114,10 +115,11 @@ package struct DKIMSignature: Sendable {
     /// Its domain is `d=` or below it.
     private static func identity(_ list: TagList, _ domain: String) throws(Problem) -> String {
         guard let text = list["i"] else { return "@" + domain }
-        guard let at = text.utf8.lastIndex(of: Ascii.at),
-            DomainName.isWithin(text[text.index(after: at)...].lowercased(), domain)
-        else { throw .malformed("i= is not within d=") }
-        return text[..<at] + "@" + text[text.index(after: at)...].lowercased()
+        guard let at = text.utf8.lastIndex(of: Ascii.at) else { throw .malformed("i= is not within d=") }
+        // RFC 8616 section 5: both forms of a label are one.
+        let own = DomainLabels.ascii(String(text[text.index(after: at)...]))
+        guard DomainName.isWithin(own, domain) else { throw .malformed("i= is not within d=") }
+        return text[..<at] + "@" + own
     }
 
     /// At most 76 digits by the grammar; what is beyond 64 bits has no meaning here.

@@ -15,8 +15,10 @@ package struct MessageVerdict: Hashable, Sendable {
         self.dmarc = dmarc
     }
 
-    /// The author's domain asks that the message be refused.
-    package var isToBeRefused: Bool { dmarc.result == .fail && dmarc.policy == .reject }
+    /// The author's domain asks that the message be refused, or the message names so many authors that nobody can be asked.
+    package var isToBeRefused: Bool {
+        dmarc.policy == .reject && (dmarc.result == .fail || dmarc.result == .permerror)
+    }
 
     /// Why there is no result when the time is over.
     package static let timeout = "no answer in time"
@@ -41,7 +43,8 @@ extension InspectedMessage {
         let authors = authorDomains
         var worst: DMARCVerdict?
         if authors.count > CheckLimits.authorDomainsMax {
-            worst = DMARCVerdict(result: .permerror, domain: authors[0], reason: "too many authors")
+            // Whoever adds authors until nobody is asked would be spared what any one of them demands.
+            worst = DMARCVerdict(result: .permerror, domain: authors[0], policy: .reject, reason: "too many authors")
         } else {
             // Several authors are rare and lend themselves to hiding one: the strictest of their domains counts.
             for author in authors {

@@ -91,6 +91,7 @@ struct SPFCheck {
         case .include(let spec):
             try spend()
             guard let target = try await target(spec, domain) else {
+                if isUnmatchable(spec) { return false }
                 throw SPFStop(result: .permerror, reason: "include of what is no name")
             }
             let outer = explanation
@@ -170,6 +171,7 @@ struct SPFCheck {
     /// The target of a term (section 4.8); nil when what comes out is no name, which matches nothing.
     private mutating func target(_ spec: SPFMacroString?, _ domain: String) async throws(SPFStop) -> String? {
         guard let spec else { return domain }
+        if isUnmatchable(spec) { return nil }
         if spec.usesPointers, validated == nil {
             try spend()
             _ = await pointers()
@@ -201,15 +203,23 @@ struct SPFCheck {
         return found
     }
 
+    /// RFC 8616 section 4: no label of the DNS is a local part that is not in ASCII, so terms with it match nothing.
+    private func isUnmatchable(_ spec: SPFMacroString) -> Bool {
+        spec.usesLocalPart && !localPart.utf8.allSatisfy { $0 < 0x80 }
+    }
+
+    private var localPart: String {
+        String(mailbox[..<(mailbox.utf8.lastIndex(of: Ascii.at) ?? mailbox.endIndex)])
+    }
+
     /// What a macro's letter stands for (section 7.2).
     private func value(_ letter: UInt8, _ domain: String) -> String {
-        let at = mailbox.utf8.lastIndex(of: Ascii.at) ?? mailbox.endIndex
         switch letter {
         case UInt8(ascii: "s"): return mailbox
-        case UInt8(ascii: "l"): return String(mailbox[..<at])
+        case UInt8(ascii: "l"): return localPart
         case UInt8(ascii: "o"): return senderDomain
         case UInt8(ascii: "d"): return domain
-        case UInt8(ascii: "h"): return question.helo
+        case UInt8(ascii: "h"): return DomainLabels.ascii(question.helo)
         case UInt8(ascii: "v"): return question.client.isV6 ? "ip6" : "in-addr"
         case UInt8(ascii: "i"): return dotted
         case UInt8(ascii: "c"): return question.client.description

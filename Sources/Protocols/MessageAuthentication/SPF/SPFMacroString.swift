@@ -56,8 +56,11 @@ struct SPFMacroString: Sendable {
         isDomain = endsInMacro || Self.endsInLabel(octets)
     }
 
-    var usesPointers: Bool {
-        pieces.contains { piece in if case .macro(let macro) = piece { macro.letter == 0x70 } else { false } }
+    var usesPointers: Bool { uses(UInt8(ascii: "p")) }
+    var usesLocalPart: Bool { uses(UInt8(ascii: "s")) || uses(UInt8(ascii: "l")) }
+
+    private func uses(_ letter: UInt8) -> Bool {
+        pieces.contains { piece in if case .macro(let macro) = piece { macro.letter == letter } else { false } }
     }
 
     private static func macro(_ octets: ArraySlice<UInt8>, isExplanation: Bool) -> Macro? {

@@ -21,7 +21,7 @@ package struct SPFVerdict: Hashable, Sendable {
     package var sender: String
     /// Which limit or mistake made it an error.
     package var reason: String?
-    /// Of the domain, in ASCII without line ends: what it says about a `fail` (section 6.2).
+    /// Of the domain, in ASCII without line ends: what it says about a `fail` (section 6.2), where it was asked.
     package var explanation: String?
 
     package init(
@@ -65,7 +65,10 @@ package struct SPFQuestion: Sendable {
     }
 
     /// `check_host()` (section 4) for the reverse-path, or for the name in EHLO where it is null.
-    package func verdict(_ names: some MailNames) async -> SPFVerdict {
+    ///
+    /// - Parameter explains: the domain is asked what it says about a `fail` (section 6.2): one more question, for those who
+    ///   tell somebody.
+    package func verdict(_ names: some MailNames, explains: Bool = false) async -> SPFVerdict {
         var verdict = unanswered(.none)
         let said = sender?.domain ?? helo
         let mailbox = sender.map { "\($0.localPart)@\($0.domain)" } ?? "postmaster@\(helo)"
@@ -76,7 +79,7 @@ package struct SPFQuestion: Sendable {
         var check = SPFCheck(question: self, mailbox: mailbox, senderDomain: domain, names: names)
         verdict.result = await check.host(domain)
         verdict.reason = check.reason
-        if verdict.result == .fail { verdict.explanation = await check.explained() }
+        if explains, verdict.result == .fail { verdict.explanation = await check.explained() }
         return verdict
     }
 }

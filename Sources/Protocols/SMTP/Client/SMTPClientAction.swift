@@ -4,6 +4,8 @@ package enum SMTPClientAction: Equatable, Sendable {
     case send([UInt8])
     /// Begin TLS on the connection, then call `tlsStarted`, or `disconnected` when it fails.
     case startTLS
+    /// Make the proof of the password, not on an event loop, and call `proved`.
+    case prove(SMTPScramChallenge)
     /// The server is ready for a message: call `send(_:into:)` or `quit(into:)`.
     case ready
     /// Write the message through `SMTPDotStuffer` with its `finish()`, then call `bodySent`.
@@ -47,6 +49,8 @@ package enum SMTPClientEnd: Equatable, Sendable {
     case noTLS
     /// A login is configured, and the server offers no mechanism that may be used.
     case noMechanism
+    /// The server does not prove that it knows the password too.
+    case unproved
     /// What came is no SMTP.
     case malformed
     case timedOut

@@ -25,6 +25,7 @@ struct SMTPClientTransaction: Sendable {
         case .malformed: rest = .unanswered("the server sent what is no SMTP")
         case .noTLS: rest = .unanswered("the server offers no TLS")
         case .noMechanism: rest = .unanswered("the server offers no way to log in")
+        case .unproved: rest = .unanswered("the server did not prove that it knows the password")
         case .quit, .disconnected: rest = .unanswered("the connection was lost")
         }
         return outcomes.map { $0 ?? rest }
@@ -165,8 +166,7 @@ extension SMTPClientMachine {
             }
             say("DATA", .data, into: &actions)
         case .data: dataAnswered(reply, into: &actions)
-        case .end:
-            finish(SMTPRecipientOutcome(reply), into: &actions)
+        case .end: finish(reply, into: &actions)
         default: close(.malformed, into: &actions)
         }
     }
@@ -209,11 +209,14 @@ extension SMTPClientMachine {
         say("RSET", .reset, into: &actions)
     }
 
-    private mutating func finish(_ outcome: SMTPRecipientOutcome, into actions: inout [SMTPClientAction]) {
+    private mutating func finish(_ reply: SMTPServerReply, into actions: inout [SMTPClientAction]) {
         guard let transaction else { return }
         self.transaction = nil
-        let rest = transaction.refusal.map(SMTPRecipientOutcome.init) ?? outcome
+        let rest = SMTPRecipientOutcome(transaction.refusal ?? reply)
         actions.append(.finished(transaction.outcomes.map { $0 ?? rest }))
+        // A server that refuses a message after its end may keep the transaction open (Postfix does), and would refuse the
+        // next MAIL, for good, for being out of order.
+        guard reply.isPositive else { return say("RSET", .reset, into: &actions) }
         becomeReady(into: &actions)
     }
 }

@@ -4,6 +4,7 @@
 //     var machine = SMTPClientMachine(configuration)
 //     machine.receive(bytes, into: &actions)       // whatever has arrived; everything is consumed
 //     machine.tlsStarted(into: &actions)           // after .startTLS
+//     machine.proved(proof, into: &actions)        // after .prove
 //     machine.send(message, into: &actions)        // after .ready; again after the .ready that follows .finished
 //     machine.bodySent(into: &actions)             // after .sendBody
 //     machine.quit / timedOut / disconnected(into: &actions)
@@ -30,6 +31,8 @@ package struct SMTPClientConfiguration: Equatable, Sendable {
     package var credentials: SMTPClientCredentials?
     /// A password may go in the clear: the line is loopback.
     package var isLineSafe = false
+    /// Of this connection alone, printable ASCII without commas; nil does without SCRAM.
+    package var scramNonce: String?
 
     package init(helloName: String) { self.helloName = helloName }
 }
@@ -65,6 +68,9 @@ package struct SMTPClientMachine: Sendable {
     var phase = Phase.busy
     var awaited: [Awaited] = [.greeting]
     var isAuthenticated = false
+    var scram: SMTPScramExchange?
+    /// That of the TLS on the connection, from its handshake on.
+    package var channelBinding: SMTPChannelBinding?
     var transaction: SMTPClientTransaction?
     private var reader = SMTPReplyReader()
 

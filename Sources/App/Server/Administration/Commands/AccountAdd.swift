@@ -107,7 +107,7 @@ enum RoleAddresses {
         var claimed: [String] = []
         for role in session.configuration.accounts.roles {
             guard let address = Address(localPart: role, domain: domain) else { continue }
-            let owner = try session.engine.read { try $0.owner(ofAddress: address.directoryKey) }
+            let owner = try session.engine.read { try $0.owner(of: address) }
             guard owner == nil else { continue }
             _ = try session.perform(account, .addAddress(address, .alias))
             claimed.append(address.directoryKey)
@@ -118,10 +118,10 @@ enum RoleAddresses {
     /// Takes a role address from whoever has it as an alias, so that an account can be made under it.
     static func release(_ address: Address, _ session: AdministrationSession) throws {
         guard session.configuration.accounts.roles.contains(address.localPart.lowercased()) else { return }
-        let key = address.directoryKey
+        let keys = address.directoryKeys
         let owner: AccountID? = try session.engine.read { state in
-            guard let owner = try state.owner(ofAddress: key) else { return nil }
-            let isAlias = try state.addresses(owner).contains { $0.kind == .alias && $0.address == key }
+            guard let owner = try state.owner(of: address) else { return nil }
+            let isAlias = try state.addresses(owner).contains { $0.kind == .alias && keys.contains($0.address) }
             return isAlias ? owner : nil
         }
         if let owner { _ = try session.perform(owner, .removeAddress(address)) }

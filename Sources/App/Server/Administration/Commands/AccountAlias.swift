@@ -23,8 +23,7 @@ package struct AccountAlias: AdministrationCommand {
         }
         if adds {
             // A role address that the domain's first account holds by default may be given to another.
-            if let owner = try session.engine.read({ try $0.owner(ofAddress: other.directoryKey) }), owner != account.id
-            {
+            if let owner = try session.engine.read({ try $0.owner(of: other) }), owner != account.id {
                 try RoleAddresses.release(other, session)
             }
             _ = try session.perform(account.id, .addAddress(other, isCatchAll ? .catchAll : .alias))

@@ -77,9 +77,9 @@ package struct DomainList: AdministrationCommand {
 enum DomainWork {
     /// A domain as people write it, in lower case.
     static func name(_ text: String) throws -> String {
-        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != 0x40 }),
-            let address = Address(localPart: "x", domain: text)
-        else { throw AdministrationFailure("\(text) is not a domain in ASCII such as example.test", .usage) }
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != 0x40 }),
+            let address = Address(localPart: "x", domain: text), address.domain.utf8.allSatisfy({ $0 < 0x80 })
+        else { throw AdministrationFailure("\(text) is not a domain such as example.test", .usage) }
         return address.domain
     }
 

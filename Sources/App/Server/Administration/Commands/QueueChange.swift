@@ -49,29 +49,47 @@ package struct QueueChange: AdministrationCommand {
         }
         let chosen = try chosen(session)
         var done = 0
+        var gone: [UInt64] = []
         for start in stride(from: 0, to: chosen.count, by: ServerLimits.queueChangedPerCommandMax) {
             if session.isCancelled { break }
             let part = chosen[start..<min(chosen.count, start + ServerLimits.queueChangedPerCommandMax)]
             let outcomes = session.engine.performAndWait(
                 Request(part.map { Request.Item(.queue, work.command($0)) }, origin: session.origin))
-            for outcome in outcomes {
+            for (id, outcome) in zip(part, outcomes) {
                 do {
                     _ = try outcome.result()
                     done += 1
-                } catch Refusal.noSuchQueueEntry where ids.isEmpty {
-                    // It was delivered meanwhile.
-                    continue
+                } catch Refusal.noSuchQueueEntry {
+                    // It was delivered, or came back, meanwhile.
+                    gone.append(id.rawValue)
                 }
             }
             try session.progress(done, of: chosen.count)
         }
-        return AdministrationResult(
-            done == 1 ? "1 message is \(work.past)" : "\(done) messages are \(work.past)", ["changed": .count(done)])
+        var text = done == 1 ? "1 message is \(work.past)" : "\(done) messages are \(work.past)"
+        if !ids.isEmpty, !gone.isEmpty { text += "; left the queue meanwhile: \(Self.list(gone))" }
+        return AdministrationResult(text, ["changed": .count(done), "gone": .array(gone.map { .count($0) })])
     }
 
+    private static func list(_ ids: [UInt64]) -> String {
+        let shown = ids.prefix(ServerLimits.queueNamedMax).map(String.init).joined(separator: ", ")
+        return ids.count > ServerLimits.queueNamedMax
+            ? "\(shown) and \(ids.count - ServerLimits.queueNamedMax) more" : shown
+    }
+
+    /// What was named has to be there, all of it, or nothing is done.
     private func chosen(_ session: AdministrationSession) throws -> [QueueID] {
-        if !ids.isEmpty { return ids.map { QueueID($0) } }
-        return try session.engine.read { state in
+        try session.engine.read { state in
+            guard ids.isEmpty else {
+                var seen: Set<UInt64> = []
+                let distinct = ids.filter { seen.insert($0).inserted }
+                let missing = try distinct.filter { try state.queueEntry(QueueID($0)) == nil }
+                guard missing.isEmpty else {
+                    throw AdministrationFailure(
+                        "there is no such entry in the queue: \(Self.list(missing)); nothing was changed")
+                }
+                return distinct.map { QueueID($0) }
+            }
             var found: [QueueID] = []
             try state.queue { id, entry in
                 if filter.accepts(entry) { found.append(id) }

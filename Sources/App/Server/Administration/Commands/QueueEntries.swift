@@ -21,11 +21,13 @@ package struct QueueFilter: Codable, Sendable, Equatable {
 
     func accepts(_ entry: QueueEntry) -> Bool {
         if held, !entry.isHeld { return false }
-        if let sender, entry.mailFrom.lowercased() != sender.lowercased() { return false }
-        guard let domain else { return true }
-        return entry.recipients.contains {
-            $0.state == .waiting && Address($0.address)?.domain == domain.lowercased()
-        }
+        if let sender, Self.key(entry.mailFrom) != Self.key(sender) { return false }
+        guard let domain = domain.map({ DomainLabels.ascii($0) }) else { return true }
+        return entry.recipients.contains { $0.state == .waiting && Address($0.address)?.domain == domain }
+    }
+
+    private static func key(_ sender: String) -> String {
+        Address(sender)?.directoryKey ?? sender.lowercased()
     }
 }
 

@@ -83,7 +83,7 @@ extension IMAPSession {
         guard url.host?.lowercased() == connection.gateway.options.hostName.lowercased() else { return false }
         guard let user = url.user else { return true }
         let name = user.contains("@") ? user : user + "@" + connection.gateway.options.defaultDomain
-        guard let key = Address(name)?.directoryKey else { return false }
-        return (try? engine.read { try $0.owner(ofAddress: key) }) == account
+        guard let address = Address(name) else { return false }
+        return (try? engine.read { try $0.owner(of: address) }) == account
     }
 }

@@ -51,7 +51,7 @@ extension SMTPSession {
     }
 
     private func trace(_ envelope: SMTPEnvelope) -> SMTPTrace {
-        let isHidden = machine.configuration.dialect == .submission && connection.gateway.options.sending.hidesClient
+        let isHidden = machine.configuration.dialect == .submission && connection.gateway.sending.hidesClient
         return SMTPTrace(
             returnPath: envelope.reversePath, clientName: isHidden ? "localhost" : machine.clientName,
             clientAddress: isHidden ? nil : connection.client.text,
@@ -126,9 +126,7 @@ extension SMTPSession {
         }
         // The parts of one queue entry fail together, but for the last flicker of a full disk: the first tells.
         let places = itemOfRecipient.map { $0 ?? first }
-        if let account, !away.isEmpty {
-            connection.gateway.rates.count(away.count, of: account, at: connection.gateway.engine.clock())
-        }
+        allowance?.isSpent = true
         let origin = Origin(actor: account, session: connection.id, gateway: gatewayKind)
         let answer = connection.answering { [self] (outcomes: [CommandOutcome]) in
             act { settle(outcomes, places, destinations, envelope, source) }
@@ -144,7 +142,7 @@ extension SMTPSession {
         _ envelope: SMTPEnvelope, _ source: any BodySource
     ) {
         let isMixed = outcomes.contains { $0.isStored } && !outcomes.allSatisfy { $0.isStored }
-        guard isMixed, machine.configuration.dialect == .submission, connection.gateway.options.sending.isOpen else {
+        guard isMixed, machine.configuration.dialect == .submission, connection.gateway.sending.isOpen else {
             return delivered(outcomes, itemOfRecipient, destinations)
         }
         let left = zip(destinations.recipients, itemOfRecipient).filter { !outcomes[$0.1].isStored }
@@ -170,6 +168,8 @@ extension SMTPSession {
             if case .stored = told { connection.counters.deliveries.add() } else { note(told, outcome) }
             return told
         }
+        if !outcomes.contains(where: \.isStored) { allowance?.giveBack() }
+        allowance = nil
         connection.log.debug("message stored", metadata: ["message": "\(name)", "copies": "\(told.count)"])
         targets = []
         machine.deliveryFinished(
@@ -185,6 +185,7 @@ extension SMTPSession {
         if case .stored = outcome {} else { connection.counters.reject(outcome.rejectReason) }
         let count = machine.envelope?.recipients.count ?? 0
         targets = []
+        allowance = nil
         machine.deliveryFinished(Array(repeating: outcome, count: count), into: &actions)
     }
 }
@@ -233,7 +234,7 @@ extension DeliveryOutcome {
         case .stored, .temporaryFailure: .temporary
         case .tooManyHops, .headerTooLarge, .noAuthor: .message
         case .notTheirAddress: .sender
-        case .refusedByDomain: .policy
+        case .refusedByDomain, .tooManyAuthors: .policy
         case .refused: .milter
         }
     }

@@ -17,7 +17,7 @@ extension SMTPSession {
     private func verdict(on sender: Address) -> SenderVerdict {
         do {
             guard let account else { return .notYours }
-            guard connection.gateway.options.sending.checksSender else { return .accepted }
+            guard connection.gateway.sending.checksSender else { return .accepted }
             guard try directory.owner(of: sender) == account else {
                 connection.counters.reject(.sender)
                 connection.log.info("sender refused", metadata: ["client": "\(connection.client.description)"])

@@ -6,6 +6,7 @@ extension SMTPSession {
         // A transaction that was reset took its recipients with it.
         let accepted = machine.envelope?.recipients.count ?? 0
         targets.removeLast(targets.count - min(accepted, targets.count))
+        if targets.isEmpty { allowance = nil }
         let verdict = verdict(on: recipient)
         guard verdict == .accepted else { return machine.recipientChecked(verdict, into: &actions) }
         filter(recipient) { [self] reply in
