@@ -106,7 +106,7 @@ let package = Package(
                 "EventStore",
                 "EventFormat",
                 "MailCore",
-                "IMAP", "POP3", "MIME", "MailTypes", "TLS",
+                "IMAP", "MIME", "MailTypes", "TLS",
                 "Octets", "Digests", .product(name: "Logging", package: "swift-log"),
                 .product(name: "Yams", package: "Yams"),
             ]),

@@ -3,8 +3,8 @@
 
 Promised: mpop, fetchmail and getmail, which have fetched all from Dovecot (with UIDLs of another form than ours, which its
 list keeps) or from Courier (with UIDLs in its list), fetch nothing from our node after `import maildir`, and only what has
-come since; by `import imap` from a Dovecot with UIDLs of its usual form too. UIDLs outlast a rebuild, and stay unique when
-messages are copied and moved.
+come since; nor do they from the next Dovecot, when the tree goes there. So too after `import imap` from a Dovecot with UIDLs
+of its usual form. UIDLs outlast a rebuild, and stay unique when messages are copied and moved.
 
 Usage: import_pop3.py LETTERLOG
 """
@@ -122,6 +122,7 @@ def from_dovecot(node):
         before = listing(dovecot.ports["pop3"], ANN)
         node.do("import", "maildir", ANN, os.path.join(dovecot.mail, ANN))
     moved(node, ANN, fetchers, before)
+    leaving(node, ANN, fetchers)
 
 
 def from_courier(node):
@@ -138,6 +139,25 @@ def from_courier(node):
     # Courier lists by the names of files, we by UID.
     expect(sorted(uidls(node, BEN)) == sorted(before), "other UIDLs: %s, not %s" % (uidls(node, BEN), before))
     moved(node, BEN, fetchers, uidls(node, BEN))
+    leaving(node, BEN, fetchers)
+
+
+def leaving(node, account, fetchers):
+    """And when the tree goes to a Dovecot: its list has the UIDLs that came along."""
+    root = node.directory + "/out-" + account.split("@")[0]
+    os.chmod(node.directory, 0o711)
+    node.do("export", "maildir", account, root)
+    before = uidls(node, account)
+    with Dovecot(root) as dovecot:
+        expect(listing(dovecot.ports["pop3"], account) == before, "other UIDLs at the next Dovecot")
+        for fetcher in fetchers:
+            expect(fetcher.fetch(dovecot.ports["pop3"], SECRET) == 0, "%s downloads again" % type(fetcher).__name__)
+    # The projection beside the store has them as well, as lines that were appended and as a list that was written.
+    node.wait_for_maildir()
+    node.do("verify", "--maildir")
+    with open(node.account_maildir(account) + "/dovecot-uidlist") as file:
+        said = [line.split(" P", 1)[1].split(" ")[0] for line in file if " P" in line]
+    expect(said == [uidl for uidl in before if "-" in uidl], "the projection's list has %s" % said)
 
 
 def by_imap(node):

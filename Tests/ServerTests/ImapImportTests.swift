@@ -358,6 +358,31 @@ import Testing
         #expect(try backend.answer(command(honest)).last?.kind == .done)
     }
 
+    /// One whose certificate stands behind so many octets is found all the same; one that is too large is not cut.
+    @Test func aFileOfAuthoritiesIsReadWholeOrRefused() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let own = OwnCertificate(store: scratch.path, hosts: ["localhost"])
+        try own.make(at: 1_800_000_000)
+        let certificate = try Data(contentsOf: URL(filePath: own.certificatePath))
+        func file(_ octets: Int) throws -> String {
+            let path = scratch.path + "/authorities-\(octets)"
+            let line = Data("# a line of no meaning\n".utf8)
+            var text = Data()
+            while text.count < octets - certificate.count { text += line }
+            try (text + certificate).write(to: URL(filePath: path))
+            return path
+        }
+        let path = try file(3 << 20)
+        #expect(throws: Never.self) {
+            try SourceTLS.handlerMaker(host: "localhost", security: .tls, authorities: path)
+        }
+        let tooLarge = try file(ServerLimits.authorityOctetsMax + 1)
+        #expect(throws: AdministrationFailure("TLS with localhost: \(tooLarge) is larger than 4194304 octets")) {
+            try SourceTLS.handlerMaker(host: "localhost", security: .tls, authorities: tooLarge)
+        }
+    }
+
     @Test func noServerOfIMAP() throws {
         let scratch = try Scratch()
         defer { scratch.remove() }

@@ -1,3 +1,5 @@
+import MailTypes
+
 /// Limits of the domain. Each is the largest value that is still accepted.
 package enum DomainLimits {
     /// Messages named by one event; larger operations become several events.
@@ -22,7 +24,7 @@ package enum DomainLimits {
     package static let copyMessagesMax = 100_000
     /// Expunged messages one collection may name.
     package static let collectMessagesMax = 100_000
-    package static let uidlOctetsMax = 70
+    package static let uidlOctetsMax = UniqueID.octetsMax
     /// UIDs that a source's UIDNEXT has to leave to a mailbox that takes it: one that leaves fewer would end it.
     package static let uidsLeftMin: UInt32 = 1 << 24
 }

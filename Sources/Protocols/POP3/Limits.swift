@@ -1,3 +1,5 @@
+import MailTypes
+
 /// Every bound of this room, in one place.
 package enum POP3Limits {
     /// A command line with its CRLF, to be kept for everything but a password (RFC 2449 section 4).
@@ -11,7 +13,7 @@ package enum POP3Limits {
     /// A reply line with its CRLF (RFC 2449 section 4); longer text is cut.
     package static let replyLineOctetsMax = 512
     /// A unique-id (RFC 1939 section 7, UIDL).
-    package static let uniqueIDOctetsMax = 70
+    package static let uniqueIDOctetsMax = UniqueID.octetsMax
     /// Octets of text in an encoded word, which then has at most 75 (RFC 2047 section 2).
     package static let encodedWordTextOctetsMax = 45
     /// A header with UTF-8 that is given in ASCII to a client that never said UTF8; above it has to.

@@ -31,7 +31,7 @@ package struct POP3Maildrop: Equatable, Sendable {
         var taken: Set<String> = []
         var kept: [UID: String] = [:]
         for message in messages {
-            guard let text = importedUniqueIDs[message.uid], Self.isUniqueID(text),
+            guard let text = importedUniqueIDs[message.uid], UniqueID.isValid(text),
                 !Self.isMade(text, uidValidity), taken.insert(text).inserted
             else { continue }
             kept[message.uid] = text
@@ -54,11 +54,6 @@ package struct POP3Maildrop: Equatable, Sendable {
     private static func isMade(_ text: String, _ validity: UIDValidity) -> Bool {
         guard text.utf8.count == 16, let uid = UInt32(text.prefix(8), radix: 16) else { return false }
         return text == uniqueID(UID(uid), validity)
-    }
-
-    package static func isUniqueID(_ text: String) -> Bool {
-        (1...POP3Limits.uniqueIDOctetsMax).contains(text.utf8.count)
-            && text.utf8.allSatisfy { (0x21...0x7E).contains($0) }
     }
 
     private static func hexadecimal(_ value: UInt32) -> String {

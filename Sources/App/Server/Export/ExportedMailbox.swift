@@ -4,7 +4,6 @@ import Glibc
 import MailCore
 import MailEngine
 import MailTypes
-import POP3
 
 /// A mailbox on its way out: the messages that it had in one snapshot, with their octets one after the other.
 struct ExportedMailbox {
@@ -28,7 +27,7 @@ struct ExportedMailbox {
             var messages: [Message] = []
             var uidls: [UID: String] = [:]
             try state.uidls(account, mailbox) { uid, uidl in
-                uidls[uid] = POP3Maildrop.isUniqueID(uidl) ? uidl : nil
+                uidls[uid] = UniqueID.isValid(uidl) ? uidl : nil
                 return true
             }
             try state.importedRows(account, mailbox) { uid, message in

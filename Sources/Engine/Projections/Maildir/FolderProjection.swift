@@ -123,7 +123,7 @@ extension MaildirProjection {
             try writeList(account, mailbox, memory)
             if isReplay { box.isHealed = true }
         } else {
-            try updateList(place, arrived: work.arrived, gone: gone, memory)
+            try updateList(place, arrived: work.arrived, work.uidls, gone: gone, memory)
         }
     }
 

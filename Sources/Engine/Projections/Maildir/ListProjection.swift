@@ -8,7 +8,9 @@ import MailTypes
 
 extension MaildirProjection {
     /// Brings the list after the files: lines for what arrived, a count of lines that have become stale.
-    func updateList(_ place: FolderPlace, arrived: UIDSet, gone: UIDSet, _ memory: AccountMemory) throws {
+    func updateList(
+        _ place: FolderPlace, arrived: UIDSet, _ uidls: [UID: String], gone: UIDSet, _ memory: AccountMemory
+    ) throws {
         let box = place.memory
         if box.listed == nil { box.listed = try listedUIDs(place.path) }
         guard var listed = box.listed else { return try writeList(place.account, place.mailbox, memory) }
@@ -21,7 +23,7 @@ extension MaildirProjection {
                 for message in try messages(piece, place) {
                     guard let file = message.file else { continue }
                     let base = file.name.base(marked: box.index?[message.uid]?.mark ?? 0)
-                    text.append(contentsOf: UIDList.line(message.uid, base).utf8)
+                    text.append(contentsOf: UIDList.line(message.uid, base, uidl: uidls[message.uid]).utf8)
                     listed = message.uid.rawValue + 1
                     count += 1
                 }
@@ -69,11 +71,13 @@ extension MaildirProjection {
         let index = memory.boxes[mailbox]?.index
         let temporary = FolderFile.temporary(path, UIDList.fileName)
         var count = 0
+        let uidls = try uidls(account, mailbox)
         let header = UIDList.Header(row.uidValidity, nextUID: row.uidNext, account, mailbox)
         try disk.write(temporary, modified: nil) { put in
             var text = Array(header.text.utf8)
             try eachName(account, mailbox, row) { uid, name in
-                text.append(contentsOf: UIDList.line(uid, name.base(marked: index?[uid]?.mark ?? 0)).utf8)
+                let base = name.base(marked: index?[uid]?.mark ?? 0)
+                text.append(contentsOf: UIDList.line(uid, base, uidl: uidls[uid]).utf8)
                 count += 1
                 if text.count >= MaildirLimits.listBufferOctets {
                     try text.withUnsafeBytes { try put($0) }
@@ -88,6 +92,18 @@ extension MaildirProjection {
         memory.boxes[mailbox] = box
         box.listed = row.uidNext
         box.lines = (count, 0)
+    }
+
+    /// POP3 UIDLs that messages of the mailbox came with.
+    func uidls(_ account: AccountID, _ mailbox: MailboxID) throws -> [UID: String] {
+        try engine.read { state in
+            var found: [UID: String] = [:]
+            try state.uidls(account, mailbox) { uid, uidl in
+                found[uid] = uidl
+                return true
+            }
+            return found
+        }
     }
 
     /// Every live message below the row's UIDNEXT, ascending, over several snapshots.

@@ -237,11 +237,14 @@ extension MaildirProjection {
         if header.validity != row.uidValidity {
             report.add(.wrongList, path, "UIDVALIDITY \(header.validity.rawValue), not \(row.uidValidity.rawValue)")
         }
+        let uidls = try uidls(place.account, place.mailbox)
         let lines = ListLines("\(place.path)/\(UIDList.fileName)", disk)
         try lines.skipHeader()
         try eachName(place.account, place.mailbox, row) { uid, name in
             if present[uid] == nil { report.add(.missingFile, shown, "UID \(uid.rawValue), \(name.base)") }
-            if try lines.base(of: uid) != name.base(marked: present[uid]?.mark ?? 0) {
+            let found = try lines.line(of: uid)
+            let uidl = uidls[uid].flatMap { UniqueID.isValid($0) ? $0 : nil }
+            if found?.base != name.base(marked: present[uid]?.mark ?? 0) || found?.uidl != uidl {
                 report.add(.wrongList, path, "has no right line for UID \(uid.rawValue)")
             }
         }
@@ -257,7 +260,9 @@ extension MaildirProjection {
     func lists(_ files: [TreeFile], _ folder: String) throws -> Bool {
         let lines = ListLines("\(folder)/\(UIDList.fileName)", disk)
         try lines.skipHeader()
-        for file in files where try lines.base(of: file.uid) != file.name.base(marked: file.entry.mark) { return false }
+        for file in files where try lines.line(of: file.uid)?.base != file.name.base(marked: file.entry.mark) {
+            return false
+        }
         return true
     }
 }
@@ -268,7 +273,7 @@ private final class ListLines {
     private let disk: MaildirDisk
     private var buffer: ArraySlice<UInt8> = []
     private var offset = 0
-    private var pending: (uid: UID, base: String)?
+    private var pending: (uid: UID, base: String, uidl: String?)?
     private var last: UInt32 = 0
     private(set) var isDamaged = false
 
@@ -279,12 +284,12 @@ private final class ListLines {
 
     func skipHeader() throws { _ = try nextLine() }
 
-    /// The base name in the line of `uid`; calls come in ascending order.
-    func base(of uid: UID) throws -> String? {
+    /// What the line of `uid` has; calls come in ascending order.
+    func line(of uid: UID) throws -> (base: String, uidl: String?)? {
         while let line = try peek() {
             if line.uid > uid { return nil }
             pending = nil
-            if line.uid == uid { return line.base }
+            if line.uid == uid { return (line.base, line.uidl) }
         }
         return nil
     }
@@ -296,7 +301,7 @@ private final class ListLines {
         return last
     }
 
-    private func peek() throws -> (uid: UID, base: String)? {
+    private func peek() throws -> (uid: UID, base: String, uidl: String?)? {
         if let pending { return pending }
         guard let line = try nextLine() else { return nil }
         guard let parsed = UIDList.parse(line), parsed.uid.rawValue > last else {

@@ -63,14 +63,27 @@ enum UIDList {
         guidPrefix + Hex.encode(account.rawValue, width: 8) + Hex.encode(mailbox.rawValue, width: 8)
     }
 
-    static func line(_ uid: UID, _ base: String) -> String { "\(uid.rawValue) :\(base)\n" }
+    /// - Parameter uidl: what POP3 clients know the message by, where it is none of UID and UIDVALIDITY.
+    static func line(_ uid: UID, _ base: String, uidl: String? = nil) -> String {
+        guard let uidl, UniqueID.isValid(uidl) else { return "\(uid.rawValue) :\(base)\n" }
+        return "\(uid.rawValue) P\(uidl) :\(base)\n"
+    }
 
-    /// UID and base name of a line without its line end; nil when it is not one.
-    static func parse(_ line: some Collection<UInt8>) -> (uid: UID, base: String)? {
-        guard let space = line.firstIndex(of: 32), let colon = line.firstIndex(of: 58), space < colon,
+    /// UID, base name and UIDL of a line without its line end; nil when it is not one.
+    static func parse(_ line: some Collection<UInt8>) -> (uid: UID, base: String, uidl: String?)? {
+        guard let space = line.firstIndex(of: 32),
             let uid = UInt32(String(decoding: line[..<space], as: UTF8.self)), uid > 0
         else { return nil }
-        return (UID(uid), String(decoding: line[line.index(after: colon)...], as: UTF8.self))
+        // Fields are a letter and a value; a value may have a colon in it.
+        var uidl: String?
+        var rest = line[line.index(after: space)...]
+        while let letter = rest.first, letter != 58 {
+            guard let end = rest.firstIndex(of: 32) else { return nil }
+            if letter == 0x50 { uidl = String(decoding: rest[..<end].dropFirst(), as: UTF8.self) }
+            rest = rest[rest.index(after: end)...]
+        }
+        guard rest.first == 58 else { return nil }
+        return (UID(uid), String(decoding: rest.dropFirst(), as: UTF8.self), uidl)
     }
 }
 

@@ -11,6 +11,8 @@ struct MailboxWork {
     var touched = UIDSet()
     /// Messages have ceased to be recent.
     var recent = false
+    /// POP3 UIDLs that came with messages.
+    var uidls: [UID: String] = [:]
     /// UIDNEXT was raised, which no line of the list tells.
     var list = false
     /// Look at every message: the UIDVALIDITY changed, or the caller asks for it.
@@ -75,7 +77,9 @@ struct MaildirWork {
 
     private mutating func addMessages(_ event: Event, to work: inout AccountWork) {
         switch event {
-        case .messageAppended(let event): arrive(UIDSet(event.uid), event.mailbox, &work)
+        case .messageAppended(let event):
+            arrive(UIDSet(event.uid), event.mailbox, &work)
+            if let uidl = event.uidl { work.boxes[event.mailbox, default: MailboxWork()].uidls[event.uid] = uidl }
         case .flagsChanged(let event): touch(event.uids, event.mailbox, &work)
         case .messagesExpunged(let event): touch(event.uids, event.mailbox, &work)
         case .messagesCopied(let event): arrive(event.arrivals, event.destination, &work)

@@ -12,7 +12,6 @@ import MailCore
 import MailEngine
 import MailTypes
 import Octets
-import POP3
 
 final class MaildirImport {
     private let desk: ImportDesk
@@ -112,7 +111,7 @@ final class MaildirImport {
 
     private func message(_ file: MaildirMessage) -> NewMessage {
         var uidl: String?
-        if let text = file.uidl, POP3Maildrop.isUniqueID(text), uidls.insert(text).inserted { uidl = text }
+        if let text = file.uidl, UniqueID.isValid(text), uidls.insert(text).inserted { uidl = text }
         return NewMessage(
             body: 0, flags: file.flags, keywords: Array(file.keywords.prefix(DomainLimits.keywordsPerMessageMax)),
             internalDate: file.date, uidl: uidl)
