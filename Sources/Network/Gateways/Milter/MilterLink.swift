@@ -205,14 +205,15 @@ final class MilterLink: MilterConnectionOwner {
         }
     }
 
-    /// Reads the next piece of the body: what is small, here, the rest by a thread for files.
+    /// Reads the next piece of the body, by a thread for files.
     private func read(_ message: MilteredMessage, _ offset: Int) {
         isReadingPiece = true
         let (source, start) = (message.source, message.bodyStart + offset)
         let count = min(MilterLimits.sentOctetsMax, message.bodyOctets - offset)
         let answer = session.answering { [self] (result: Result<[UInt8], StoreError>) in
             isReadingPiece = false
-            guard !isEnded, work != nil else { return }
+            // The filter may have failed meanwhile, and another message have come.
+            guard !isEnded, case .message(let current, _)? = work, current === message else { return pump() }
             switch result {
             case .success(let octets) where octets.count == count:
                 piece = (offset, octets)

@@ -63,6 +63,9 @@ final class SMTPSession: MailSession {
     }
     func refuse() { act { machine.refuseConnection(into: &actions) } }
     func tlsStarted() {
+        // Filters have been told of another client.
+        milters?.end()
+        milters = nil
         refreshMechanisms()
         act { machine.tlsStarted(into: &actions) }
     }
