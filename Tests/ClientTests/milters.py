@@ -5,7 +5,7 @@ Promised: OpenDKIM verifies what comes in and says so on top of the message, and
 client hears; it signs what is handed in by submission, by TCP and over a Unix socket, and dkimpy verifies the stored message.
 rspamd passes ordinary mail, marks and rewrites junk, and refuses it, over one connection for a session; it is told the client that
 XCLIENT names. Both work one after the other. When a filter dies, mail is put off or goes by, as the site wants, and the filter is
-used again when it is back. Nothing else of a message changes.
+used again when it is back. Nothing else of a message changes, and a large one is not held in memory.
 
 Usage: milters.py LETTERLOG
 """
@@ -17,12 +17,14 @@ import smtplib
 import socket
 import subprocess
 import tempfile
+import threading
 
 from node import (Node, PASSWORD, die_with_parent, expect, expect_match, free_port, main, need, package, run_well, stuffed,
                   wait_until)
 
 ALICE = "alice@example.test"
 TEST_PATTERN = b"%sJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n"
+MEMORY_OCTETS_MAX = 16 << 20
 RSPAMD = """
 options {{
     pidfile = "{folder}/rspamd.pid";
@@ -179,6 +181,32 @@ def verifies(program, folder, signed):
         expect(b"dkim=pass" not in plain, "a message without a signature passes")
 
 
+def streams(program, folder):
+    """A large message, of which no more than pieces are in memory."""
+    port = free_port()
+    with opendkim(folder, "large", ("127.0.0.1", port), "Mode v"), \
+            Node(program, [ALICE], ["milters=127.0.0.1:%d" % port]) as node:
+        large = letter(b"A line of some length that goes on and on\r\n" * 1_000_000)
+        send(node, (letter(), "250"))
+        before = peak = node.anonymous_octets()
+        is_over = threading.Event()
+
+        def watch():
+            nonlocal peak
+            while not is_over.wait(0.02):
+                peak = max(peak, node.anonymous_octets())
+
+        watcher = threading.Thread(target=watch)
+        watcher.start()
+        try:
+            send(node, (large, "250"))
+        finally:
+            is_over.set()
+            watcher.join()
+        expect(peak - before < MEMORY_OCTETS_MAX, "%d octets more in memory for %d" % (peak - before, len(large)))
+        expect(last(node).endswith(large), "a large message has changed")
+
+
 def signs(program, folder, record):
     """OpenDKIM behind submission, at a Unix socket."""
     dkim = package("dkim")
@@ -273,6 +301,7 @@ def body(program):
         with open(key, "rb") as file:
             signed = dkim.sign(letter(), b"s", b"plain.example", file.read()) + letter()
         verifies(program, folder, signed)
+        streams(program, folder)
         signs(program, folder, record)
         with rspamd(folder) as judge:
             judges(program, judge)
