@@ -262,7 +262,7 @@ def with_accident(site):
     site.node.start()
     expect(len(site.settle()["waiting"]) == 1, "a restart forgot what waits")
     said = site.node.do("maildir", "confirm", TREE)
-    expect("%d messages deleted" % (len(before) + 1 - 3) in said, "confirm says " + said)
+    expect("%d messages deleted" % (len(before) + 1 - 3) in said, "confirm of %d says %s" % (len(before) + 1 - 3, said))
     expect(sorted(site.over_imap()) == kept, "after confirm there is %s" % site.over_imap())
     site.expect_agreed({"INBOX": ""})
 
@@ -321,4 +321,5 @@ def body(program):
         with_kills(site)
 
 
-main(body)
+if __name__ == "__main__":
+    main(body)

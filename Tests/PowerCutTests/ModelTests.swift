@@ -210,6 +210,27 @@ import Testing
         #expect(try Self.outcomes(events) == [["f": "old"], [:], ["f": "new"]])
     }
 
+    @Test("a time that a program sets needs a full sync; a link needs one of its folder") func timesAndLinks() throws {
+        let time = W.record(type: 14, inode: 1, a: 1_234_567_890)
+        let link = W.record(type: 13, path: "somewhere", path2: "link")
+        func after(_ events: [[UInt8]]) throws -> (isOld: Bool, link: String?) {
+            let scratch = try Scratch()
+            let trace = try PowerCutTrace(bytes: Array(events.joined()))
+            try trace.buildImage(at: trace.cuts - 1, mode: .none, seed: 1, into: scratch("image"))
+            let files = FileManager.default
+            let date = try files.attributesOfItem(atPath: scratch("image") + "/f")[.modificationDate] as? Date
+            return (
+                date?.timeIntervalSince1970 == 1_234_567_890,
+                try? files.destinationOfSymbolicLink(atPath: scratch("image") + "/link")
+            )
+        }
+        let begun = Self.namedFile + [Self.write(1, 0, "data"), time, link]
+        #expect(try after(begun) == (false, nil))
+        #expect(try after(begun + [Self.begin(1, 5), Self.end(5)]) == (false, nil))
+        #expect(try after(begun + [Self.begin(1, 5, kind: 1), Self.end(5)]) == (true, nil))
+        #expect(try after(begun + [Self.begin(99, 6, kind: 1), Self.end(6)]) == (false, "somewhere"))
+    }
+
     @Test("leaving out a sync leaves the others") func omission() throws {
         let events =
             Self.namedFile + [

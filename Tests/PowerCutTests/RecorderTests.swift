@@ -16,7 +16,11 @@ import Testing
         let expected = try tree(scratch("root"))
         let actual = try tree(scratch("image"))
         #expect(Set(actual.keys) == Set(expected.keys))
-        #expect(expected.count == 12)
+        #expect(expected.count == 13)
+        let files = FileManager.default
+        #expect(try files.destinationOfSymbolicLink(atPath: scratch("image") + "/leads") == "folder/../source")
+        let changed = try files.attributesOfItem(atPath: scratch("image") + "/source")[.modificationDate] as? Date
+        #expect(changed.map { Int($0.timeIntervalSince1970) } == 1_234_567_890)
         for (name, content) in expected { #expect(actual[name] == content, "\(name)") }
         let kinds = trace.syncs.map(\.kind)
         #expect(kinds.filter { $0 == .synchronousWrite }.count == 3)

@@ -176,12 +176,12 @@ final class Site {
     }
 
     func projection(
-        slice: Int = 1000, root: String? = nil, reached: @escaping (MaildirStep) throws -> Void = { _ in },
-        report: @escaping (String) -> Void = { _ in }
+        slice: Int = 1000, root: String? = nil, watchesMax: Int = MaildirLimits.watchesMax, boot: String? = "this",
+        reached: @escaping (MaildirStep) throws -> Void = { _ in }, report: @escaping (String) -> Void = { _ in }
     ) -> MaildirProjection {
         MaildirProjection(
-            engine: engine, options: MaildirOptions(root: root ?? self.root), sliceEventsMax: slice, reached: reached,
-            report: report)
+            engine: engine, options: MaildirOptions(root: root ?? self.root), sliceEventsMax: slice,
+            watchesMax: watchesMax, boot: boot, reached: reached, report: report)
     }
 
     /// A projection that has caught up and noted it.

@@ -79,6 +79,18 @@ final class TwoWayFolderTests: TwoWayTree {
         #expect(try site.differences(restarted) == [])
     }
 
+    @Test("of many deletions none is done, wherever in the middle of them somebody looked", arguments: [1, 8, 10])
+    func headStart(count: Int) throws {
+        for number in 1...30 { try site.deliver("m\(number)", flags: .seen) }
+        try settle()
+        for number in 1...count { remove(site.home + "/" + (try site.file("m\(number)"))) }
+        _ = try projection.importChanges()
+        for number in (count + 1)...20 { remove(site.home + "/" + (try site.file("m\(number)"))) }
+        try settleWaiting()
+        #expect(try site.mail().count == 30)
+        #expect(projection.importCounts.quarantined == 20)
+    }
+
     @Test("what waits in quarantine is written again when asked, and forgotten when it comes back")
     func restored() throws {
         for number in 1...20 { try site.deliver("m\(number)", flags: .seen) }

@@ -182,6 +182,23 @@ final class TwoWayTests: TwoWayTree {
         #expect(try site.mail() == ["two|S|work"])
     }
 
+    @Test("letters given in the tree to what IMAP moves at that moment go with it, and so do those taken away")
+    func moveOfOther() throws {
+        try site.create("Box")
+        for text in ["one", "two"] { try site.deliver(text, flags: .seen, keywords: ["work"]) }
+        try settle()
+        try letters("one", "FSa")
+        try letters("two", "F")
+        let uids = UIDSet([UID(1), UID(2)])
+        try site.run(.move(CopyMessages(source: MailboxID(1), destination: site.mailbox("Box"), uids: uids)))
+        try site.flag([1], .add, .answered, in: "Box")
+        // The projection comes first: it finds files that it did not leave so.
+        try projection.catchUp()
+        try settle()
+        #expect(try site.mail("Box") == ["one|FRS|work", "two|F"])
+        #expect(try site.mail() == [])
+    }
+
     @Test("second names and second files of one message do not double it")
     func doubles() throws {
         try site.deliver("one", flags: .seen)

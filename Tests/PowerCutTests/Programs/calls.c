@@ -102,6 +102,11 @@ int main(int argc, char **argv) {
         MUST(!linkat(AT_FDCWD, link_path, AT_FDCWD, "named-later", AT_SYMLINK_FOLLOW));
     }
     MUST(!remove("append-again"));
+    MUST(!symlink("folder/../source", "leads") && !symlink("nowhere", "goes") && !unlink("goes"));
+    fd = open("source", O_RDONLY);
+    struct timespec times[2] = {{1234567890, 5000}, {1234567890, 5000}};
+    MUST(!futimens(fd, times));
+    close(fd);
 
     creat("threads", 0600);
     pthread_t threads[4];

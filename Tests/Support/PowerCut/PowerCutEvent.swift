@@ -13,6 +13,9 @@ package enum PowerCutEvent: Equatable, Sendable {
     case makeDirectory(path: String)
     case link(inode: UInt64, from: String, to: String)
     case acknowledgement(payload: Range<Int>)
+    case symbolicLink(target: String, path: String)
+    /// The time of change that a program gave a file.
+    case times(inode: UInt64, seconds: Int, nanoseconds: Int)
     case unsupported(String)
 
     package struct OpenResult: OptionSet, Sendable {
@@ -105,6 +108,8 @@ struct PowerCutEventReader {
         case 10: return .link(inode: inode, from: path, to: path2)
         case 11: return .acknowledgement(payload: payload)
         case 12: return .unsupported(text(payload))
+        case 13: return .symbolicLink(target: path, path: path2)
+        case 14: return .times(inode: inode, seconds: a, nanoseconds: Int(b))
         default: throw .notATrace(octet: at)
         }
     }

@@ -34,11 +34,18 @@ struct PowerCutFile: ~Copyable {
                 let zeroed = max(0, min(end, size) - offset)
                 try write([UInt8](repeating: 0, count: zeroed), 0..<zeroed, at: offset)
             }
+        case .times(let seconds, let nanoseconds):
+            try setTimes(timespec(tv_sec: seconds, tv_nsec: nanoseconds))
         }
     }
 
     private func setSize(_ size: Int) throws(PowerCutTraceError) {
         if ftruncate(descriptor, off_t(size)) != 0 { throw .image(call: "ftruncate", path: path, errno: errno) }
+    }
+
+    private func setTimes(_ time: timespec) throws(PowerCutTraceError) {
+        let times = [time, time]
+        if futimens(descriptor, times) != 0 { throw .image(call: "futimens", path: path, errno: errno) }
     }
 
     private func write(_ source: [UInt8], _ range: Range<Int>, at offset: Int) throws(PowerCutTraceError) {
@@ -68,7 +75,7 @@ struct PowerCutFile: ~Copyable {
         }
     }
 
-    /// Copies the parts of a file that hold data; holes stay holes.
+    /// Copies the parts of a file that hold data; holes stay holes, and the time of change is the same.
     static func copySparse(from source: String, to target: String) throws(PowerCutTraceError) {
         let input = Glibc.open(source, O_RDONLY | O_CLOEXEC)
         guard input >= 0 else { throw .unreadable(path: source, errno: errno) }
@@ -89,6 +96,9 @@ struct PowerCutFile: ~Copyable {
             }
             at = Int(lseek(input, off_t(end), seekData))
         }
+        var status = stat()
+        guard fstat(input, &status) == 0 else { throw .unreadable(path: source, errno: errno) }
+        try output.setTimes(status.st_mtim)
     }
 
     static func makeDirectory(_ path: String) throws(PowerCutTraceError) {
@@ -97,6 +107,24 @@ struct PowerCutFile: ~Copyable {
 
     static func link(_ path: String, _ other: String) throws(PowerCutTraceError) {
         if Glibc.link(path, other) != 0 { throw .image(call: "link", path: other, errno: errno) }
+    }
+
+    static func symbolicLink(_ target: String, _ path: String) throws(PowerCutTraceError) {
+        if symlink(target, path) != 0 { throw .image(call: "symlink", path: path, errno: errno) }
+    }
+
+    /// Nil for what is no symbolic link.
+    static func linkTarget(_ path: String) -> String? {
+        var buffer = [UInt8](repeating: 0, count: 4096)
+        let count = buffer.withUnsafeMutableBytes {
+            readlink(path, $0.baseAddress!.assumingMemoryBound(to: CChar.self), $0.count)
+        }
+        return count < 0 ? nil : String(decoding: buffer[..<count], as: UTF8.self)
+    }
+
+    static func number(_ path: String) -> UInt64? {
+        var status = stat()
+        return lstat(path, &status) == 0 ? UInt64(status.st_ino) : nil
     }
 
     static func isDirectory(_ path: String) -> Bool {

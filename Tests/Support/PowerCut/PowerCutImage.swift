@@ -47,6 +47,9 @@ package final class PowerCutImageBuilder {
     private var nextDurability = 0
     /// Nodes that have a file in the scratch folder.
     private var stored: Set<Int> = []
+    /// Files of the last image: their numbers there, and the numbers that they had while they were recorded. A disk that
+    /// comes back has the old ones.
+    package private(set) var numbers: [(image: UInt64, recorded: UInt64)] = []
 
     /// - Parameter scratch: folder of the builder's own, emptied or made.
     package init(_ trace: PowerCutTrace, scratch: String) throws(PowerCutTraceError) {
@@ -66,6 +69,7 @@ package final class PowerCutImageBuilder {
         var random = PowerCutRandom(seed: seed, cut: cut)
         let entries = survivingEntries(at: cut, mode, &random)
         var linked: [Int: String] = [:]
+        numbers = []
         try build(directory: 0, at: directory, entries, cut, mode, &random, &linked)
     }
 
@@ -155,11 +159,16 @@ package final class PowerCutImageBuilder {
             if trace.nodes[node].isDirectory {
                 try PowerCutFile.makeDirectory(child)
                 try build(directory: node, at: child, entries, cut, mode, &random, &linked)
+            } else if let target = trace.nodes[node].linkTarget {
+                try PowerCutFile.symbolicLink(target, child)
             } else if let first = linked[node] {
                 try PowerCutFile.link(first, child)
             } else {
                 linked[node] = child
                 try buildFile(node, at: child, cut, mode, &random)
+                if let recorded = trace.nodes[node].inode, let number = PowerCutFile.number(child) {
+                    numbers.append((number, recorded))
+                }
             }
         }
     }
@@ -187,6 +196,8 @@ package final class PowerCutImageBuilder {
                     sizesLost = true
                     if case .truncate(let size) = change.kind, size < file.size { reachable = min(reachable, size) }
                 }
+            } else if change.isTimes {
+                if fate == .mixed, random.below(2) == 0 { try file.apply(change.kind) }
             } else if fate == .mixed, case .write(let offset, let payload) = change.kind {
                 try drawWrite(offset, payload.prefix(max(0, reachable - offset)), to: file, &random)
             }

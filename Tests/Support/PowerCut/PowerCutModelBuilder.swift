@@ -42,7 +42,11 @@ struct PowerCutModelBuilder {
         for name in try PowerCutFile.names(in: path) {
             let child = "\(path)/\(name)"
             let isDirectory = PowerCutFile.isDirectory(child)
-            nodes.append(PowerCutNode(isDirectory: isDirectory, basePath: isDirectory ? nil : child))
+            let target = PowerCutFile.linkTarget(child)
+            nodes.append(
+                PowerCutNode(
+                    isDirectory: isDirectory, linkTarget: target,
+                    basePath: isDirectory || target != nil ? nil : child))
             let node = nodes.count - 1
             nodes[directory].baseEntries[name] = node
             setLive(directory, name, node)
@@ -87,6 +91,13 @@ struct PowerCutModelBuilder {
             let (directory, name) = try place(of: to, at: position)
             nodeOfInode[inode] = node
             edit([.init(directory: directory, name: name, node: node)], at: position)
+        case .symbolicLink(let target, let path):
+            let (directory, name) = try place(of: path, at: position)
+            nodes.append(PowerCutNode(isDirectory: false, linkTarget: target))
+            edit([.init(directory: directory, name: name, node: nodes.count - 1)], at: position)
+        case .times(let inode, let seconds, let nanoseconds):
+            append(
+                .times(seconds: seconds, nanoseconds: nanoseconds), to: try node(of: inode, at: position), at: position)
         case .acknowledgement, .unsupported: break
         }
     }
@@ -94,6 +105,7 @@ struct PowerCutModelBuilder {
     private mutating func open(
         _ inode: UInt64, _ path: String, _ result: PowerCutEvent.OpenResult, at position: Int
     ) throws(PowerCutTraceError) {
+        defer { if let node = nodeOfInode[inode] { nodes[node].inode = inode } }
         if result.contains(.unnamed) {
             nodeOfInode[inode] = newNode(isDirectory: false)
         } else if result.contains(.created) {
@@ -161,7 +173,7 @@ struct PowerCutModelBuilder {
                     change.position < sync.position && change.edits.contains { $0.directory == sync.node }
                 }
             } else if result == 0 {
-                cover(sync.node, at: end) { $1.position < sync.position }
+                cover(sync.node, at: end) { $1.position < sync.position && !($1.isTimes && sync.kind == .data) }
                 guard model.fileSyncPersistsNewNames else { return }
                 coverNames(at: end) { change in
                     change.position < sync.position && change.edits.contains { $0.node == sync.node }

@@ -8,6 +8,9 @@
 // nothing durable. A sync that fails does not count, and what it should have covered can never become durable by a
 // later one: the kernel has marked those pages clean.
 //
+// Times that a program sets are a change of the file like a write, but fdatasync does not cover them. Times that a write
+// leaves are not kept.
+//
 // Names. Creating, renaming, linking and unlinking are volatile until an fsync of the folder that holds the name; a
 // rename between two folders is an addition and a removal, and the removal never survives without the addition. With
 // `fileSyncPersistsNewNames` (ext4, XFS) a sync of a file also makes the names it has been given durable; without it
@@ -112,13 +115,22 @@ struct PowerCutFileChange: Sendable {
         case write(offset: Int, payload: Range<Int>)
         case truncate(size: Int)
         case allocate(offset: Int, length: Int, keepsSize: Bool, zeroes: Bool)
+        case times(seconds: Int, nanoseconds: Int)
     }
     let position: Int
     var kind: Kind
     var durableFrom = powerCutNever
 
     var changesSize: Bool {
-        if case .write = kind { false } else { true }
+        switch kind {
+        case .write, .times: false
+        case .truncate, .allocate: true
+        }
+    }
+
+    /// A sync of data alone says nothing of it.
+    var isTimes: Bool {
+        if case .times = kind { true } else { false }
     }
 }
 
@@ -140,6 +152,10 @@ struct PowerCutDirectoryChange: Sendable {
 /// A file or folder, under whatever names.
 struct PowerCutNode: Sendable {
     let isDirectory: Bool
+    /// Of a symbolic link, which has it from the moment it has a name.
+    var linkTarget: String?
+    /// The file's number while it was recorded.
+    var inode: UInt64?
     /// Path in the base folder, for what was there before the trace.
     var basePath: String?
     var changes: [PowerCutFileChange] = []

@@ -9,6 +9,8 @@
 //     StoreWorkload import DIR JOURNAL SOURCE [STEP N]   an import (see ImportWorkload.swift), killed at a step's nth passing
 //     StoreWorkload import-check                         reads "DIR JOURNAL OCTETS SOURCE DIGEST" lines, answers each
 //     StoreWorkload damage DIR KIND                      changes the database behind the store's back
+//     StoreWorkload maildir DIR JOURNAL [kill=STEP:NTH]  a store with its Maildir tree (see MaildirStory.swift)
+//     StoreWorkload maildir-check                        reads "DIR JOURNAL OCTETS BOOT NUMBERS" lines, answers each
 import Glibc
 
 @main
@@ -44,10 +46,32 @@ struct StoreWorkload {
         case ("damage", 3):
             let rest = Array(arguments.dropFirst())
             exit(Damage.apply(rest[1], directory: rest[0]))
+        case ("maildir", 3...):
+            let rest = Array(arguments.dropFirst())
+            MaildirStory.main(directory: rest[0], journal: rest[1], settings: Array(rest.dropFirst(2)))
+        case ("maildir-check", 1):
+            answerLines { words in
+                guard words.count == 5, let octets = Int(words[2]) else {
+                    return "usage: DIR JOURNAL OCTETS BOOT NUMBERS"
+                }
+                return MaildirTreeCheck.verdict(
+                    words[0], journal: words[1], promisedOctets: octets, boot: words[3] == "-" ? nil : words[3],
+                    numbers: numbers(words[4]))
+            }
         default:
             say("usage: see the head of StoreWorkload.swift", on: 2)
             exit(2)
         }
+    }
+
+    /// Pairs of numbers, one a line; none for `-`.
+    private static func numbers(_ path: String) -> [UInt64: UInt64] {
+        var found: [UInt64: UInt64] = [:]
+        for line in String(decoding: readFile(path) ?? [], as: UTF8.self).split(separator: "\n") {
+            let words = line.split(separator: " ").compactMap { UInt64($0) }
+            if words.count == 2 { found[words[0]] = words[1] }
+        }
+        return found
     }
 
     private static func answerLines(_ answer: ([String]) -> String) {

@@ -48,6 +48,7 @@ enum MaildirWork {
             let count = report.isCut ? "more than \(report.differences.count)" : "\(report.differences.count)"
             throw AdministrationFailure("the Maildir differs from the state in \(count) places, first \(first)")
         }
+        if let first = report.waiting.first { throw AdministrationFailure("the Maildir waits: \(first)") }
         try session.item(
             "the Maildir equals the state: \(report.accounts) accounts, \(report.folders) folders, \(report.files) files"
                 + (report.foreign > 0 ? "; \(report.foreign) files of others were left alone" : ""),

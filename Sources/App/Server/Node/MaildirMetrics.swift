@@ -19,5 +19,7 @@ extension MaildirStatus {
             + family(
                 "quarantined_messages", "gauge", "Messages whose deletion waits for a word.", imports.quarantined)
             + family("refused_files", "gauge", "Files of others that could not be taken.", imports.refused)
+            + family("watched_directories", "gauge", "Directories that are watched.", imports.watches)
+            + family("looks_total", "counter", "Folders of two-way accounts that were looked at.", imports.looks)
     }
 }

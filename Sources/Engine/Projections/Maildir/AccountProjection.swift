@@ -12,6 +12,8 @@ final class AccountMemory {
     /// Folders of ours as they are now, by mailbox; empty for INBOX.
     var folders: [MailboxID: String]
     var boxes: [MailboxID: FolderMemory] = [:]
+    /// After an interrupted run all folders have their parts, and nothing is left in them half-written.
+    var isHealed = false
     var usedAt: UInt64 = 0
 
     init(path: String, folders: [MailboxID: String]) {
@@ -50,6 +52,15 @@ extension MaildirProjection {
         if plan.status == .removed { return try removeAccount(account) }
         guard let directory = plan.directory else { return }
         let memory = try remembered(account, directory)
+        let isHealing = isReplay && !memory.isHealed
+        if isHealing {
+            // Others may have removed what we need, and a power cut may not have kept it.
+            for folder in memory.folders.values where disk.isDirectory(memory.path(of: folder)) {
+                try makeParts(memory.path(of: folder), isInbox: folder.isEmpty)
+                try sweep(memory.path(of: folder))
+            }
+            memory.isHealed = true
+        }
         var work = work
         // A mailbox without a folder: the first look at an account, or somebody removed it.
         let isComplete = work.boxes.keys.allSatisfy { memory.folders[$0] != nil } && !memory.folders.isEmpty
@@ -61,14 +72,14 @@ extension MaildirProjection {
             for mailbox in memory.folders.keys { work.boxes[mailbox, default: MailboxWork()].everything = true }
             try raiseHorizon()
         }
-        if work.keywords || work.everything {
+        if work.keywords || work.everything || isHealing {
             for folder in memory.folders.values { try writeKeywords(memory.path(of: folder), plan) }
         }
         for mailbox in work.boxes.keys.sorted() {
             guard let box = work.boxes[mailbox] else { continue }
             try project(account, mailbox, box, memory, plan, isReplay: isReplay)
         }
-        if work.subscriptions || work.layout || work.everything { try writeSubscriptions(account, memory) }
+        if work.subscriptions || work.layout || work.everything || isHealing { try writeSubscriptions(account, memory) }
         try replaceSmall(
             memory.path, QuotaFile.fileName, with: QuotaFile.text(quota: plan.quota, used: plan.used))
     }
@@ -284,6 +295,7 @@ extension MaildirProjection {
         let path = memory.path(of: name)
         try disk.makeDirectory(path)
         try makeParts(path, isInbox: name.isEmpty)
+        try sweep(path)
         try writeKeywords(path, plan)
         memory.folders[mailbox] = name
         try writeList(account, mailbox, memory)

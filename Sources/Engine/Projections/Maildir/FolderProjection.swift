@@ -105,7 +105,6 @@ extension MaildirProjection {
         let place = folderPlace(account, mailbox, folder, memory, isTwoWay: plan.mode == .twoWay)
         let box = place.memory
         if work.everything { return try converge(place, row.uidValidity, memory) }
-        if isReplay, !box.isHealed { try sweep(place) }
         var known = work.touched
         if isReplay {
             known.formUnion(work.arrived)
@@ -117,7 +116,8 @@ extension MaildirProjection {
         }
         if !isReplay { try writeNew(work.arrived, place, row.uidValidity) }
         // What a power cut left of a file that was not synced has the right name and perhaps nothing in it.
-        let gone = try settle(known, rewriting: isReplay ? work.arrived : UIDSet(), place, row.uidValidity)
+        let gone = try settle(
+            known, rewriting: isReplay ? work.arrived : UIDSet(), moves: work.moves, place, row.uidValidity)
         if work.recent { try releaseRecent(place, row.uidValidity) }
         if isReplay && !box.isHealed || work.list {
             try writeList(account, mailbox, memory)
@@ -143,10 +143,12 @@ extension MaildirProjection {
     }
 
     /// Files of messages that the tree may have in some form.
-    /// - Parameter rewriting: those whose content is not to be trusted.
+    /// - Parameters:
+    ///   - rewriting: those whose content is not to be trusted.
+    ///   - moves: where some of them went.
     /// - Returns: the UIDs of those that are gone.
     private func settle(
-        _ uids: UIDSet, rewriting: UIDSet, _ place: FolderPlace, _ validity: UIDValidity
+        _ uids: UIDSet, rewriting: UIDSet, moves: [MessagesCopied], _ place: FolderPlace, _ validity: UIDValidity
     ) throws -> UIDSet {
         var gone = UIDSet()
         guard !uids.isEmpty else { return gone }
@@ -181,7 +183,7 @@ extension MaildirProjection {
                 }
             }
         }
-        if !unknown.isEmpty { try removeByNumber(unknown, place, validity) }
+        if !unknown.isEmpty { try removeByNumber(unknown, moves, place, validity) }
         place.memory.index?.remove(gone)
         return gone
     }
@@ -227,13 +229,20 @@ extension MaildirProjection {
     }
 
     /// Files whose rows were collected before the projection came by: found by their numbers.
-    private func removeByNumber(_ uids: UIDSet, _ place: FolderPlace, _ validity: UIDValidity) throws {
+    private func removeByNumber(
+        _ uids: UIDSet, _ moves: [MessagesCopied], _ place: FolderPlace, _ validity: UIDValidity
+    ) throws {
         for part in ["new", "cur"] {
             let directory = "\(place.path)/\(part)"
             try disk.list(directory) { name in
                 if let file = MaildirFile(parsing: name.utf8), file.name.validity == validity,
                     uids.contains(file.name.uid)
                 {
+                    if place.isTwoWay, let base = place.memory.index?[file.name.uid] {
+                        let found = TreeFile(
+                            name: file.name, entry: FolderEntry(file, in: part), path: "\(part)/\(name)")
+                        try carry(found, base, moves, place)
+                    }
                     try disk.removeMessage("\(directory)/\(name)")
                 }
                 return true
@@ -275,211 +284,5 @@ extension MaildirProjection {
         box.usedAt = tick
         return FolderPlace(
             account: account, mailbox: mailbox, path: memory.path(of: folder), memory: box, isTwoWay: isTwoWay)
-    }
-
-    // MARK: State
-
-    /// The messages of `uids` as one snapshot has them.
-    func messages(_ uids: UIDSet, _ place: FolderPlace) throws -> [MessageState] {
-        try engine.read { state in
-            guard let box = try state.mailbox(place.account, place.mailbox) else { return [] }
-            let forwarded = try state.forwardedKeyword(place.account)
-            var result: [MessageState] = []
-            for uid in uids {
-                if let row = try state.message(place.account, place.mailbox, uid) {
-                    let file = try wanted(row, uid, box, forwarded, state, place.account, place.mailbox)
-                    result.append(MessageState(uid: uid, file: file))
-                } else {
-                    let gone = try state.expunged(place.account, place.mailbox, uid).map {
-                        MaildirName($0.row, uid, box.uidValidity, host: options.host)
-                    }
-                    result.append(MessageState(uid: uid, gone: gone))
-                }
-            }
-            return result
-        }
-    }
-
-    func wanted(
-        _ row: MessageRow, _ uid: UID, _ box: MailboxRow, _ forwarded: KeywordID?, _ state: any ShardReader,
-        _ account: AccountID, _ mailbox: MailboxID
-    ) throws -> WantedFile {
-        var isForwarded = false
-        if let forwarded {
-            isForwarded =
-                forwarded.isSpilled
-                ? try state.keywords(account, mailbox, uid, row).contains(forwarded)
-                : row.keywordBits >> UInt64(forwarded.rawValue) & 1 == 1
-        }
-        let letters = MaildirLetters(row.flags, keywords: row.keywordBits, forwarded: isForwarded)
-        let isNew = letters.bits == 0 && uid.rawValue >= box.recentFloor
-        return WantedFile(
-            name: MaildirName(row, uid, box.uidValidity, host: options.host),
-            entry: FolderEntry(isNew: isNew, letters: letters), blob: row.blob)
-    }
-
-    // MARK: Files
-
-    /// Writes a message's file to `tmp/` and gives it its name.
-    func write(_ file: WantedFile, _ place: FolderPlace) throws {
-        let entry = file.entry.beside(place.memory.index?[file.name.uid], staysInCur: place.isTwoWay)
-        let temporary = "\(place.path)/tmp/\(file.name.base)"
-        do {
-            try copy(file, to: temporary)
-        } catch let fault as StoreError {
-            // The message may have been collected since its row was read; then its file is not wanted any more.
-            try disk.remove(temporary)
-            let isLive = try engine.read { try $0.message(place.account, place.mailbox, file.name.uid) != nil }
-            if isLive { throw fault }
-            return
-        }
-        try disk.rename(temporary, to: "\(place.path)/\(entry.path(file.name))", .filePlaced)
-        place.memory.index?[file.name.uid] = entry
-    }
-
-    func copy(_ file: WantedFile, to path: String) throws {
-        let body = try engine.openBody(file.blob)
-        guard body.size == Int(file.name.size) else {
-            throw StoreError.damaged(
-                "body \(file.blob.rawValue) has \(body.size) octets, its row says \(file.name.size)")
-        }
-        try disk.writeMessage(path, octets: file.name.size, modified: file.name.seconds) { put in
-            var piece: [UInt8] = []
-            var offset = 0
-            while offset < body.size {
-                piece.removeAll(keepingCapacity: true)
-                try body.read(at: offset, count: MaildirLimits.pieceOctets, into: &piece)
-                guard !piece.isEmpty else {
-                    throw StoreError.damaged("body \(file.blob.rawValue) ends at octet \(offset)")
-                }
-                offset += piece.count
-                try piece.withUnsafeBytes { try put($0) }
-            }
-        }
-    }
-
-    /// Removes what an interrupted run left in `tmp/`.
-    private func sweep(_ place: FolderPlace) throws {
-        let directory = place.path + "/tmp"
-        try disk.list(directory) { name in
-            if FolderFile.isOurs(name) { try disk.remove(directory + "/" + name) }
-            return true
-        }
-    }
-
-    /// Reads the folder's names, once; later changes keep the index as the folder is. Letters that another program
-    /// spelled in its own way are spelled as ours.
-    private func loadIndex(_ place: FolderPlace, _ validity: UIDValidity) throws {
-        guard place.memory.index == nil else { return }
-        if place.isTwoWay { return try mergeNow(place) }
-        var found: [(uid: UInt32, entry: FolderEntry)] = []
-        for part in ["cur", "new"] {
-            let directory = "\(place.path)/\(part)"
-            try disk.list(directory) { name in
-                guard let file = MaildirFile(parsing: name.utf8), file.name.validity == validity,
-                    file.name.host == options.host
-                else { return true }
-                let entry = FolderEntry(file, in: part)
-                let path = entry.path(file.name)
-                if path != "\(part)/\(name)" {
-                    try disk.rename("\(directory)/\(name)", to: "\(place.path)/\(path)", .fileRenamed)
-                }
-                found.append((file.name.uid.rawValue, entry))
-                return true
-            }
-        }
-        place.memory.index = FolderIndex(found)
-    }
-
-    // MARK: Everything
-
-    /// Makes the whole folder equal to the state: what is right stays, what has another name is renamed, what is ours
-    /// and not wanted goes, what is missing is written.
-    private func converge(_ place: FolderPlace, _ validity: UIDValidity, _ memory: AccountMemory) throws {
-        try makeParts(place.path, isInbox: place.path == memory.path)
-        try sweep(place)
-        var index = FolderIndex()
-        for part in ["cur", "new"] {
-            // Collected first: renaming while reading a directory may show a name twice or not at all.
-            var names: [(file: MaildirFile, name: String)] = []
-            try disk.list("\(place.path)/\(part)") { name in
-                if let file = MaildirFile(parsing: name.utf8) { names.append((file, name)) }
-                if names.count == MaildirLimits.rowsPerSnapshotMax {
-                    try converge(names, part, place, &index)
-                    names = []
-                }
-                return true
-            }
-            try converge(names, part, place, &index)
-        }
-        place.memory.index = index
-        try writeMissing(place)
-        try writeList(place.account, place.mailbox, memory)
-        place.memory.isHealed = true
-    }
-
-    private func converge(
-        _ names: [(file: MaildirFile, name: String)], _ part: String, _ place: FolderPlace, _ index: inout FolderIndex
-    ) throws {
-        let uids = UIDSet(names.map(\.file.name.uid))
-        var wanted: [UID: WantedFile] = [:]
-        for message in try messages(uids, place) { wanted[message.uid] = message.file }
-        for (file, name) in names {
-            let path = "\(place.path)/\(part)/\(name)"
-            guard let target = wanted[file.name.uid], target.name.email == file.name.email,
-                target.name.size == file.name.size, try disk.size(path) == Int(file.name.size)
-            else {
-                if place.isTwoWay, try isUnknown(file, path, wanted[file.name.uid], place) { continue }
-                try disk.removeMessage(path)
-                continue
-            }
-            let entry = target.entry.beside(FolderEntry(file, in: part), staysInCur: place.isTwoWay)
-            let isThere = index[file.name.uid] != nil
-            if entry.path(target.name) == "\(part)/\(name)" {
-                // A name met again after it was given, or the right one.
-                index[file.name.uid] = entry
-            } else if isThere {
-                try disk.removeMessage(path)
-            } else {
-                try disk.rename(path, to: "\(place.path)/\(entry.path(target.name))", .fileRenamed)
-                index[file.name.uid] = entry
-            }
-        }
-    }
-
-    /// Octets that the store does not have: the file of a message it never had, which the next look takes, or one that
-    /// was written over, which is put aside.
-    private func isUnknown(
-        _ file: MaildirFile, _ path: String, _ message: WantedFile?, _ place: FolderPlace
-    ) throws -> Bool {
-        guard let row = try engine.read({ try $0.mailbox(place.account, place.mailbox) }) else { return false }
-        if message == nil, file.name.validity == row.uidValidity { return file.name.uid.rawValue >= row.uidNext }
-        // A power cut leaves files with nothing in them.
-        guard message?.name == file.name, try disk.size(path) ?? 0 > 0 else { return false }
-        let aside = "\(stateDirectory)/aside"
-        try disk.makeDirectory(aside)
-        let target = "\(aside)/\(place.account.rawValue).\(file.name.base)"
-        report("\(path) was written over; it is now \(target)")
-        return try disk.rename(path, to: target, .fileSetAside)
-    }
-
-    private func writeMissing(_ place: FolderPlace) throws {
-        try inPieces(place.account, place.mailbox) { _, _, rows in
-            UIDSet(rows.map(\.uid).filter { place.memory.index?[$0] == nil })
-        } use: { missing in
-            for message in try messages(missing, place) {
-                guard let file = message.file else { continue }
-                try write(file, place)
-            }
-            return true
-        }
-    }
-}
-
-extension StateReader {
-    /// The number of `$Forwarded` in the account.
-    func forwardedKeyword(_ account: AccountID) throws -> KeywordID? {
-        guard let keyword = Keyword("$Forwarded") else { return nil }
-        return try keywordID(account, keyword)
     }
 }

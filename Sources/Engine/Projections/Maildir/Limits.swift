@@ -64,6 +64,19 @@ package enum MaildirLimits {
     static let leftoverSeconds: Int64 = 60
     /// Looks at one account in a row until it is settled; each may take `adoptionsMax` files and more.
     static let settleLooksMax = 1000
+    /// Directories that are watched for two-way accounts, two of each folder and one of each account. The kernel needs
+    /// about a kilobyte for each; `fs.inotify.max_user_watches` may allow fewer. Accounts beyond are looked at every second.
+    package static let watchesMax = 200_000
+    /// Time after which an account that could not be watched whole is tried again; seconds.
+    static let watchRetrySeconds = 60.0
+    /// Time between two looks at an account that is watched and of which nothing was told; seconds.
+    static let turnSeconds = 30.0
+    /// Octets of news about directories read at a time...
+    static let watchBufferOctets = 1 << 16
+    /// ...and how many times in one go.
+    static let watchReadsMax = 64
+    /// Directories of others in an account that may become folders; the rest waits until these are gone.
+    static let strangersMax = 10_000
     /// How far ahead of the clock a file's time may lie to be believed; seconds.
     static let fileTimeAheadMax: Int64 = 86_400
 }

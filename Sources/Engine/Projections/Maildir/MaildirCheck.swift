@@ -11,6 +11,8 @@ package struct MaildirDifference: Hashable, Sendable, CustomStringConvertible {
     package enum Kind: String, CaseIterable, Sendable {
         case missingFolder, extraFolder, misplacedFolder, missingFile, extraFile, misnamedFile, wrongSize, wrongContent,
             wrongList, wrongKeywords, wrongSubscriptions, wrongQuota, leftover
+        /// Another program removed so much that somebody is asked first: known, told, and to be decided.
+        case waiting
     }
 
     package var kind: Kind
@@ -24,6 +26,8 @@ package struct MaildirDifference: Hashable, Sendable, CustomStringConvertible {
 package struct MaildirReport: Sendable {
     /// At most 1000 of them.
     package var differences: [MaildirDifference] = []
+    /// Of those that wait for a word about a two-way account, as many at most.
+    package var waiting: [MaildirDifference] = []
     /// There were more.
     package var isCut = false
     package var accounts = 0
@@ -34,7 +38,11 @@ package struct MaildirReport: Sendable {
     package init() {}
 
     mutating func add(_ kind: MaildirDifference.Kind, _ path: String, _ text: String) {
-        if differences.count < MaildirLimits.differencesMax {
+        if kind == .waiting {
+            if waiting.count < MaildirLimits.differencesMax {
+                waiting.append(MaildirDifference(kind: kind, path: path, text: text))
+            }
+        } else if differences.count < MaildirLimits.differencesMax {
             differences.append(MaildirDifference(kind: kind, path: path, text: text))
         } else {
             isCut = true
@@ -85,7 +93,7 @@ extension MaildirProjection {
         let (actual, unfinished) = try foldersOfOurs(account, path)
         for name in unfinished { report.add(.leftover, "\(directory)/\(name)", "was left by an interrupted run") }
         let wanted = try wantedFolders(account)
-        try checkFolders(directory, actual, wanted, &report)
+        try checkFolders(account, directory, actual, wanted, &report)
         for (mailbox, folder) in wanted.sorted(by: { $0.key < $1.key }) where actual[mailbox] == folder.name {
             let memory = AccountMemory(path: path, folders: actual)
             let place = FolderPlace(
@@ -94,6 +102,9 @@ extension MaildirProjection {
             let shown = folder.name.isEmpty ? directory : "\(directory)/\(folder.name)"
             try checkFolder(place, folder.row, shown, plan, contents, &report)
         }
+        // Gone as a whole, and known to be.
+        let isGone = !disk.isDirectory(path) && !report.waiting.isEmpty
+        if isGone, imports[account]?.quarantinedFolders.isEmpty == false { return }
         let names = try engine.read { try $0.subscriptions(account) }
         try checkSmall(
             path, directory, SubscriptionList.fileName, SubscriptionList.text(names), .wrongSubscriptions, &report)
@@ -101,13 +112,23 @@ extension MaildirProjection {
         try checkSmall(path, directory, QuotaFile.fileName, quota, .wrongQuota, &report)
     }
 
+    private static let waits = "waits for `maildir confirm` or `maildir restore`"
+
     private func checkFolders(
-        _ directory: String, _ actual: [MailboxID: String], _ wanted: [MailboxID: WantedFolder],
+        _ account: AccountID, _ directory: String, _ actual: [MailboxID: String], _ wanted: [MailboxID: WantedFolder],
         _ report: inout MaildirReport
     ) throws {
         for (mailbox, folder) in wanted.sorted(by: { $0.key < $1.key }) {
             switch actual[mailbox] {
-            case nil: report.add(.missingFolder, "\(directory)/\(folder.name)", "mailbox \(mailbox.rawValue)")
+            case nil where disk.isDirectory("\(options.root)/\(directory)/\(folder.name)/cur"):
+                // Its list says whose a folder is.
+                let path = folder.name.isEmpty ? directory : "\(directory)/\(folder.name)"
+                report.add(.wrongList, "\(path)/\(UIDList.fileName)", "is not there")
+            case nil:
+                let isWaiting = imports[account]?.quarantinedFolders.contains(mailbox) ?? false
+                report.add(
+                    isWaiting ? .waiting : .missingFolder, "\(directory)/\(folder.name)",
+                    "mailbox \(mailbox.rawValue)" + (isWaiting ? ": its folder is gone, and \(Self.waits)" : ""))
             case folder.name?: report.folders += 1
             case let name?: report.add(.misplacedFolder, "\(directory)/\(name)", "should be \(folder.name)")
             }
@@ -240,8 +261,14 @@ extension MaildirProjection {
         let uidls = try uidls(place.account, place.mailbox)
         let lines = ListLines("\(place.path)/\(UIDList.fileName)", disk)
         try lines.skipHeader()
+        let waiting = imports[place.account]?.folders[place.mailbox]?.quarantined ?? UIDSet()
         try eachName(place.account, place.mailbox, row) { uid, name in
-            if present[uid] == nil { report.add(.missingFile, shown, "UID \(uid.rawValue), \(name.base)") }
+            if present[uid] == nil {
+                let isWaiting = waiting.contains(uid)
+                report.add(
+                    isWaiting ? .waiting : .missingFile, shown,
+                    "UID \(uid.rawValue), \(name.base)" + (isWaiting ? ": its file is gone, and \(Self.waits)" : ""))
+            }
             let found = try lines.line(of: uid)
             let uidl = uidls[uid].flatMap { UniqueID.isValid($0) ? $0 : nil }
             if found?.base != name.base(marked: present[uid]?.mark ?? 0) || found?.uidl != uidl {

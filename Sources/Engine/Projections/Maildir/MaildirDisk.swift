@@ -10,15 +10,23 @@ package enum MaildirStep: String, CaseIterable, Sendable {
     case temporaryWritten, filePlaced, fileRenamed, fileRemoved
     case listAppended, listWritten, listPlaced, smallFilePlaced
     case synced, checkpointWritten
-    /// Two-way accounts: a file of another program is in the log, but not yet ours in the tree.
-    case adoptionCommitted, foreignRemoved
+    /// Two-way accounts: a folder was listed, and nothing of what it showed has been done.
+    case treeScanned
+    /// Two-way accounts: the octets of a file of another program are on stable storage; then it is in the log, but not yet
+    /// ours in the tree; then it is ours, or put away.
+    case foreignSynced, adoptionCommitted, foreignAdopted, foreignRemoved
     /// Two-way accounts: changes of another program are in the log, and not yet remembered as agreed.
     case importCommitted
+    /// Two-way accounts: how far the tree is, for a node that comes back on the same running system.
+    case markWritten
+    /// Two-way accounts: a tree is about to be made as the state has it, and what is missing until then was not deleted.
+    case rebuildNoted
     case fileSetAside
 
     /// Those that only two-way accounts pass.
     package static let twoWay: Set<MaildirStep> = [
-        .adoptionCommitted, .foreignRemoved, .importCommitted, .fileSetAside,
+        .treeScanned, .foreignSynced, .adoptionCommitted, .foreignAdopted, .foreignRemoved, .importCommitted,
+        .markWritten, .rebuildNoted, .fileSetAside,
     ]
 }
 
@@ -53,8 +61,18 @@ final class MaildirDisk {
     private(set) var octetsWritten: UInt64 = 0
     /// Changes of any kind since the last `syncFileSystem`.
     private(set) var changes: UInt64 = 0
+    /// Folders whose times were read, and directories that were listed for a merge.
+    private(set) var looks: UInt64 = 0
+    /// The number that tells a file from others, made of the system's: another one for tests with copies of a disk.
+    let fileNumber: (UInt64) -> UInt64
 
-    init(reached: @escaping (MaildirStep) throws -> Void) { self.reached = reached }
+    init(reached: @escaping (MaildirStep) throws -> Void, fileNumber: @escaping (UInt64) -> UInt64 = { $0 }) {
+        self.reached = reached
+        self.fileNumber = fileNumber
+    }
+
+    /// Counts a folder that was looked at.
+    func looked() { looks += 1 }
 
     private func failure(_ operation: String, _ path: String) -> MaildirFailure {
         MaildirFailure(operation: operation, path: path, code: errno)
@@ -302,7 +320,10 @@ final class MaildirDisk {
     }
 
     /// Puts a file in place so that after a power cut it is the old one or the new one.
-    func replaceDurably(_ directory: String, _ name: String, with text: String) throws {
+    func replaceDurably(
+        _ directory: String, _ name: String, with text: String, _ step: MaildirStep = .checkpointWritten
+    ) throws {
+        let before = changes
         let temporary = "\(directory)/\(name).tmp"
         try write(temporary, modified: nil) { put in
             try Array(text.utf8).withUnsafeBytes { try put($0) }
@@ -310,15 +331,34 @@ final class MaildirDisk {
         try sync(temporary)
         guard Glibc.rename(temporary, "\(directory)/\(name)") == 0 else { throw failure("rename", temporary) }
         try sync(directory)
-        changes = 0
-        try reached(.checkpointWritten)
+        changes = before
+        try reached(step)
     }
 
-    private func sync(_ path: String) throws {
-        let descriptor = open(path, O_RDONLY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw failure("open", path) }
+    /// Puts a small file in place that a kill leaves whole, and a power cut may take: it counts as no change.
+    func replaceLightly(_ directory: String, _ name: String, with text: String) throws {
+        let before = changes
+        defer { changes = before }
+        let temporary = "\(directory)/\(name).tmp"
+        try write(temporary, modified: nil) { put in
+            try Array(text.utf8).withUnsafeBytes { try put($0) }
+        }
+        guard Glibc.rename(temporary, "\(directory)/\(name)") == 0 else { throw failure("rename", temporary) }
+        try reached(.markWritten)
+    }
+
+    /// A file's octets and times, or a directory's names, are on stable storage when it returns.
+    /// - Returns: false when it was not there.
+    @discardableResult
+    func sync(_ path: String) throws -> Bool {
+        let descriptor = open(path, O_RDONLY | O_CLOEXEC | O_NONBLOCK)
+        guard descriptor >= 0 else {
+            guard errno == ENOENT else { throw failure("open", path) }
+            return false
+        }
         defer { Glibc.close(descriptor) }
         guard fsync(descriptor) == 0 else { throw failure("fsync", path) }
+        return true
     }
 
     /// Notes a step that is made of several calls.

@@ -50,6 +50,8 @@ package final class MaildirProjection {
     package internal(set) var importCounts = MaildirImportCounts()
     /// Where the next round of looks begins.
     var nextImport = AccountID(0)
+    /// Which folders of theirs others have touched.
+    let watch: TreeWatch
     /// Ticks at each use, for forgetting what was used longest ago.
     var tick: UInt64 = 0
     /// Everything at or below it is in the tree, though not yet synced.
@@ -60,28 +62,51 @@ package final class MaildirProjection {
     package internal(set) var isCheckpointWanted = false
     /// Arrivals at or below it may be in the tree already, from a run that did not reach its checkpoint.
     private var horizon = Cursor.start
+    /// What others did up to it and the log has may be in the tree no more: a power cut took what nothing had synced.
+    private(set) var doubtful = Cursor.start
+    /// Accounts whose trees are to be made as the state has them, or all...
+    var rebuilding: Set<AccountID> = []
+    var isRebuildingAll = false
+    /// ...and those that were, and are not on stable storage yet.
+    var rebuilt: Set<AccountID> = []
+    var isRebuiltAll = false
+    /// Files changed from this moment on, in nanoseconds since 1970, are read before they are believed to be whole: a run
+    /// wrote them that ended before they were synced. Until its events are done again and synced.
+    private(set) var distrusted: Int64?
+    /// The log's last event at the start.
+    private var opened = Cursor.start
+    /// Of the running system; nil where it has none, and then nothing that is not synced is relied on.
+    private let boot: String?
     private var isOpen = false
 
     /// - Parameters:
     ///   - sliceEventsMax: events taken from the log at a time.
+    ///   - watchesMax: folders' parts that are watched; 0 for none.
+    ///   - boot: tells a boot of the machine from others.
+    ///   - fileNumber: the number of a file made of the system's, for tests with copies of a disk.
     ///   - reached: called after each named step; what it throws stops the projection there, for tests.
     ///   - report: one line of text for the log.
     package init(
         engine: MailEngine, options: MaildirOptions, sliceEventsMax: Int = MaildirLimits.sliceEventsMax,
-        reached: @escaping (MaildirStep) throws -> Void = { _ in },
+        watchesMax: Int = MaildirLimits.watchesMax, boot: String? = MaildirOptions.currentBoot(),
+        fileNumber: @escaping (UInt64) -> UInt64 = { $0 }, reached: @escaping (MaildirStep) throws -> Void = { _ in },
         report: @escaping (String) -> Void = { _ in }
     ) {
         self.engine = engine
         self.options = options
         self.sliceEventsMax = sliceEventsMax
-        disk = MaildirDisk(reached: reached)
+        self.boot = boot
+        watch = TreeWatch(watchesMax: watchesMax)
+        disk = MaildirDisk(reached: reached, fileNumber: fileNumber)
         self.report = report
     }
 
     package var filesWritten: UInt64 { disk.filesWritten }
     package var octetsWritten: UInt64 { disk.octetsWritten }
+    /// Folders of two-way accounts that were looked at.
+    package var looks: UInt64 { disk.looks }
     /// Something was changed, or events were passed, since the checkpoint.
-    package var isUnsynced: Bool { projected != checkpoint || disk.changes > 0 }
+    package var isUnsynced: Bool { projected != checkpoint || disk.changes > 0 || isRebuilt }
 
     /// Where our own files about the tree lie.
     var stateDirectory: String { options.root + "/.letterlog" }
@@ -93,15 +118,13 @@ package final class MaildirProjection {
     /// - Returns: false when there was nothing more to do.
     package func step() throws -> Bool {
         do {
-            if !isOpen {
-                try open()
-                isOpen = true
-                return true
-            }
+            if try openIfNeeded() { return true }
+            try finishRebuilds()
             let work = try nextSlice()
             guard work.end != projected else { return false }
             try apply(work)
             projected = work.end
+            try storeMark()
             return true
         } catch {
             // What was done of the slice is not known, so nothing of it counts as new and nothing is remembered.
@@ -127,13 +150,55 @@ package final class MaildirProjection {
             projected = checkpoint
             accounts = [:]
             horizon = Cursor(.max)
+            doubtful = try engine.read { $0.head }
+            opened = doubtful
+            distrusted = try checkpointTime()
+            try MaildirMark.remove(in: stateDirectory, disk)
             throw error
         }
         try MaildirCheckpoint(cursor: reached, store: storeIdentity(), host: options.host)
             .store(in: stateDirectory, disk)
         checkpoint = reached
         isCheckpointWanted = false
+        if reached >= opened { distrusted = nil }
+        try forgetRebuilds()
     }
+
+    /// Notes how far the tree is on the running system, for the sake of two-way accounts: what is missed there later was
+    /// taken by somebody, and is not yet to be written.
+    private func storeMark() throws {
+        guard let boot, hasImports else { return }
+        let reached = MaildirCheckpoint(cursor: projected, store: try storeIdentity(), host: options.host)
+        do {
+            try MaildirMark(boot: boot, reached: reached).store(in: stateDirectory, disk)
+        } catch is MaildirFailure {
+            // The mark of before stands, or none: less is known after a kill, and nothing is wrong.
+        }
+    }
+
+    /// Takes the mark of a node that was killed while this boot ran.
+    private func resume(_ head: Cursor, _ identity: String) throws {
+        guard let boot, let mark = try MaildirMark.load(stateDirectory, disk), mark.boot == boot,
+            mark.reached.store == identity, mark.reached.host == options.host, mark.reached.cursor >= checkpoint,
+            mark.reached.cursor <= head
+        else {
+            doubtful = head
+            return
+        }
+        do {
+            // It tells of pages that could not be written and were dropped.
+            if mark.reached.cursor > checkpoint { try disk.syncFileSystem(options.root) }
+        } catch let failure as MaildirFailure {
+            report("what was projected before is done again: \(failure)")
+            doubtful = head
+            return
+        }
+        projected = mark.reached.cursor
+        distrusted = nil
+    }
+
+    /// When the last checkpoint was made; the beginning of time without one.
+    private func checkpointTime() throws -> Int64 { try disk.modified(stateDirectory + "/checkpoint") ?? 0 }
 
     private func nextSlice() throws -> MaildirWork {
         try engine.read { state in
@@ -170,12 +235,24 @@ package final class MaildirProjection {
 
     // MARK: Opening
 
+    /// - Returns: false when that was done before.
+    @discardableResult
+    func openIfNeeded() throws -> Bool {
+        guard !isOpen else { return false }
+        try open()
+        isOpen = true
+        try storeMark()
+        return true
+    }
+
     private func open() throws {
         try disk.makeDirectory(options.root)
         try disk.makeDirectory(stateDirectory)
         try disk.makeDirectory(stateDirectory + "/accounts")
         let head = try engine.read { $0.head }
         horizon = head
+        opened = head
+        distrusted = try checkpointTime()
         let identity = try storeIdentity()
         let stored = try MaildirCheckpoint.load(stateDirectory, disk)
         if let stored, stored.store != identity {
@@ -184,6 +261,9 @@ package final class MaildirProjection {
         if let stored, stored.host == options.host, stored.cursor <= head {
             projected = stored.cursor
             checkpoint = stored.cursor
+            try resume(head, identity)
+            try rememberRebuilds()
+            try finishRebuilds()
             return try openImports()
         }
         // No checkpoint, other names, or a store restored to an earlier moment: only the state tells.
@@ -200,42 +280,6 @@ package final class MaildirProjection {
                 return false
             }
             return identity
-        }
-    }
-
-    // MARK: Rebuilding
-
-    /// Makes the tree of one account, or of all, equal to the state whatever is there now. In place: files that are
-    /// right stay, so nothing is copied twice, readers keep their files and a crash leaves a tree that is no worse.
-    package func rebuild(_ account: AccountID? = nil) throws {
-        if !isOpen {
-            try open()
-            isOpen = true
-        }
-        if let account {
-            accounts[account] = nil
-            var work = AccountWork(first: .zero)
-            work.everything = true
-            try project(account, work, isReplay: true)
-        } else {
-            try convergeAll()
-        }
-    }
-
-    private func convergeAll() throws {
-        accounts = [:]
-        var all: [(Int, AccountID)] = []
-        try engine.read { state in
-            try state.accounts { account, head in
-                if account >= .firstPersonal { all.append((head.status == .removed ? 0 : 1, account)) }
-                return true
-            }
-        }
-        for (_, account) in all.sorted(by: { $0 < $1 }) {
-            var work = AccountWork(first: .zero)
-            work.everything = true
-            try project(account, work, isReplay: true)
-            forgetOldest()
         }
     }
 }

@@ -9,6 +9,8 @@ struct MailboxWork {
     var arrived = UIDSet()
     /// Changed or went in this slice.
     var touched = UIDSet()
+    /// How some of them went to other mailboxes.
+    var moves: [MessagesCopied] = []
     /// Messages have ceased to be recent.
     var recent = false
     /// POP3 UIDLs that came with messages.
@@ -85,6 +87,7 @@ struct MaildirWork {
         case .messagesCopied(let event): arrive(event.arrivals, event.destination, &work)
         case .messagesMoved(let event):
             touch(event.uids, event.source, &work)
+            work.boxes[event.source]?.moves.append(event)
             arrive(event.arrivals, event.destination, &work)
         case .messageRestored(let event): arrive(UIDSet(event.uid), event.mailbox, &work)
         default: break

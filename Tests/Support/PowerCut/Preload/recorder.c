@@ -47,6 +47,7 @@
 enum {
     rec_open = 1, rec_write = 2, rec_truncate = 3, rec_allocate = 4, rec_sync_begin = 5, rec_sync_end = 6,
     rec_rename = 7, rec_unlink = 8, rec_mkdir = 9, rec_link = 10, rec_ack = 11, rec_unsupported = 12,
+    rec_symlink = 13, rec_times = 14,
 };
 enum { open_created = 1, open_truncated = 2, open_directory = 4, open_unnamed = 8 };
 enum { write_synchronous = 1 };
@@ -674,3 +675,33 @@ int linkat(int from_fd, const char *from, int to_fd, const char *to, int flags) 
     return result;
 }
 int link(const char *from, const char *to) { return linkat(AT_FDCWD, from, AT_FDCWD, to, 0); }
+
+/* The target stands in the record as it was given: nothing is said about what it leads to. */
+int symlinkat(const char *target, int dirfd, const char *path) {
+    REAL(int, symlinkat, const char *, int, const char *);
+    char full[PATH_MAX];
+    start();
+    const char *rel = trace_fd >= 0 && entry_path(dirfd, path, full) ? below_root(full) : NULL;
+    if (!rel) return real(target, dirfd, path);
+    pthread_mutex_lock(&lock);
+    int result = real(target, dirfd, path), saved = errno;
+    if (!result) record(rec_symlink, 0, 0, 0, 0, target, rel, NULL, 0, 0);
+    pthread_mutex_unlock(&lock);
+    errno = saved;
+    return result;
+}
+int symlink(const char *target, const char *path) { return symlinkat(target, AT_FDCWD, path); }
+
+/* Times that a program sets; those that a write leaves are the machine's and are not kept. */
+int futimens(int fd, const struct timespec times[2]) {
+    REAL(int, futimens, int, const struct timespec *);
+    struct stat st;
+    if (kind_of(fd, &st) != 1) return real(fd, times);
+    pthread_mutex_lock(&lock);
+    int result = real(fd, times), saved = errno;
+    if (!result && !fstat(fd, &st))
+        record_plain(rec_times, 0, st.st_ino, st.st_mtim.tv_sec, st.st_mtim.tv_nsec, NULL);
+    pthread_mutex_unlock(&lock);
+    errno = saved;
+    return result;
+}

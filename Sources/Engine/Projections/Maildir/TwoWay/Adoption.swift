@@ -52,8 +52,8 @@ extension MaildirProjection {
 
     private func refuse(_ file: ForeignFile, _ place: FolderPlace, _ memo: AccountImport, _ reason: String) {
         let path = "\(place.path)/\(file.path)"
-        let isNews = memo.told.insert("\(file.identity.inode) \(path) \(reason)").inserted
         let box = memo.folder(place.mailbox)
+        let isNews = box.told.updateValue(reason, forKey: file.identity.inode) != reason
         if box.refused.isEmpty { box.retry = monotonicSeconds() + MaildirLimits.refusedSeconds }
         box.refused[file.identity.inode] = FolderImport.Refused(path: path, reason: reason)
         box.foreign[file.identity.inode] = nil
@@ -75,9 +75,12 @@ extension MaildirProjection {
             }
             guard let now = try disk.identity(path), now.isUntouched(since: file.identity), offset == Int(now.octets)
             else { return nil }
+            // A power cut must not leave half of it under its name when the log has all of it.
+            guard try disk.sync(path) else { return nil }
+            try disk.passed(.foreignSynced)
             let source = try writer.finish()
             let isStored = source.count == offset
-            let id = Self.command(file, place, source.hash)
+            let id = Self.command(file, place, source.hash, isShared: try isShared(file, place))
             if isStored, let name = file.name, name.host == options.host, Int(name.size) == offset {
                 if let (command, leaves) = try transfer(name, path, place, memory) {
                     return Adoption(
@@ -103,11 +106,26 @@ extension MaildirProjection {
         return nil
     }
 
-    private static func command(_ file: ForeignFile, _ place: FolderPlace, _ hash: ContentHash) -> CommandID {
+    /// Whether the file has names that are messages of their own. One that it was delivered through is none: whoever
+    /// links and unlinks, or a disk that lost the second half of a renaming, leaves it in `tmp/`.
+    private func isShared(_ file: ForeignFile, _ place: FolderPlace) throws -> Bool {
+        guard file.identity.links > 1 else { return false }
+        var names = 0
+        let directory = place.path + "/tmp"
+        try disk.list(directory) { name in
+            if try disk.identity("\(directory)/\(name)")?.inode == file.identity.inode { names += 1 }
+            return true
+        }
+        return file.identity.links - names > 1
+    }
+
+    private static func command(
+        _ file: ForeignFile, _ place: FolderPlace, _ hash: ContentHash, isShared: Bool
+    ) -> CommandID {
         var hasher = SHA256Hasher()
         let identity = file.identity
         // One that was moved to another folder meanwhile is still the same; one with names in several is not.
-        let mailbox = identity.links > 1 ? place.mailbox.rawValue : 0
+        let mailbox = isShared ? place.mailbox.rawValue : 0
         hasher.update(Array("\(place.account.rawValue) \(mailbox) \(file.base)\n".utf8))
         hasher.update(Array("\(identity.inode) \(identity.octets) \(identity.modified)\n".utf8))
         hasher.update(hash.digest)
@@ -231,8 +249,8 @@ extension MaildirProjection {
             let temporary = "\(place.path)/tmp/\(wanted.name.base)"
             try copy(wanted, to: temporary)
             try disk.removeMessage(path, .foreignRemoved)
-            try disk.rename(temporary, to: "\(place.path)/\(shown.path(wanted.name))", .filePlaced)
-        } else if try !disk.rename(path, to: "\(place.path)/\(shown.path(wanted.name))", .filePlaced) {
+            try disk.rename(temporary, to: "\(place.path)/\(shown.path(wanted.name))", .foreignAdopted)
+        } else if try !disk.rename(path, to: "\(place.path)/\(shown.path(wanted.name))", .foreignAdopted) {
             // Renamed by its owner meanwhile; the next look finds it, and knows it by its identifier.
             memo.folder(place.mailbox).isQuiet = false
             return

@@ -26,10 +26,15 @@ struct AccountLook {
 }
 
 extension MaildirProjection {
-    /// - Parameter isForced: list the folder whether or not it seems changed.
+    /// - Parameters:
+    ///   - isForced: list the folder whether or not it seems changed.
+    ///   - isTurn: go by its times although nothing was told of it.
     func look(
-        _ place: FolderPlace, _ box: FolderImport, _ plan: AccountPlan, isForced: Bool, _ look: inout AccountLook
+        _ place: FolderPlace, _ box: FolderImport, _ plan: AccountPlan, isForced: Bool, isTurn: Bool = true,
+        _ look: inout AccountLook
     ) throws {
+        if !isForced, !isTurn, box.isWatched, !box.isTouched, box.isQuiet, box.refused.isEmpty { return }
+        disk.looked()
         var found = try disk.times(place.path)
         if found == nil, disk.isDirectory(place.path) {
             try makeParts(place.path, isInbox: place.path == accounts[place.account]?.path)
@@ -41,7 +46,8 @@ extension MaildirProjection {
         }
         let began = monotonicSeconds()
         if !isForced {
-            if box.isQuiet, box.times == times, box.refused.isEmpty || began < box.retry { return }
+            let isSame = box.isQuiet && box.times == times && !(box.isWatched && box.isTouched)
+            if isSame, box.refused.isEmpty || began < box.retry { return }
             if began < box.nextLook {
                 box.isQuiet = false
                 look.hasSkipped = true
@@ -49,7 +55,10 @@ extension MaildirProjection {
             }
         }
         guard let row = try engine.read({ try $0.mailbox(place.account, place.mailbox) }) else { return }
+        // What is told from here on may be of what the listing misses.
+        box.isTouched = false
         let listing = try disk.listing(place.path, row.uidValidity, host: options.host)
+        try disk.passed(.treeScanned)
         let isSecond = box.times == times
         let before = look.foreign.count
         let acted = try merge(listing, place, box, row, plan, &look)
@@ -132,7 +141,7 @@ extension MaildirProjection {
     }
 
     /// What letters mean in a folder: ours for the account, and those that another program defined beside them.
-    private func keywords(_ place: FolderPlace, _ plan: AccountPlan, _ files: [TreeFile]) throws -> FolderKeywords {
+    func keywords(_ place: FolderPlace, _ plan: AccountPlan, _ files: [TreeFile]) throws -> FolderKeywords {
         let names = try letterNames(files.reduce(0) { $0 | $1.entry.letters.bits }, plan.keywords, place)
         var known: UInt32 = 63
         for (number, name) in names.enumerated() where name != nil { known |= 1 << UInt32(number + 6) }
@@ -262,6 +271,7 @@ extension MaildirProjection {
         }
         box.foreign = seen
         box.refused = resting
+        if !box.told.isEmpty { box.told = box.told.filter { names[$0.key] != nil } }
         box.claims = claims.mapValues { UIDSet($0) }
     }
 }

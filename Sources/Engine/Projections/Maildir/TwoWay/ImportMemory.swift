@@ -6,6 +6,10 @@ final class FolderImport {
     var times: FolderTimes?
     /// Two looks in a row found the same, and nothing to do.
     var isQuiet = false
+    /// Its parts are watched: while nothing is told of them they are as they were.
+    var isWatched = false
+    /// Something was told of them since the last look.
+    var isTouched = true
     /// Not before this moment of the monotonic clock.
     var nextLook = 0.0
     /// Messages whose files the last look did not find.
@@ -20,6 +24,8 @@ final class FolderImport {
     var refused: [UInt64: Refused] = [:]
     /// On the monotonic clock.
     var retry = 0.0
+    /// Why a file was refused, by inode, so that it is told once; of files that are there.
+    var told: [UInt64: String] = [:]
     var ignored = 0
     /// Deletions that were taken over lately, for the limit on them.
     private var goneCount = 0
@@ -48,13 +54,26 @@ final class AccountImport {
     var isLayoutQuiet = false
     /// Directories of others that the last look found.
     var strangers: Set<String> = []
+    /// One of them was no Maildir yet: its directory will not tell when it becomes one.
+    var hasUnfinished = false
     /// Mailboxes whose folders the last look did not find.
     var missingFolders: Set<MailboxID> = []
     /// Those of them whose deletion waits for somebody to confirm it.
     var quarantinedFolders: Set<MailboxID> = []
-    /// What has been told, so that it is told once.
-    var told: Set<String> = []
+    /// Directories that are left alone and why, so that it is told once; of those that are there.
+    var told: [String: String] = [:]
     var failure: String?
+    /// The account's directory and all its folders are watched.
+    var isWatched = false
+    /// Something was told of a folder, or of the folders, since the last look.
+    var isTouched = true
+    var areFoldersTouched = true
+    /// After the last look nothing is left that asks for another.
+    var isResting = false
+    /// Looked at again at this moment of the monotonic clock, told of or not.
+    var nextTurn = 0.0
+    /// Not to be watched anew before.
+    var nextWatch = 0.0
 
     func folder(_ mailbox: MailboxID) -> FolderImport {
         if let folder = folders[mailbox] { return folder }
@@ -64,6 +83,23 @@ final class AccountImport {
     }
 
     var isQuiet: Bool { isLayoutQuiet && folders.values.allSatisfy(\.isQuiet) && failure == nil }
+
+    /// Everything in it may be otherwise.
+    func touchAll() {
+        isTouched = true
+        areFoldersTouched = true
+        for folder in folders.values { folder.isTouched = true }
+    }
+
+    /// Whether there is a reason to look.
+    func isDue(_ now: Double) -> Bool { !isResting || isTouched || !isWatched || now >= nextTurn }
+
+    /// To be called when a look has ended.
+    func noteRest() {
+        isResting =
+            isQuiet && !isTouched && !areFoldersTouched
+            && folders.values.allSatisfy { $0.refused.isEmpty && !$0.isTouched }
+    }
 }
 
 /// How an account's tree and the state stand to each other.
@@ -111,5 +147,9 @@ package struct MaildirImportCounts: Equatable, Sendable {
     package var quarantined: UInt64 = 0
     /// Files that could not be taken, now.
     package var refused: UInt64 = 0
+    /// Directories that are watched, now.
+    package var watches: UInt64 = 0
+    /// Folders that were looked at.
+    package var looks: UInt64 = 0
     package init() {}
 }

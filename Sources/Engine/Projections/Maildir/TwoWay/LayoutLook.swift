@@ -8,24 +8,31 @@ import MailTypes
 extension MaildirProjection {
     /// - Returns: whether there was something to do.
     func lookAtLayout(
-        _ account: AccountID, _ memory: AccountMemory, _ memo: AccountImport, isForced: Bool
+        _ account: AccountID, _ memory: AccountMemory, _ memo: AccountImport, isForced: Bool, isTurn: Bool
     ) throws -> Bool {
         guard let time = try disk.modified(memory.path) else { return try missAll(account, memory, memo) }
         let isSecond = memo.layoutTime == time
-        if !isForced, isSecond, memo.isLayoutQuiet { return false }
+        let isTold = memo.isWatched && memo.areFoldersTouched || isTurn && memo.hasUnfinished
+        if !isForced, isSecond, memo.isLayoutQuiet, !isTold { return false }
+        if !isForced { memo.areFoldersTouched = false }
         // What the projection has not come to yet is no change by others.
         guard try !window(account).hasLayout else {
             memo.isLayoutQuiet = false
             return true
         }
         var strangers: [String] = []
+        memo.hasUnfinished = false
         let known = Set(memory.folders.values)
         try disk.list(memory.path) { name in
             let isFolder = name.hasPrefix(".") && !known.contains(name)
-            if isFolder, MaildirDirectoryName.parkedMailbox(name) == nil,
-                try disk.times(memory.path + "/" + name) != nil
+            if isFolder, strangers.count < MaildirLimits.strangersMax,
+                MaildirDirectoryName.parkedMailbox(name) == nil
             {
-                strangers.append(name)
+                if try disk.times(memory.path + "/" + name) != nil {
+                    strangers.append(name)
+                } else if disk.isDirectory(memory.path + "/" + name) {
+                    memo.hasUnfinished = true
+                }
             }
             return true
         }
@@ -42,7 +49,8 @@ extension MaildirProjection {
         memo.missingFolders = Set(missing.keys).intersection(memory.folders.keys)
         memo.quarantinedFolders.formIntersection(memo.missingFolders)
         memo.layoutTime = time
-        let untold = strangers.contains { !memo.told.contains("\(memory.path)/\($0)") }
+        memo.told = memo.told.filter { memo.strangers.contains($0.key) }
+        let untold = strangers.contains { memo.told[$0] == nil }
         memo.isLayoutQuiet =
             isSecond && !acted && !untold && memo.missingFolders.isSubset(of: memo.quarantinedFolders)
         return acted
@@ -66,7 +74,7 @@ extension MaildirProjection {
     ) throws -> Bool {
         let path = "\(memory.path)/\(name)"
         func leave(_ reason: String) -> Bool {
-            if memo.told.insert(path).inserted { report("\(path) is left alone: \(reason)") }
+            if memo.told.updateValue(reason, forKey: name) != reason { report("\(path) is left alone: \(reason)") }
             return false
         }
         guard let mailbox = MaildirDirectoryName.mailbox(ofFolder: name) else {

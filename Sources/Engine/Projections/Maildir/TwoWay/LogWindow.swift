@@ -18,13 +18,15 @@ struct LogWindow {
     var boxes: [MailboxID: Box] = [:]
     /// Mailboxes came, went or were renamed.
     var hasLayout = false
+    /// The tree became one of both ways: what is there is not what was projected.
+    private var isNew = false
     private var messages = 0
     private let forwarded: KeywordID?
 
     init(forwarded: KeywordID?) { self.forwarded = forwarded }
 
     func box(_ mailbox: MailboxID) -> Box {
-        if messages > MaildirLimits.windowMessagesMax {
+        if isNew || messages > MaildirLimits.windowMessagesMax {
             var box = Box()
             box.isUnknown = true
             return box
@@ -32,13 +34,16 @@ struct LogWindow {
         return boxes[mailbox] ?? Box()
     }
 
-    /// - Parameter isImport: it came from the tree, which was so already.
+    /// - Parameter isImport: it came from the tree, which is so already, and no power cut has taken that back.
     mutating func add(_ event: Event, isImport: Bool) {
         guard messages <= MaildirLimits.windowMessagesMax else { return }
         switch event {
         case .accountCreated, .accountStatusSet, .mailboxCreated, .mailboxRenamed, .mailboxDeleted, .addressAdded,
             .addressRemoved:
             hasLayout = true
+        case .settingSet(let key, _) where key == MaildirProjection.settingKey:
+            hasLayout = true
+            isNew = true
         case .uidValidityBumped(let mailbox, _): boxes[mailbox, default: Box()].isUnknown = true
         case .messageAppended(let event): arrive(UIDSet(event.uid), event.mailbox)
         case .messageRestored(let event): arrive(UIDSet(event.uid), event.mailbox)
@@ -87,7 +92,8 @@ extension MaildirProjection {
             var window = LogWindow(forwarded: try state.forwardedKeyword(account))
             try state.log(after: projected) { logged in
                 if logged.context.account == account {
-                    window.add(logged.event, isImport: logged.origin.gateway == .maildirImport)
+                    let isImport = logged.origin.gateway == .maildirImport && logged.cursor > doubtful
+                    window.add(logged.event, isImport: isImport)
                 }
                 return true
             }

@@ -85,21 +85,21 @@ extension MaildirDisk {
         guard let cur = try status(folder + "/cur"), let new = try status(folder + "/new"),
             cur.st_mode & S_IFMT == S_IFDIR, new.st_mode & S_IFMT == S_IFDIR
         else { return nil }
-        return FolderTimes(cur: nanoseconds(cur.st_mtim), new: nanoseconds(new.st_mtim))
+        return FolderTimes(cur: Self.nanoseconds(cur.st_mtim), new: Self.nanoseconds(new.st_mtim))
     }
 
-    func modified(_ path: String) throws -> Int64? { try status(path).map { nanoseconds($0.st_mtim) } }
+    func modified(_ path: String) throws -> Int64? { try status(path).map { Self.nanoseconds($0.st_mtim) } }
 
     /// Of a regular file; nil for anything else.
     func identity(_ path: String) throws -> ForeignFile.Identity? {
         guard let status = try status(path), status.st_mode & S_IFMT == S_IFREG else { return nil }
         return ForeignFile.Identity(
-            inode: UInt64(status.st_ino), octets: UInt64(max(0, status.st_size)),
-            modified: nanoseconds(status.st_mtim), changed: Int64(status.st_ctim.tv_sec),
+            inode: fileNumber(UInt64(status.st_ino)), octets: UInt64(max(0, status.st_size)),
+            modified: Self.nanoseconds(status.st_mtim), changed: Int64(status.st_ctim.tv_sec),
             links: Int(status.st_nlink))
     }
 
-    private func nanoseconds(_ time: timespec) -> Int64 { Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec) }
+    static func nanoseconds(_ time: timespec) -> Int64 { Int64(time.tv_sec) &* 1_000_000_000 &+ Int64(time.tv_nsec) }
 
     /// - Parameters:
     ///   - validity: of the folder's mailbox; names with another are of another folder.

@@ -9,9 +9,9 @@
 // - What would delete much waits until somebody confirms it.
 // - A command that was committed and not noted is found again by the next look, and is then nothing to do.
 //
-// Rejected: a table of what was projected (it follows from state and log); inotify (a queue that overflows, watches that
-// are a scarce thing of the machine, and the looks at what was missed are needed all the same); renaming with the content
-// rewritten in place (readers would see half a message).
+// Rejected: a table of what was projected (it follows from state and log); events of inotify as what happened (a queue
+// that overflows, watches that are a scarce thing of the machine: they say where to look, TreeWatch.swift); renaming with
+// the content rewritten in place (readers would see half a message).
 import EventStore
 import MailCore
 import MailEngine
@@ -21,8 +21,9 @@ extension MaildirProjection {
     func noteMode(_ account: AccountID, _ plan: AccountPlan) {
         if plan.mode == .twoWay, plan.status != .removed {
             if imports[account] == nil { imports[account] = AccountImport() }
-        } else {
-            imports[account] = nil
+        } else if imports.removeValue(forKey: account) != nil {
+            watch.forget(account)
+            recount()
         }
         importCounts.accounts = UInt64(imports.count)
     }
@@ -43,17 +44,30 @@ extension MaildirProjection {
         for account in all {
             guard let plan = try plan(account) else { continue }
             noteMode(account, plan)
+            try noteMissing(account, plan)
             try look(at: account, isForced: true)
         }
         recount()
     }
 
+    /// Folders that were projected and are not there any more, or are called otherwise: they are missed, or known again, like
+    /// those that go while somebody looks.
+    private func noteMissing(_ account: AccountID, _ plan: AccountPlan) throws {
+        guard let directory = plan.directory, try !window(account).hasLayout else { return }
+        let memory = try remembered(account, directory)
+        guard !memory.folders.isEmpty else { return }
+        for (mailbox, folder) in try wantedFolders(account) { memory.folders[mailbox] = folder.name }
+    }
+
     /// Looks at the trees in turn, for a bounded time.
     /// - Returns: whether every tree was found quiet.
     package func importChanges() throws -> Bool {
+        takeNews()
+        let now = monotonicSeconds()
+        let deadline = now + MaildirLimits.scanSecondsMax
+        let order = imports.filter { $0.value.isDue(now) }.keys.sorted()
+        if order.isEmpty { return true }
         defer { recount() }
-        let deadline = monotonicSeconds() + MaildirLimits.scanSecondsMax
-        let order = imports.keys.sorted()
         let first = order.firstIndex { $0 >= nextImport } ?? 0
         var isQuiet = true
         for account in order[first...] + order[..<first] {
@@ -108,14 +122,20 @@ extension MaildirProjection {
     private func look(
         at account: AccountID, _ memory: AccountMemory, _ memo: AccountImport, _ plan: AccountPlan, isForced: Bool
     ) throws -> Bool {
+        let now = monotonicSeconds()
+        let isTurn = now >= memo.nextTurn || !memo.isWatched
+        if !isForced, !memo.isWatched || memo.areFoldersTouched { watchFolders(account, memory, memo) }
+        if isTurn { memo.nextTurn = now + MaildirLimits.turnSeconds }
+        memo.isTouched = false
+        defer { memo.noteRest() }
         var look = AccountLook()
-        look.hasActed = try lookAtLayout(account, memory, memo, isForced: isForced)
+        look.hasActed = try lookAtLayout(account, memory, memo, isForced: isForced, isTurn: isTurn)
         // Made anew as the state has it.
         guard imports[account] === memo, accounts[account] === memory else { return true }
         memo.folders = memo.folders.filter { memory.folders[$0.key] != nil }
         for (mailbox, folder) in memory.folders.sorted(by: { $0.key < $1.key }) {
             let place = folderPlace(account, mailbox, folder, memory, isTwoWay: true)
-            try self.look(place, memo.folder(mailbox), plan, isForced: isForced, &look)
+            try self.look(place, memo.folder(mailbox), plan, isForced: isForced, isTurn: isTurn, &look)
         }
         try adopt(&look, memory, memo)
         guard !look.hasSkipped else { return look.hasActed }
@@ -169,7 +189,9 @@ extension MaildirProjection {
         guard !uids.isEmpty else { return false }
         let now = monotonicSeconds()
         let lately = box.goneLately(now)
-        if !isConfirmed, TreeMerge.isMass(uids.count + lately, of: Int(row.exists) + lately) {
+        // Those that were missed once are counted too: who removes many is seen in the middle of it.
+        let missing = unclaimed(vanished.union(box.missing), place, row, memo).count
+        if !isConfirmed, TreeMerge.isMass(missing + lately, of: Int(row.exists) + lately) {
             if box.quarantined.isEmpty {
                 report(
                     "\(place.path): \(uids.count) of \(row.exists) files are gone: "
@@ -262,6 +284,8 @@ extension MaildirProjection {
         }
         importCounts.quarantined = UInt64(quarantined)
         importCounts.refused = UInt64(refused)
+        importCounts.watches = UInt64(watch.count)
+        importCounts.looks = looks
     }
 
     private func messageCount(_ account: AccountID, _ mailbox: MailboxID) -> Int {

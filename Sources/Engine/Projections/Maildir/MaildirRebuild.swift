@@ -1,0 +1,112 @@
+// Trees made as the state has them, whatever is there: on request, and where nothing tells what is there.
+//
+// A note in `.letterlog/rebuilding`, with the account's number or `all`, says that a tree is being made. It is on stable
+// storage before the first file is touched and goes when a checkpoint has made all of them durable; a run that finds one
+// makes the tree again. In a two-way account that comes before anybody looks, since what is missing there would be taken
+// for deleted; and what a power cut may have left half-written is read, and not believed by its size.
+import EventStore
+import MailCore
+import MailEngine
+import MailTypes
+
+extension MaildirProjection {
+    private static let everything = "all"
+    private var notes: String { stateDirectory + "/rebuilding" }
+
+    /// Makes the tree of one account, or of all, equal to the state whatever is there now. In place: files that are
+    /// right stay, so nothing is copied twice, readers keep their files and a crash leaves a tree that is no worse.
+    package func rebuild(_ account: AccountID? = nil) throws {
+        try openIfNeeded()
+        do {
+            if let account {
+                rebuilding.insert(account)
+                try note("\(account.rawValue)")
+                try converge(account)
+            } else {
+                isRebuildingAll = true
+                try note(Self.everything)
+                try convergeAll()
+            }
+        } catch {
+            // Nobody takes what is missing in a one-way tree for deleted; who asked has been told.
+            if let account, try plan(account)?.mode != .twoWay {
+                rebuilding.remove(account)
+                try disk.remove("\(notes)/\(account.rawValue)")
+            } else if account == nil, !hasImports {
+                isRebuildingAll = false
+                try disk.remove("\(notes)/\(Self.everything)")
+            }
+            throw error
+        }
+    }
+
+    private func converge(_ account: AccountID) throws {
+        accounts[account] = nil
+        var work = AccountWork(first: .zero)
+        work.everything = true
+        try project(account, work, isReplay: true)
+        if rebuilding.remove(account) != nil { rebuilt.insert(account) }
+    }
+
+    func convergeAll() throws {
+        accounts = [:]
+        var all: [(Int, AccountID)] = []
+        try engine.read { state in
+            try state.accounts { account, head in
+                if account >= .firstPersonal { all.append((head.status == .removed ? 0 : 1, account)) }
+                return true
+            }
+        }
+        for (_, account) in all.sorted(by: { $0 < $1 }) {
+            try converge(account)
+            forgetOldest()
+        }
+        if isRebuildingAll {
+            isRebuildingAll = false
+            isRebuiltAll = true
+        }
+    }
+
+    // MARK: Notes
+
+    private func note(_ name: String) throws {
+        try disk.makeDirectory(notes)
+        try disk.sync(stateDirectory)
+        try disk.replaceDurably(notes, name, with: "", .rebuildNoted)
+    }
+
+    /// Takes up what an interrupted run has left.
+    func rememberRebuilds() throws {
+        try disk.list(notes) { name in
+            if name == Self.everything { isRebuildingAll = true }
+            if let number = UInt32(name) { rebuilding.insert(AccountID(number)) }
+            return true
+        }
+    }
+
+    /// Begins again what a crash or a failure has broken off.
+    func finishRebuilds() throws {
+        if isRebuildingAll { try convergeAll() }
+        for account in rebuilding.sorted() { try converge(account) }
+    }
+
+    /// To be called when all that was written is on stable storage.
+    func forgetRebuilds() throws {
+        guard isRebuilt else { return }
+        for account in rebuilt where !rebuilding.contains(account) { try disk.remove("\(notes)/\(account.rawValue)") }
+        if isRebuiltAll, !isRebuildingAll { try disk.remove("\(notes)/\(Self.everything)") }
+        rebuilt = []
+        isRebuiltAll = false
+        try disk.sync(notes)
+    }
+
+    /// Notes are left of trees that are made.
+    var isRebuilt: Bool { isRebuiltAll || !rebuilt.isEmpty }
+
+    /// Whether a file has all that it should have. It is read where a power cut may have taken part of it.
+    func isWhole(_ path: String, _ file: WantedFile) throws -> Bool {
+        guard let status = try disk.status(path), Int(status.st_size) == Int(file.name.size) else { return false }
+        guard let distrusted, MaildirDisk.nanoseconds(status.st_ctim) >= distrusted else { return true }
+        return try hasContent(path, file)
+    }
+}
