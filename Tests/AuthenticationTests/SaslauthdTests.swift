@@ -10,6 +10,7 @@ import Testing
 private final class Daemon: Sendable {
     let path: String
     private let descriptor: CInt
+    private let isStopped = Atomic(false)
     let heard = Heard()
 
     final class Heard: Sendable { let octets = Mutex<[[UInt8]]>([]) }
@@ -32,7 +33,11 @@ private final class Daemon: Sendable {
         Thread.detachNewThread {
             while true {
                 let client = accept(descriptor, nil, nil)
-                guard client >= 0 else { return }
+                guard client >= 0 else {
+                    // Here, and by nobody else: the number may be another daemon's socket a moment later.
+                    close(descriptor)
+                    return
+                }
                 Thread.detachNewThread {
                     var octets = [UInt8](repeating: 0, count: 4_096)
                     let count = recv(client, &octets, octets.count, 0)
@@ -45,12 +50,15 @@ private final class Daemon: Sendable {
     }
 
     deinit {
-        shutdown(descriptor, Int32(SHUT_RDWR))
-        close(descriptor)
+        stop()
         unlink(path)
     }
 
-    func stop() { shutdown(descriptor, Int32(SHUT_RDWR)) }
+    /// Once: its thread closes the socket then.
+    func stop() {
+        guard !isStopped.exchange(true, ordering: .relaxed) else { return }
+        shutdown(descriptor, Int32(SHUT_RDWR))
+    }
 }
 
 private func say(_ descriptor: CInt, _ octets: [UInt8]) -> Bool {
