@@ -49,20 +49,26 @@ import Testing
         try await withNode { node in
             try node.deposit(Self.alice, Array("Subject: \u{FC}\r\n\(field)\r\n\r\nbody\r\n".utf8))
             try node.deposit(Self.alice, Array("Subject: u\r\n\(field)\r\n\r\nbody\r\n".utf8))
+            // Of another charset: as it is, since nobody can say UTF8 for it.
+            try node.deposit(
+                Self.alice, Array("Subject: ".utf8) + [0xFC, 0x61] + Array("\r\n\(field)\r\n\r\nbody\r\n".utf8))
             try await onOwnThread {
                 let other = try node.pop3("alice")
                 #expect(
                     try other.command("RETR 1") == "-ERR [UTF8] Message has a header in UTF-8; say UTF8 before login")
                 #expect(try other.command("RETR 2").hasPrefix("+OK"))
                 #expect(try other.multiline().last == "body")
+                #expect(try other.command("RETR 3").hasPrefix("+OK"))
+                #expect(try other.multilineOctets().starts(with: Array("Subject: ".utf8) + [0xFC, 0x61, 13]))
             }
         }
     }
 
-    /// Leave on server costs no event; QUIT after DELE of everything two, however many there are; a session that dies none.
-    @Test func whatASessionCosts() async throws {
+    /// Leave on server costs no event; QUIT after DELE of everything two, and one for each further part of a commit that
+    /// would hold up others; a session that dies none.
+    @Test(arguments: [(4_096, 1), (500, 4)]) func whatASessionCosts(touchesMax: Int, parts: Int) async throws {
         let count = 2_000
-        try await withNode { node in
+        try await withNode(engine: { $0.batchTouchesMax = touchesMax }) { node in
             for _ in 0..<count { try node.deposit(Self.alice, Array("A: b\r\n\r\n".utf8)) }
             let before = try Self.events(node)
             try await onOwnThread {
@@ -90,7 +96,7 @@ import Testing
                 try again.send(deletions + "QUIT\r\n")
                 for _ in 0...count { #expect(try again.line().hasPrefix("+OK")) }
             }
-            #expect(try Self.events(node) == before + 2)
+            #expect(try Self.events(node) == before + 1 + parts)
             #expect(try node.bodies(Self.alice).isEmpty)
         }
     }

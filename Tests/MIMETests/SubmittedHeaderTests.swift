@@ -43,7 +43,7 @@ import Testing
         "the end of the header, however the octets are cut up",
         arguments: [
             ("A: b\r\n\r\nbody", 8), ("A: b\n\nbody", 6), ("\r\nbody", 2), ("\nbody", 1), ("A: b\r\n", nil), ("", nil),
-            ("A: b\r\n \r\n\r\n", 11),
+            ("A: b\r\n \r\n\r\n", 11), ("A: b\r\n\r\r\n\r\nx", 11), ("A: b\r\r\n\r\nx", 9), ("\r\rA\n\n", 5),
         ] as [(String, Int?)])
     func end(_ text: String, _ expected: Int?) {
         let octets = Array(text.utf8)

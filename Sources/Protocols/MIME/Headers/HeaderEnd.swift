@@ -1,6 +1,9 @@
-/// Finds where a header ends, however its octets are cut up; nothing behind it is looked at.
+/// Finds where a header ends, however its octets are cut up: behind the first line that is LF or CR LF and nothing else.
+/// Nothing behind it is looked at.
 package struct HeaderEnd: Sendable {
-    private var isLineEmpty = true
+    private enum Line { case empty, carriageReturn, filled }
+
+    private var line = Line.empty
     /// Octets that `find` has looked at.
     private var position = 0
 
@@ -19,10 +22,10 @@ package struct HeaderEnd: Sendable {
     package mutating func take(_ piece: UnsafeRawBufferPointer) -> Int? {
         for (index, octet) in piece.enumerated() {
             if octet == 10 {
-                if isLineEmpty { return index + 1 }
-                isLineEmpty = true
-            } else if octet != 13 {
-                isLineEmpty = false
+                if line != .filled { return index + 1 }
+                line = .empty
+            } else {
+                line = octet == 13 && line == .empty ? .carriageReturn : .filled
             }
         }
         return nil

@@ -154,7 +154,8 @@ private func openBody(_ blob: BlobNumber, _ engine: MailEngine, isUTF8: Bool) ->
         guard !isUTF8 else { return .success(OpenBody(handle: handle)) }
         let first = try firstOctets(handle)
         guard let end = first.headerEnd else {
-            return first.octets.allSatisfy { $0 < 0x80 } ? .success(OpenBody(handle: handle)) : .failure(.needsUTF8)
+            let needsUTF8 = HeaderSurrogate.needsUTF8(beginning: first.octets)
+            return needsUTF8 ? .failure(.needsUTF8) : .success(OpenBody(handle: handle))
         }
         guard let surrogate = HeaderSurrogate.make(Array(first.octets[..<end])) else {
             return .success(OpenBody(handle: handle))
