@@ -3,8 +3,54 @@
 //
 // Bytes: the listener's configuration and the maildrop; how to cut; eight that steer the answers; then what the client
 // sends.
+//
+// With FUZZ_STATES set each input is run on with every event, at its end and before the answer to its last question, and
+// the states in which that was so are written: `tools/fuzz --states` holds them to `States.all`.
+import Glibc
 import MailTypes
-import POP3
+
+@testable import POP3
+
+/// What befalls a session beside its input.
+private enum Event: String, CaseIterable { case input, timedOut, shuttingDown, ended, disconnected }
+
+private enum States {
+    static let areAsked = getenv("FUZZ_STATES") != nil
+    // libFuzzer calls from one thread.
+    nonisolated(unsafe) private static var told: Set<String> = []
+
+    static func note(_ machine: POP3ServerMachine, _ event: Event) {
+        guard areAsked else { return }
+        tell("state: \(name(machine)) \(event.rawValue)")
+    }
+
+    static func tellAll() { for each in all { tell("expected: \(each)") } }
+
+    private static func tell(_ line: String) {
+        guard told.insert(line).inserted else { return }
+        Array((line + "\n").utf8).withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    /// Every state of a session with every event; `awaitingStart` has none.
+    private static let all = [
+        "authorization", "transaction", "awaitingLogin", "authenticating", "awaitingBody", "awaitingTransfer",
+        "awaitingDeletes", "awaitingTLS", "closed",
+    ].flatMap { phase in Event.allCases.map { "\(phase) \($0.rawValue)" } }
+
+    private static func name(_ machine: POP3ServerMachine) -> String {
+        switch machine.phase {
+        case .awaitingStart: "awaitingStart"
+        case .command: machine.isInTransaction ? "transaction" : "authorization"
+        case .awaitingLogin: "awaitingLogin"
+        case .authenticating: "authenticating"
+        case .awaitingBody: "awaitingBody"
+        case .awaitingTransfer: "awaitingTransfer"
+        case .awaitingDeletes: "awaitingDeletes"
+        case .awaitingTLS: "awaitingTLS"
+        case .closed: "closed"
+        }
+    }
+}
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzPOP3(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
@@ -18,6 +64,19 @@ public func fuzzPOP3(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let whole = play(Pieces(cut: nil))
     precondition(play(Pieces(cut: input[1])) == whole, "pieces matter")
     if client.count < 2_048 { precondition(play(Pieces(cut: 0)) == whole, "single octets matter") }
+    if States.areAsked {
+        States.tellAll()
+        var asking = Session(kind: input[0], answers: Array(input[2..<10]))
+        _ = asking.run(client, Pieces(cut: nil))
+        for event in Event.allCases {
+            for question in [nil, asking.questions - 1] {
+                var session = Session(kind: input[0], answers: Array(input[2..<10]))
+                session.ending = event
+                session.interruptedQuestion = question
+                _ = session.run(client, Pieces(cut: nil))
+            }
+        }
+    }
     return 0
 }
 
@@ -52,9 +111,11 @@ private func maildrop(_ count: Int) -> POP3Maildrop {
 private struct Session {
     private var machine: POP3ServerMachine
     private let messageCount: Int
-    private let ending: UInt8
+    var ending: Event?
+    /// `ending` comes before the answer to this one, not at the end.
+    var interruptedQuestion: Int?
     private let answers: [UInt8]
-    private var questions = 0
+    private(set) var questions = 0
     private var question: POP3Action?
     private var actions: [POP3Action] = []
     private var outputOctets = 0
@@ -69,7 +130,7 @@ private struct Session {
                 hostName: "pop.example.test", allowsPlaintextLogin: kind & 1 == 0, offersTLS: kind & 2 == 0))
         machine.mechanisms = kind & 1 == 0 ? ["SCRAM-SHA-256", "PLAIN"] : []
         messageCount = Int(kind >> 1 & 15)
-        ending = kind >> 6
+        ending = [nil, .timedOut, .shuttingDown, .ended][Int(kind >> 6)]
         self.answers = answers
     }
 
@@ -93,6 +154,7 @@ private struct Session {
         while !held.isEmpty {
             let wasWaiting = machine.isWaiting
             var actions: [POP3Action] = []
+            States.note(machine, .input)
             // A buffer of the exact size, so that a read beyond it is seen.
             let consumed = held.withUnsafeBytes { machine.receive($0, into: &actions) }
             precondition((0...held.count).contains(consumed), "more consumed than there was")
@@ -161,12 +223,16 @@ private struct Session {
     private mutating func answer(_ asked: POP3Action) {
         let steer = answers[questions % answers.count]
         questions += 1
+        // Pipelined input waits for the answer.
+        befall(.input)
         switch steer {
-        case 0xF0: tell { $0.shuttingDown(into: &$1) }
-        case 0xF1: tell { $0.disconnected(into: &$1) }
-        case 0xF2: tell { $0.timedOut(into: &$1) }
+        case 0xF0: befall(.shuttingDown)
+        case 0xF1: befall(.disconnected)
+        case 0xF2: befall(.timedOut)
+        case 0xF3: befall(.ended)
         default: break
         }
+        if let ending, interruptedQuestion == questions - 1 { befall(ending) }
         switch asked {
         case .login:
             let failures: [POP3LoginResult] = [.failure, .inUse, .tooSoon, .temporary]
@@ -198,15 +264,29 @@ private struct Session {
         }
     }
 
-    private mutating func end() {
-        switch ending {
-        case 0: break
-        case 1: tell { $0.timedOut(into: &$1) }
-        case 2: tell { $0.shuttingDown(into: &$1) }
-        default: precondition(machine.isClosed || !machine.isWaiting, "a question is open")
+    private mutating func befall(_ event: Event) {
+        States.note(machine, event)
+        switch event {
+        case .input:
+            let isOpen = machine.isWaiting
+            var actions: [POP3Action] = []
+            let consumed = [UInt8]("NOOP\r\n".utf8).withUnsafeBytes { machine.receive($0, into: &actions) }
+            if isOpen { precondition(consumed == 0 && actions.isEmpty, "input taken before the answer") }
+            if machine.isClosed { precondition(consumed == 6 && actions.isEmpty, "input kept after the close") }
+        case .timedOut: tell { $0.timedOut(into: &$1) }
+        case .shuttingDown: tell { $0.shuttingDown(into: &$1) }
+        case .ended: tell { $0.ended("Over\r\n+OK \u{e9}", into: &$1) }
+        case .disconnected: tell { $0.disconnected(into: &$1) }
         }
-        tell { $0.disconnected(into: &$1) }
+    }
+
+    private mutating func end() {
+        precondition(machine.isClosed || !machine.isWaiting, "a question is open")
+        if let ending, ending != .input, interruptedQuestion == nil { befall(ending) }
+        befall(.disconnected)
         precondition(machine.isClosed && question == nil)
+        befall(.input)
+        if States.areAsked { for event in Event.allCases { befall(event) } }
         // The longest answer to a short command is that to CAPA.
         precondition(outputOctets <= 4_096 + 64 * inputOctets, "more output than the input accounts for")
     }

@@ -4,8 +4,69 @@
 //
 // Bytes: the listener's configuration; how to cut; eight that steer the answers; then what the client sends. With the
 // top bit of the first set, what follows is instead a message, which must arrive as it is.
+//
+// With FUZZ_STATES set each input is run on with every event, at its end and before the answer to its last question, and
+// the states in which that was so are written: `tools/fuzz --states` holds them to `States.all`.
+import Glibc
 import MailTypes
-import SMTP
+
+@testable import SMTP
+
+/// What befalls a session beside its input.
+private enum Event: String, CaseIterable { case input, timedOut, shuttingDown, ended, disconnected }
+
+private enum States {
+    static let areAsked = getenv("FUZZ_STATES") != nil
+    // libFuzzer calls from one thread.
+    nonisolated(unsafe) private static var told: Set<String> = []
+
+    static func note(_ machine: SMTPServerMachine, _ event: Event) {
+        guard areAsked else { return }
+        tell("state: \(name(machine)) \(event.rawValue)")
+    }
+
+    static func tellAll() { for each in all { tell("expected: \(each)") } }
+
+    private static func tell(_ line: String) {
+        guard told.insert(line).inserted else { return }
+        Array((line + "\n").utf8).withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    /// Every state of a session with every event; `awaitingStart` has none.
+    private static let all = [
+        "smtp": common + ["awaitingClient"], "lmtp": common + ["awaitingClient"],
+        "submission": common + ["awaitingLogin", "authenticating"],
+    ].flatMap { dialect, phases in
+        phases.flatMap { phase in Event.allCases.map { "\(dialect).\(phase) \($0.rawValue)" } }
+    }
+    private static let common = [
+        "connected", "greeted", "transaction", "awaitingSender", "awaitingRecipient", "awaitingBodyStart", "body",
+        "awaitingChunkStart",
+        "chunk", "awaitingDelivery", "awaitingTLS", "closed",
+    ]
+
+    private static func name(_ machine: SMTPServerMachine) -> String {
+        let phase =
+            switch machine.phase {
+            case .awaitingStart: "awaitingStart"
+            case .command:
+                machine.clientName.isEmpty ? "connected" : machine.envelope == nil ? "greeted" : "transaction"
+            case .awaitingLogin: "awaitingLogin"
+            case .authenticating: "authenticating"
+            case .awaitingSender: "awaitingSender"
+            case .awaitingRecipient: "awaitingRecipient"
+            case .awaitingBodyStart: "awaitingBodyStart"
+            case .body: "body"
+            case .awaitingChunkStart: "awaitingChunkStart"
+            case .chunk: "chunk"
+            case .awaitingDelivery: "awaitingDelivery"
+            case .awaitingTLS: "awaitingTLS"
+            case .awaitingClient: "awaitingClient"
+            case .closed: "closed"
+            }
+        return "\(machine.configuration.dialect).\(phase)"
+    }
+}
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzSMTP(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
@@ -30,13 +91,26 @@ public func fuzzSMTP(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     }
     if input[0] & 16 != 0 { configuration.recipientsMax = 2 }
     configuration.checksSenders = input[1] & 8 != 0
+    let ending: Event? = [nil, .timedOut, .shuttingDown, .ended][Int(input[0] >> 5 & 3)]
     let play = { (pieces: Pieces) in
-        var session = Session(configuration, answers: Array(input[2..<10]), ending: input[0] >> 5 & 3)
+        var session = Session(configuration, answers: Array(input[2..<10]), ending: ending)
         return session.run(client, pieces)
     }
     let whole = play(Pieces(cut: nil))
     precondition(play(Pieces(cut: input[1])) == whole, "pieces matter")
     if client.count < 2_048 { precondition(play(Pieces(cut: 0)) == whole, "single octets matter") }
+    if States.areAsked {
+        States.tellAll()
+        var asking = Session(configuration, answers: Array(input[2..<10]), ending: nil)
+        _ = asking.run(client, Pieces(cut: nil))
+        for event in Event.allCases {
+            for question in [nil, asking.questions - 1] {
+                var session = Session(configuration, answers: Array(input[2..<10]), ending: event)
+                session.interruptedQuestion = question
+                _ = session.run(client, Pieces(cut: nil))
+            }
+        }
+    }
     return 0
 }
 
@@ -70,8 +144,10 @@ private struct Session {
 
     private var machine: SMTPServerMachine
     private let answers: [UInt8]
-    private let ending: UInt8
-    private var questions = 0
+    private let ending: Event?
+    /// `ending` comes before the answer to this one, not at the end.
+    var interruptedQuestion: Int?
+    private(set) var questions = 0
     private var question: SMTPAction?
     private var entries: [Entry] = []
     private var body = Body.none
@@ -80,7 +156,7 @@ private struct Session {
     private var outputOctets = 0
     private var inputOctets = 0
 
-    init(_ configuration: SMTPServerConfiguration, answers: [UInt8], ending: UInt8) {
+    init(_ configuration: SMTPServerConfiguration, answers: [UInt8], ending: Event?) {
         machine = SMTPServerMachine(configuration)
         self.answers = answers
         self.ending = ending
@@ -107,6 +183,7 @@ private struct Session {
         while !held.isEmpty {
             let wasWaiting = machine.isWaiting
             var actions: [SMTPAction] = []
+            States.note(machine, .input)
             // A buffer of the exact size, so that a read beyond it is seen.
             let consumed = held.withUnsafeBytes { machine.receive($0, into: &actions) }
             precondition((0...held.count).contains(consumed), "more consumed than there was")
@@ -198,12 +275,16 @@ private struct Session {
     private mutating func answer(_ asked: SMTPAction) {
         let steer = answers[questions % answers.count]
         questions += 1
+        // Pipelined input waits for the answer.
+        befall(.input)
         switch steer {
-        case 0xF0: tell { $0.shuttingDown(into: &$1) }
-        case 0xF1: tell { $0.disconnected(into: &$1) }
-        case 0xF2: tell { $0.timedOut(into: &$1) }
+        case 0xF0: befall(.shuttingDown)
+        case 0xF1: befall(.disconnected)
+        case 0xF2: befall(.timedOut)
+        case 0xF3: befall(.ended)
         default: break
         }
+        if let ending, interruptedQuestion == questions - 1 { befall(ending) }
         switch asked {
         case .beginAuthentication, .continueAuthentication:
             if steer % 4 == 0, !machine.isClosed {
@@ -251,15 +332,29 @@ private struct Session {
         }
     }
 
-    private mutating func end() {
-        switch ending {
-        case 0: break
-        case 1: tell { $0.timedOut(into: &$1) }
-        case 2: tell { $0.shuttingDown(into: &$1) }
-        default: precondition(machine.isClosed || !machine.isWaiting, "a question is open")
+    private mutating func befall(_ event: Event) {
+        States.note(machine, event)
+        switch event {
+        case .input:
+            let isOpen = machine.isWaiting
+            var actions: [SMTPAction] = []
+            let consumed = [UInt8]("NOOP\r\n".utf8).withUnsafeBytes { machine.receive($0, into: &actions) }
+            if isOpen { precondition(consumed == 0 && actions.isEmpty, "input taken before the answer") }
+            if machine.isClosed { precondition(consumed == 6 && actions.isEmpty, "input kept after the close") }
+        case .timedOut: tell { $0.timedOut(into: &$1) }
+        case .shuttingDown: tell { $0.shuttingDown(into: &$1) }
+        case .ended: tell { $0.ended("Over\r\n250 \u{e9}", into: &$1) }
+        case .disconnected: tell { $0.disconnected(into: &$1) }
         }
-        tell { $0.disconnected(into: &$1) }
+    }
+
+    private mutating func end() {
+        precondition(machine.isClosed || !machine.isWaiting, "a question is open")
+        if let ending, ending != .input, interruptedQuestion == nil { befall(ending) }
+        befall(.disconnected)
         precondition(machine.isClosed)
+        befall(.input)
+        if States.areAsked { for event in Event.allCases { befall(event) } }
         precondition(body == .none || body == .discarded, "a body is left open")
         // The longest answer to a short command is that to HELP; LMTP answers a body once for each RCPT.
         precondition(outputOctets <= 4_096 + 64 * inputOctets, "more output than the input accounts for")
@@ -340,7 +435,7 @@ private func sendMessage(_ octets: [UInt8], cut: UInt8) {
     }
     var configuration = SMTPServerConfiguration(dialect: .lmtp, hostName: "mx.example.test")
     configuration.bareLineEnds = .accept
-    var session = Session(configuration, answers: [3], ending: 3)
+    var session = Session(configuration, answers: [3], ending: nil)
     let before = Array("LHLO a\r\nMAIL FROM:<>\r\nRCPT TO:<a@b>\r\nDATA\r\n".utf8)
     let entries = session.run(before + stuffed + Array(".\r\nQUIT\r\n".utf8), Pieces(cut: cut == 255 ? nil : cut))
     precondition(entries.last == .action(.close(.quit)), "the session did not end with QUIT")

@@ -1,9 +1,65 @@
 // The sending side of SMTP: whatever another server says, however it is cut up, what we do is the same; every message is
 // answered once with an outcome per recipient; nothing is said after the close; no password goes out in the clear.
 //
-// Bytes: the configuration; how to cut; then what the server sends, in which 0x01 stands for the event that we owe
-// (TLS begun, a message sent, a body written) and 0x02 for the end of the connection.
-import SMTP
+// Bytes: the configuration and the event at the end; how to cut; then what the server sends, in which 0x01 stands for the event that we owe
+// (TLS begun, a message sent, a body written), 0x02 for the end of the connection and 0x03 for our wish to go.
+//
+// With FUZZ_STATES set each input is run on with every event at its end, and the states in which that was so are written:
+// `tools/fuzz --states` holds them to `States.all`.
+import Glibc
+
+@testable import SMTP
+
+/// What befalls a connection beside the event that we owe.
+private enum Event: String, CaseIterable { case input, quit, timedOut, disconnected }
+
+private enum States {
+    static let areAsked = getenv("FUZZ_STATES") != nil
+    // libFuzzer calls from one thread.
+    nonisolated(unsafe) private static var told: Set<String> = []
+
+    static func note(_ machine: SMTPClientMachine, _ event: Event) {
+        guard areAsked else { return }
+        tell("state: \(name(machine)) \(event.rawValue)")
+    }
+
+    static func tellAll() { for each in all { tell("expected: \(each)") } }
+
+    private static func tell(_ line: String) {
+        guard told.insert(line).inserted else { return }
+        Array((line + "\n").utf8).withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+    }
+
+    /// Every state of a connection, by what is awaited, with every event.
+    private static let all = [
+        "greeting", "ehlo", "helo", "startTLS", "startingTLS", "plain", "loginName", "loginPassword", "loginDone",
+        "scramFirst", "proving", "scramProof", "scramDone", "ready", "mail", "recipient", "data", "writing", "end",
+        "reset", "quit", "closed",
+    ].flatMap { phase in Event.allCases.map { "\(phase) \($0.rawValue)" } }
+
+    private static func name(_ machine: SMTPClientMachine) -> String {
+        switch machine.phase {
+        case .startingTLS: return "startingTLS"
+        case .ready: return "ready"
+        case .closed: return "closed"
+        case .busy: break
+        }
+        switch machine.awaited.first {
+        case .greeting: return "greeting"
+        case .ehlo: return "ehlo"
+        case .helo: return "helo"
+        case .startTLS: return "startTLS"
+        case .auth(let step): return "\(step)"
+        case .mail: return "mail"
+        case .recipient: return "recipient"
+        case .data: return "data"
+        case .end: return "end"
+        case .reset: return "reset"
+        case .quit: return "quit"
+        case nil: return machine.isSending ? "writing" : "proving"
+        }
+    }
+}
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzSMTPClient(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
@@ -15,10 +71,19 @@ public func fuzzSMTPClient(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int3
     if input[0] & 8 != 0 { configuration.credentials = SMTPClientCredentials(user: "user", password: "secret") }
     if input[0] & 32 != 0 { configuration.scramNonce = "nonce" }
     let server = Array(input[2...])
-    let whole = Run(configuration, isUTF8: input[0] & 16 != 0).play(server, pieceMax: .max)
-    precondition(Run(configuration, isUTF8: input[0] & 16 != 0).play(server, pieceMax: 1) == whole, "octets matter")
+    var run = Run(configuration, isUTF8: input[0] & 16 != 0)
+    run.ending = [nil, .quit, .disconnected, .input][Int(input[0] >> 6)]
+    let whole = run.play(server, pieceMax: .max)
+    precondition(run.play(server, pieceMax: 1) == whole, "octets matter")
     let cut = Int(input[1]) + 1
-    precondition(Run(configuration, isUTF8: input[0] & 16 != 0).play(server, pieceMax: cut) == whole, "pieces matter")
+    precondition(run.play(server, pieceMax: cut) == whole, "pieces matter")
+    if States.areAsked {
+        States.tellAll()
+        for event in Event.allCases {
+            run.ending = event
+            _ = run.play(server, pieceMax: .max)
+        }
+    }
     return 0
 }
 
@@ -28,6 +93,8 @@ private struct Run {
     private var actions: [SMTPClientAction] = []
     private var entries: [SMTPClientAction] = []
     private var owed: SMTPClientAction?
+    /// Comes when the server has said everything.
+    var ending: Event?
     private var isUnanswered = false
 
     init(_ configuration: SMTPClientConfiguration, isUTF8: Bool) {
@@ -37,26 +104,40 @@ private struct Run {
 
     func play(_ server: [UInt8], pieceMax: Int) -> [SMTPClientAction] {
         var run = self
-        for part in server.split(omittingEmptySubsequences: false, whereSeparator: { $0 == 1 || $0 == 2 }) {
+        for part in server.split(omittingEmptySubsequences: false, whereSeparator: { (1...3).contains($0) }) {
             var start = part.startIndex
             while start < part.endIndex {
                 let end = pieceMax < part.endIndex - start ? start + pieceMax : part.endIndex
                 // A buffer of the exact size, so that a read beyond it is seen.
+                States.note(run.machine, .input)
                 Array(part[start..<end]).withUnsafeBytes { run.machine.receive($0, into: &run.actions) }
                 run.take()
                 start = end
             }
-            if part.endIndex < server.endIndex, server[part.endIndex] == 2 {
-                run.machine.disconnected(into: &run.actions)
-            } else {
-                run.pay()
+            guard part.endIndex < server.endIndex else { break }
+            switch server[part.endIndex] {
+            case 1: run.pay()
+            case 2: run.befall(.disconnected)
+            default: run.befall(.quit)
             }
             run.take()
         }
-        run.machine.timedOut(into: &run.actions)
-        run.take()
+        if let ending = run.ending { run.befall(ending) }
+        run.befall(.timedOut)
+        if States.areAsked { for event in Event.allCases { run.befall(event) } }
         precondition(run.machine.isClosed && !run.isUnanswered, "a message without an answer")
         return run.entries
+    }
+
+    private mutating func befall(_ event: Event) {
+        States.note(machine, event)
+        switch event {
+        case .input: Array("250 x\r\n".utf8).withUnsafeBytes { machine.receive($0, into: &actions) }
+        case .quit: machine.quit(into: &actions)
+        case .timedOut: machine.timedOut(into: &actions)
+        case .disconnected: machine.disconnected(into: &actions)
+        }
+        take()
     }
 
     private mutating func pay() {
