@@ -148,14 +148,15 @@ let package = Package(
                 "mutt.py", "node.py", "pasted.py",
                 "peers.py", "postfix.py", "repeats.py", "requiretls.py", "sasl.py", "secrets.py", "sending.py",
                 "sending_kill.py",
-                "serve_maildir.py", "storm.py", "terminal.py", "tls_clients.py", "tokens.py",
+                "serve_maildir.py", "storm.py", "terminal.py", "thunderbird.py", "tls_clients.py",
+                "tls_thunderbird.py", "tokens.py",
             ],
             swiftSettings: settings),
         .testTarget(
             name: "ConversationTests", dependencies: ["letterlog"], path: "Tests/ConversationTests",
             exclude: [
-                "README.md", "conversation.py", "conversations.py", "dovecot-differences.tsv", "imap", "imapwords.py",
-                "letterlog-differences.tsv", "lmtp", "pop3", "servers.py", "smtp",
+                "README.md", "conversation.py", "conversations.py", "coverage.py", "dovecot-differences.tsv", "imap",
+                "imapwords.py", "letterlog-differences.tsv", "lmtp", "pop3", "servers.py", "smtp", "submission",
             ],
             swiftSettings: settings),
         tests("SMTPTests", ["SMTP", "MailTypes", "Octets"]),

@@ -20,7 +20,7 @@ struct ScriptTests {
             "import_pop3.py", "export_mail.py", "migrate.py",
             "checks.py", "milters.py",
             "imap_python.py", "imap_sync.py", "imap_fetch.py", "imap_screen.py", "imap_thunderbird.py",
-            "imap_badinput.py", "imap_soak.py",
+            "tls_thunderbird.py", "imap_badinput.py", "imap_soak.py",
         ])
     func script(name: String) throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent()
