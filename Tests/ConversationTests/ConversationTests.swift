@@ -6,15 +6,36 @@ import Testing
 /// same ones with Debian's Dovecot.
 @Suite("conversations", .serialized)
 struct ConversationTests {
-    @Test("every answer is the one that the RFC asks for", arguments: ["imap/", "pop3/", "lmtp/", "smtp/"])
+    @Test(
+        "every answer is the one that the RFC asks for", arguments: ["imap/", "pop3/", "lmtp/", "smtp/", "submission/"])
     func conversations(folder: String) throws {
-        let place = URL(filePath: #filePath).deletingLastPathComponent()
+        let (said, status) = try Self.python([
+            "conversations.py", "--letterlog", try Self.letterlog(),
+            "--lines", "--differences", Self.place.appending(path: "letterlog-differences.tsv").path, folder,
+        ])
+        for line in said.split(separator: "\n") where line.contains("\t") {
+            Issue.record("\(line.replacing("\t", with: ": "))")
+        }
+        #expect(status == 0, "ended with \(status):\n\(said)")
+    }
+
+    /// docs/protocols/conversations.md; `tools/tables` has it written instead.
+    @Test("every command and extension of mail in and out and of POP3 has a conversation, and the page lists them")
+    func coverage() throws {
+        let page = Self.place.deletingLastPathComponent().deletingLastPathComponent()
+            .appending(path: "docs/protocols/conversations.md")
+        let isToWrite = ProcessInfo.processInfo.environment["LETTERLOG_WRITE_TABLES"] != nil
+        let (said, status) = try Self.python(["coverage.py", isToWrite ? "--write" : "--check", page.path])
+        #expect(status == 0, "\(said)")
+    }
+
+    private static let place = URL(filePath: #filePath).deletingLastPathComponent()
+
+    /// Runs a script of this folder: what it said, and how it ended.
+    private static func python(_ arguments: [String]) throws -> (said: String, status: Int32) {
         let process = Process()
         process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = [
-            "python3", "-B", place.appending(path: "conversations.py").path, "--letterlog", try Self.letterlog(),
-            "--lines", "--differences", place.appending(path: "letterlog-differences.tsv").path, folder,
-        ]
+        process.arguments = ["python3", "-B", place.appending(path: arguments[0]).path] + arguments.dropFirst()
         // No variable of ours from outside: a node takes its configuration from them.
         process.environment = ProcessInfo.processInfo.environment.filter { !$0.key.hasPrefix("LETTERLOG_") }
         process.standardInput = FileHandle.nullDevice
@@ -24,10 +45,7 @@ struct ConversationTests {
         try process.run()
         let said = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
         process.waitUntilExit()
-        for line in said.split(separator: "\n") where line.contains("\t") {
-            Issue.record("\(line.replacing("\t", with: ": "))")
-        }
-        #expect(process.terminationStatus == 0, "ended with \(process.terminationStatus):\n\(said)")
+        return (said, process.terminationStatus)
     }
 
     /// SwiftPM puts the program beside the tests' own executable, or beside the bundle that holds it.

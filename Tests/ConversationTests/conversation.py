@@ -210,12 +210,19 @@ class Conversation:
         return [word for step in self.steps if step.kind == "@" and step.text.split()[0] == "needs"
                 for word in step.text.split()[1:]]
 
+    def settings(self):
+        """Of the node that it is held with, where it is not the usual one."""
+        return tuple(word for step in self.steps if step.kind == "@" and step.text.split()[0] == "with"
+                     for word in step.text.split()[1:])
+
     def use(self, accounts):
         """Addresses and passwords by the file's names."""
         for name, (address, password) in accounts.items():
             self.names[name + ".user"], self.names[name + ".password"] = address, password
-            self.names["plain" if name == "a" else name + ".plain"] = base64.b64encode(
-                ("\0%s\0%s" % (address, password)).encode())
+            here = "" if name == "a" else name + "."
+            self.names[here + "plain"] = base64.b64encode(("\0%s\0%s" % (address, password)).encode())
+            self.names[here + "user64"] = base64.b64encode(address.encode())
+            self.names[here + "password64"] = base64.b64encode(password.encode())
         self.names["user"], self.names["password"] = accounts["a"]
 
     def note(self, text):
@@ -294,11 +301,8 @@ class Conversation:
 
     def connection(self, name, listener=None):
         if name not in self.connections:
-            self.connections[name] = Connection(self.place.address(listener or self.listener()))
+            self.connections[name] = Connection(self.place.address(listener or self.protocol))
         return self.connections[name]
-
-    def listener(self):
-        return {"imap": "imap", "pop3": "pop3", "smtp": "smtp", "lmtp": "lmtp"}[self.protocol]
 
     def send(self, step):
         connection = self.connection(step.connection)
@@ -509,7 +513,8 @@ class Conversation:
                 self.differ("not expected: %r" % each, steps[-1])
 
     def receive_lines(self, steps):
-        """POP3, SMTP and LMTP: line by line. `S*` has no place here: a line of {...} stands for any number of lines."""
+        """POP3, SMTP and LMTP: line by line. `S*` has no place here: a line of {...} stands for any number of lines, one of
+        {... not EXPRESSION} for any that do not match."""
         connection = self.connection(steps[0].connection)
         deadline = time.monotonic() + REPLY_SECONDS_MAX
         held = None
@@ -522,7 +527,12 @@ class Conversation:
                     raise Difference("the connection stays open")
                 del self.connections[step.connection]
                 return
-            if step.text == "{...}":
+            whole = re.fullmatch(r"(\+OK|\d{3}) has (.+)", step.text)
+            if whole:
+                self.receive_listing(connection, step, whole[1], whole[2].split("; "), deadline)
+                continue
+            skipped = re.fullmatch(r"\{\.\.\.(?: not (.*))?\}", step.text)
+            if skipped:
                 following = self.line_expression(steps[index + 1].text)
                 while True:
                     held = connection.line(deadline)
@@ -530,6 +540,8 @@ class Conversation:
                         raise Difference("the end before %s" % steps[index + 1].text)
                     if following.fullmatch(held):
                         break
+                    if skipped[1] and re.fullmatch(skipped[1].encode(), held, re.S):
+                        raise Difference("must not come: %s" % held.decode("utf-8", "replace"))
                     self.note("S%s: %s" % (step.connection, held.decode("utf-8", "replace")))
                 continue
             line = connection.line(deadline) if held is None else held
@@ -543,17 +555,38 @@ class Conversation:
                 raise Difference("expected %s, got %s" % (step.text, line.decode("utf-8", "replace")))
             self.names.update(found.groupdict())
 
+    def receive_listing(self, connection, step, status, wanted, deadline):
+        """A whole reply of several lines: those wanted are among them, in any order, those with a `no ` before are not."""
+        lines, is_last = [], False
+        while not is_last:
+            line = connection.line(deadline)
+            if line is None:
+                raise Difference("the end within the reply; expected %s" % step.text)
+            text = line.decode("utf-8", "replace")
+            self.note("S%s: %s" % (step.connection, text[:300]))
+            if (not lines or status != "+OK") and not text.startswith(status):
+                raise Difference("expected %s, got %s" % (step.text, text))
+            is_last = text == "." if status == "+OK" else text[3:4] == " "
+            lines.append(text if status == "+OK" else text[4:])
+        for each in wanted:
+            is_forbidden = each.startswith("no ")
+            expression = each[3:] if is_forbidden else each
+            if any(re.fullmatch(expression, line) for line in lines) == is_forbidden:
+                raise Difference("expected %s, got %s" % (step.text, "; ".join(lines)))
+
     def line_expression(self, text):
-        """{*} any octets, {#} digits, {name} a word to keep or the word that was kept, {name/expression/}, the rest as
-        it stands."""
+        """{*} any octets, {#} digits, {/expression/} what matches, {name} a word to keep or the word that was kept,
+        {name/expression/}, the rest as it stands."""
         pattern, last = "", 0
-        for found in re.finditer(r"\{(\*|#|[A-Za-z][\w.]*)(?:/((?:[^/]|//)*)/)?\}", text):
+        for found in re.finditer(r"\{(\*|#|[A-Za-z][\w.]*|(?=/))(?:/((?:[^/]|//)*)/)?\}", text):
             pattern += re.escape(text[last:found.start()])
             name = found[1]
             if name == "*":
                 pattern += ".*"
             elif name == "#":
                 pattern += r"\d+"
+            elif not name:
+                pattern += "(?:%s)" % found[2]
             elif name in self.names:
                 pattern += re.escape(self.value(name).decode("utf-8", "replace"))
             else:
@@ -594,7 +627,7 @@ class Conversation:
     def do_needs(self, rest, step):
         pass  # checked before the conversation begins
 
-    do_account = do_needs
+    do_account = do_with = do_needs
 
     def do_utf8(self, rest, step):
         """From here on strings of this connection may hold UTF-8 (RFC 6855 section 3, RFC 9051 section 5.1)."""
@@ -634,6 +667,10 @@ class Conversation:
                 line = connection.line(deadline)
             if line is None:
                 raise Difference("no greeting")
+
+    def do_open(self, rest, step):
+        """@open N LISTENER: the connection; its greeting is still to come."""
+        self.connection(*rest.split())
 
     def do_login(self, rest, step):
         """@login [N] [ACCOUNT]: connected and logged in."""

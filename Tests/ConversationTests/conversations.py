@@ -27,7 +27,8 @@ from servers import DOMAIN, Dovecot, Letterlog, Running  # noqa: E402
 from node import Broken, PASSWORD, die_with_parent  # noqa: E402
 
 AT_ONCE = 8
-PROTOCOLS = ("imap", "pop3", "smtp", "lmtp")
+PROTOCOLS = ("imap", "pop3", "smtp", "submission", "lmtp")
+LISTENERS = ("imaps", *PROTOCOLS)
 
 
 def protocol_of(path):
@@ -79,6 +80,45 @@ def capabilities(place, accounts):
             each.close()
 
 
+def extensions(place, protocol):
+    """The keywords that a protocol of lines offers: before TLS and under it, before a login and after it."""
+    wire = Connection(place.address(protocol))
+    try:
+        if place.is_proxied:
+            wire.send(b"PROXY UNKNOWN\r\n")
+        first = set(said_extensions(wire, protocol, True))
+        if "STARTTLS" not in first and "STLS" not in first:
+            return first
+        begin = b"STLS\r\n" if protocol == "pop3" else b"STARTTLS\r\n"
+        wire.send(begin)
+        wire.line(time.monotonic() + 10)
+        wire.start_tls()
+        return first | set(said_extensions(wire, protocol, False))
+    finally:
+        wire.close()
+
+
+def said_extensions(wire, protocol, greets):
+    deadline = time.monotonic() + 10
+    if greets:
+        wire.line(deadline)
+    wire.send({"pop3": b"CAPA\r\n", "lmtp": b"LHLO probe.test\r\n"}.get(protocol, b"EHLO probe.test\r\n"))
+    wire.line(deadline)
+    while True:
+        line = wire.line(deadline)
+        if line is None:
+            raise Difference("%s: its extensions have no end" % protocol)
+        text = line.decode()
+        if protocol == "pop3":
+            if text == ".":
+                return
+            yield text.split()[0].upper()
+        else:
+            yield text[4:].split()[0].upper()
+            if text[3:4] == " ":
+                return
+
+
 def is_offered(word, offered):
     """APPENDLIMIT=* is offered with any number."""
     return any(each.startswith(word[:-1]) for each in offered) if word.endswith("*") else word in offered
@@ -95,8 +135,10 @@ def hold(path, place, accounts, offered):
     try:
         conversation = Conversation(path, place, protocol_of(path))
         conversation.use(accounts)
-        outcome.missing = [word for word in conversation.needs() if not is_offered(word.upper(), offered)]
+        outcome.missing = [word for word in conversation.needs()
+                           if not is_offered(word.upper(), offered[conversation.protocol])]
         if place.name != "letterlog":
+            outcome.missing += ["letterlog --set " + word for word in conversation.settings()]
             outcome.missing += ["letterlog " + step.text for step in conversation.steps
                                 if step.kind == "@" and step.text.startswith("run ")]
             outcome.missing += ["another server" for step in conversation.steps
@@ -113,16 +155,31 @@ def hold(path, place, accounts, offered):
     return outcome
 
 
-def unproved(offered, conversations):
+def unproved(protocol, offered, conversations):
     """What is offered has a conversation that needs it. Mechanisms of SASL are not IMAP's."""
-    outcome = Outcome(os.path.join(FOLDER, "imap"))
-    needed = [word.upper() for each in conversations.values() for word in each.needs()]
+    outcome = Outcome(os.path.join(FOLDER, protocol))
+    needed = [word.upper() for each in conversations.values() if each.protocol == protocol for word in each.needs()]
     for capability in sorted(offered):
         if capability in ("IMAP4REV1", "LOGINDISABLED") or capability.startswith("AUTH="):
             continue
         if not any(is_offered(word, {capability}) for word in needed):
             outcome.differences.append((0, "", "%s is offered, and no conversation needs it" % capability))
     return outcome
+
+
+def hold_all(server, paths, parsed, assigned, supply):
+    """Outcomes of conversations with one server, and what it offers by protocol."""
+    with server as place:
+        everybody = [address for path in paths for address, _ in assigned[path].values()]
+        place.start([*everybody, "probe@" + DOMAIN])
+        for path in paths:
+            place.prepare(assigned[path]["a"][0], quota_of(parsed[path]))
+        offered = {}
+        for protocol in sorted({protocol_of(path) for path in paths}):
+            offered[protocol] = extensions(place, protocol) if protocol != "imap" else \
+                capabilities(place, {"a": supply[0] if supply else ("probe@" + DOMAIN, PASSWORD)})
+        with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
+            return list(pool.map(lambda path: hold(path, place, assigned[path], offered), paths)), offered
 
 
 def known_differences(path):
@@ -144,7 +201,7 @@ def main():
     parser.add_argument("--letterlog")
     parser.add_argument("--dovecot", action="store_true")
     parser.add_argument("--host")
-    for name in ("imap", "imaps", "pop3", "smtp", "lmtp"):
+    for name in LISTENERS:
         parser.add_argument("--" + name, type=int)
     parser.add_argument("--accounts")
     parser.add_argument("--set", action="append", default=[])
@@ -164,15 +221,14 @@ def main():
     if given.host:
         with open(given.accounts, newline="") as file:
             supply = list(csv.reader(file))
-        ports = {name: getattr(given, name) for name in ("imap", "imaps", "pop3", "smtp", "lmtp") if getattr(given, name)}
+        ports = {name: getattr(given, name) for name in LISTENERS if getattr(given, name)}
         server = Running(given.host, ports, supply)
     elif given.dovecot:
         server = Dovecot()
-        paths = [path for path in paths if protocol_of(path) not in ("smtp",)]
+        paths = [path for path in paths if protocol_of(path) not in ("smtp", "submission")]
         supply = None
     elif given.letterlog:
-        server = Letterlog(given.letterlog, given.set, {"lmtp", *(protocol_of(path) for path in paths)})
-        supply = None
+        server, supply = None, None
     else:
         parser.error("which server?")
     assigned, count = {}, 0
@@ -181,22 +237,24 @@ def main():
         for name in parsed[path].accounts():
             assigned[path][name] = supply[count] if supply else ("u%d@%s" % (count, DOMAIN), PASSWORD)
             count += 1
+    # With a node of ours, each set of settings has a node of its own.
+    groups = {}
+    for path in paths:
+        groups.setdefault(parsed[path].settings() if given.letterlog else (), []).append(path)
+    outcomes, offered = [], {}
     try:
-        with server as place:
-            everybody = [address for accounts in assigned.values() for address, _ in accounts.values()]
-            place.start([*everybody, "probe@" + DOMAIN])
-            for path in paths:
-                place.prepare(assigned[path]["a"][0], quota_of(parsed[path]))
-            offered = set()
-            if any(protocol_of(path) == "imap" for path in paths):
-                offered = capabilities(place, {"a": supply[0] if supply else ("probe@" + DOMAIN, PASSWORD)})
-            with concurrent.futures.ThreadPoolExecutor(AT_ONCE) as pool:
-                outcomes = list(pool.map(lambda path: hold(path, place, assigned[path], offered), paths))
-            if given.letterlog and set(find(["imap" + os.sep])) <= set(paths):
-                outcomes.append(unproved(offered, parsed))
+        for settings, group in sorted(groups.items()):
+            place = server or Letterlog(given.letterlog, [*given.set, *settings])
+            found, told = hold_all(place, group, parsed, assigned, supply)
+            outcomes += found
+            for protocol, words in told.items():
+                offered.setdefault(protocol, set()).update(words)
     except (Broken, Difference) as why:
         print("-\t0\t%s" % why if given.lines else "BROKEN: %s" % why)
         sys.exit(1)
+    if given.letterlog:
+        outcomes += [unproved(protocol, words, parsed) for protocol, words in sorted(offered.items())
+                     if set(find([protocol + os.sep])) <= set(paths)]
     sys.exit(tell(outcomes, given, time.monotonic() - began))
 
 

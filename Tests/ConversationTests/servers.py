@@ -20,8 +20,9 @@ class Letterlog:
 
     name = "letterlog"
 
-    def __init__(self, program, settings=(), names=("smtp", "lmtp", "pop3", "imap")):
+    def __init__(self, program, settings=(), names=("smtp", "submission", "lmtp", "pop3", "imap")):
         listeners = tuple("%s=127.0.0.1:0" % name for name in names)
+        self.is_proxied = any(setting.startswith("listeners.proxy-from=") for setting in settings)
         self.node = Node(program, settings=["maildir.enabled=false", *settings], listeners=listeners)
 
     def __enter__(self):
@@ -163,7 +164,7 @@ class Dovecot(AnyDovecot):
     """Debian's Dovecot with quotas and LMTP."""
 
     name = "dovecot"
-    can_run = False
+    can_run = is_proxied = False
 
     def __init__(self, format="sdbox"):
         super().__init__("imap", "pop3", "lmtp")
@@ -213,7 +214,7 @@ class Running:
     """A server that runs already: `--host`, `--port` and the accounts of a CSV file, used in turn."""
 
     name = "server"
-    can_run = False
+    can_run = is_proxied = False
 
     def __init__(self, host, ports, accounts):
         self.host, self.ports, self.given = host, ports, accounts

@@ -181,7 +181,7 @@ let conversations: [Conversation] =
             C: RCPT TO:<alice@example.test>
             S: 503 5.5.1 MAIL comes first
             C: VRFY alice
-            S: 252 2.5.2 Not verified here; RCPT will tell
+            S: 252 2.0.0 Not verified here; RCPT will tell
             C: VRFY
             S: 501 5.5.4 VRFY needs an address
             C: EXPN staff
