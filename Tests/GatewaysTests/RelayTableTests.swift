@@ -21,6 +21,8 @@ import Testing
         ("<\"a@elsewhere.test\"@example.test>", false), ("<elsewhere.test!a@example.test>", false),
         ("<a@elsewhere.test@example.test>", false), ("<bob@[127.0.0.1]>", false), ("<bob@mx.example.test>", false),
         ("<bob>", false), ("<>", false),
+        // A domain of ours in another script; with U-labels it takes SMTPUTF8 at MAIL, which none of these says.
+        ("<bob@xn--bcher-kva.test>", true), ("<nobody@xn--bcher-kva.test>", false), ("<bob@bücher.test>", false),
     ]
 
     private static func connect(_ node: TestNode, _ name: GatewayProtocol, _ place: Place, _ login: Login) throws
@@ -35,6 +37,11 @@ import Testing
         guard login == .alice else { return client }
         let response = Base64.encode(Array("\0alice\0\(password)".utf8))
         return try client.command("AUTH PLAIN \(response)").hasPrefix("235 ") ? client : nil
+    }
+
+    private static func greeted(_ node: TestNode) throws -> TestClient {
+        guard let client = try connect(node, .smtp, .here, .none) else { throw ClientError.system("no session") }
+        return client
     }
 
     /// The first reply that is no success, or RCPT's.
@@ -56,6 +63,11 @@ import Testing
                 $0.proxyFrom = TrustedPeers(networks: [IPNetwork("127.0.0.1")!])
             }
         ) { node in
+            node.perform(try node.account("bob@example.test"), .addAddress(Address("bob@bücher.test")!, .alias))
+            let isKnown = try await eventually {
+                try Self.answer(try Self.greeted(node), "<>", "<nobody@xn--bcher-kva.test>") == "550 5.1.1"
+            }
+            #expect(isKnown)
             rows = try await onOwnThread { try Self.rows(node) }
         }
         try checkPage("docs/protocols/relay.md", Self.page(rows))
