@@ -13,7 +13,8 @@ struct ScriptTests {
     @Test(
         "every promise of the script holds",
         arguments: [
-            "corpus.py", "pasted.py", "dovecot_maildir.py", "mutt.py", "maildir_two_way.py", "clients.py",
+            "corpus.py", "pasted.py", "dovecot_maildir.py", "mutt.py", "maildir_two_way.py", "maildir_together.py",
+            "clients.py",
             "badinput.py", "listeners.py", "logins.py", "mechanisms.py", "storm.py", "secrets.py", "repeats.py",
             "tls_clients.py", "sending.py", "sending_kill.py", "requiretls.py", "import_imap.py", "import_maildir.py",
             "import_mbox.py",
