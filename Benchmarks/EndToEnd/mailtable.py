@@ -172,15 +172,19 @@ def pop3(options, folder):
     try:
         for server in servers.values():
             server.start()
-            load(options.load / "lmtp-load", "--port", server.lmtp_port, "--size", OCTETS, "--recipient-count", 1,
-                 "--messages", 1000, "--connections", 8)
+            # The first one makes the mailbox, where none is made before.
+            for messages, connections in ((1, 1), (999, 8)):
+                load(options.load / "lmtp-load", "--port", server.lmtp_port, "--size", OCTETS, "--recipient-count", 1,
+                     "--messages", messages, "--connections", connections)
         for number in range(options.rounds + 1):
             for key, server in servers.items():
+                # Cyrus writes a reply in two parts and waits for the client's delayed acknowledgement between them, 40 ms
+                # for each message: one of its sessions takes longer than all the others together.
+                asked = 1 if key == "Cyrus" else options.sessions
                 seconds = timed(lambda: load(
-                    options.load / "pop3-load", "--port", server.pop3_port, "--sessions", options.sessions,
-                    "--password", PASSWORD))
-                if number:
-                    sessions[key].append(options.sessions / seconds)
+                    options.load / "pop3-load", "--port", server.pop3_port, "--sessions", asked, "--password", PASSWORD))
+                if number or key == "Cyrus":
+                    sessions[key].append(asked / seconds)
         rates = {key: statistics.median(values) for key, values in sessions.items()}
         print(", ".join(f"{key} {rate:.2f} sessions/s" for key, rate in rates.items()))
         best = max((key for key in rates if key != "ours"), key=rates.get)

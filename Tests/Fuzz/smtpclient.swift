@@ -133,7 +133,9 @@ private struct Run {
         States.note(machine, event)
         switch event {
         case .input: Array("250 x\r\n".utf8).withUnsafeBytes { machine.receive($0, into: &actions) }
-        case .quit: machine.quit(into: &actions)
+        case .quit:
+            machine.quit(into: &actions)
+            if owed == .ready { owed = nil }
         case .timedOut: machine.timedOut(into: &actions)
         case .disconnected: machine.disconnected(into: &actions)
         }

@@ -14,6 +14,8 @@ import Testing
         ("To: <j\u{F6}@b\u{FC}.test>, a@b\r\n", "To: <=?utf-8?b?asO2?=@=?utf-8?b?YsO8LnRlc3Q=?=>, a@b\r\n"),
         ("Subject: \u{FC}\n folded\n", "Subject: =?utf-8?b?w7w=?=\n folded\n"),
         ("X: \u{FC}", "X: =?utf-8?b?w7w=?="), ("To: \"\u{FC}\r\n", "To: =?utf-8?b?w7w=?=\r\n"),
+        // The name of the field is none of its text.
+        ("Subject:\u{FC}\r\n", "Subject: =?utf-8?b?w7w=?=\r\n"),
         // In text quotes and delimiters are text.
         ("Subject: \"\u{FC}\"\r\n", "Subject: =?utf-8?b?IsO8Ig==?=\r\n"),
         ("Subject: a,\u{FC};b c\r\n", "Subject: =?utf-8?b?YSzDvDti?= c\r\n"),

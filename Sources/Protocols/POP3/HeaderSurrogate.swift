@@ -53,11 +53,19 @@ package enum HeaderSurrogate {
 
     private static func append(_ field: ArraySlice<UInt8>, to output: inout [UInt8]) {
         guard field.contains(where: { $0 >= 0x80 }) else { return output += field }
-        let name = field.prefix { $0 != colon }.map(Ascii.uppercased)
+        var name: [UInt8] = []
+        var rest = field
+        if let end = field.firstIndex(of: colon), field[..<end].allSatisfy({ $0 < 0x80 }) {
+            name = field[..<end].map(Ascii.uppercased)
+            output += field[...end]
+            rest = field[(end + 1)...]
+            // An encoded word has space before it (RFC 2047 section 5).
+            if let first = rest.first, first >= 0x80 { output.append(Ascii.space) }
+        }
         if mimeFields.contains(where: { name.elementsEqual($0.utf8) }) {
-            appendParameters(of: field, to: &output)
+            appendParameters(of: rest, to: &output)
         } else {
-            appendWords(of: field, hasNames: addressFields.contains { name.elementsEqual($0.utf8) }, to: &output)
+            appendWords(of: rest, hasNames: addressFields.contains { name.elementsEqual($0.utf8) }, to: &output)
         }
     }
 
