@@ -201,6 +201,23 @@ import Testing
         }
     }
 
+    @Test("an operator who wants a message tried does not wait until its host has rested")
+    func retryEndsTheRest() async throws {
+        let isOpen = Countdown(1)
+        let host = try NextHost(NextHost.script { $0 == "CONNECT" && isOpen.takes() ? "421 4.3.2 not now" : nil })
+        try await withSite(port: host.port, { $0.connectionsPerDestinationMax = 1 }) { site in
+            let all = try (0..<3).map { try site.enqueue(["u\($0)@there.test"]) }
+            try await site.wait("all were put off") {
+                try all.allSatisfy { try site.entry($0)?.recipients[0].attempts == 1 }
+            }
+            #expect(host.received.isEmpty)
+            site.now.advance(bySeconds: 2)
+            for id in all { site.perform(.retryQueued(id)) }
+            try await site.wait("the queue is empty") { try site.queue().isEmpty }
+            #expect(host.received.count == 3)
+        }
+    }
+
     @Test("nobody answers: it waits")
     func unreachable() async throws {
         let closed = try NextHost()

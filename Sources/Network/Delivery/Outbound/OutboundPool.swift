@@ -2,6 +2,7 @@
 //
 // An idle connection belongs to nobody and is closed with QUIT after `idleMax`. One that is lent out is answered for by
 // whoever has it. The number per destination and in all is the runner's to bound: it asks for one only when it may.
+import MailTypes
 import NIOCore
 import NIOPosix
 import SMTP
@@ -45,8 +46,8 @@ actor OutboundPool {
     private var isRetired = false
     /// Nothing is connected any more.
     private var isClosed = false
-    /// Why a host could not be had, and until when it is left alone.
-    private var resting: [String: (failure: any Error, until: NIODeadline)] = [:]
+    /// Why a host could not be had, since which attempt, and until when it is left alone.
+    private var resting: [String: (failure: any Error, since: Timestamp, until: NIODeadline)] = [:]
     private var idle: [String: [(lease: OutboundLease, since: NIODeadline)]] = [:]
 
     init(group: any EventLoopGroup, options: DeliveryOptions, fileThreads: NIOThreadPool) {
@@ -101,16 +102,25 @@ actor OutboundPool {
 
     /// Connects and waits until the host is ready for a message. One that was not a moment ago is not asked again: of many
     /// messages for it the first finds that out for the others.
-    func connect(host: String, address: String, port: Int, requiresTLS: Bool = false) async throws -> OutboundLease {
+    ///
+    /// - Parameters:
+    ///   - askedAt: for when the message was put off, or an operator wanted it tried. Where that is later than the failure the host is
+    ///     asked again. Nil for a new message.
+    ///   - now: of the attempt.
+    func connect(
+        host: String, address: String, port: Int, requiresTLS: Bool, askedAt: Timestamp?, now: Timestamp
+    ) async throws -> OutboundLease {
         let key = "\(host) [\(address)]:\(port)\(requiresTLS ? " TLS" : "")"
         if isClosed { throw OutboundFailure(.disconnected, reason: "the node ends") }
-        if let rest = resting[key], rest.until > .now() { throw rest.failure }
+        if let rest = resting[key], rest.until > .now(), askedAt.map({ $0 <= rest.since }) ?? true {
+            throw rest.failure
+        }
         do {
             let lease = try await open(host, address, port, requiresTLS)
             resting[key] = nil
             return lease
         } catch {
-            if resting.count < DeliveryLimits.restingMax { resting[key] = (error, .now() + options.hostRest) }
+            if resting.count < DeliveryLimits.restingMax { resting[key] = (error, now, .now() + options.hostRest) }
             throw error
         }
     }
