@@ -81,38 +81,10 @@ class Together(Site):
                 screen.keys("\x07q")
             return screen.wait_for_end()
 
-    def configure(self):
-        host, port = self.node.addresses["imap"][0]
-        state = os.path.join(self.home, "state")
-        os.makedirs(state, exist_ok=True)
-        return write(os.path.join(self.home, "mbsyncrc"), """
-IMAPAccount far
-Host %s
-Port %d
-User %s
-Pass client-tests
-SSLType None
-AuthMechs LOGIN
-
-IMAPStore far
-Account far
-
-MaildirStore near
-Inbox %s
-SubFolders Maildir++
-
-Channel all
-Far :far:
-Near :near:
-Patterns %s
-Create Both
-Expunge Both
-SyncState %s/
-""" % (host, port, FAR, self.tree, " ".join(quoted(name) for name in CARRIED), state))
-
     def sync(self):
         """Exit code and what mbsync said."""
-        return run([self.mbsync, "-c", self.configure(), "-a", "-V"], env={**os.environ, "HOME": self.home})
+        configuration = self.mbsync_configuration(*map(quoted, CARRIED))
+        return run([self.mbsync, "-c", configuration, "-a", "-V"], env={**os.environ, "HOME": self.home})
 
     def everywhere(self, account=TREE):
         """Subject -> (mailbox, flags), over all mailboxes."""

@@ -32,6 +32,36 @@ class Site:
         self.home = os.path.join(node.directory, "home")
         os.makedirs(self.home)
 
+    def mbsync_configuration(self, *patterns):
+        """Carries mailboxes both ways between the account elsewhere, over IMAP, and the tree."""
+        host, port = self.node.addresses["imap"][0]
+        state = os.path.join(self.home, "state")
+        os.makedirs(state, exist_ok=True)
+        return write(os.path.join(self.home, "mbsyncrc"), """
+IMAPAccount far
+Host %s
+Port %d
+User %s
+Pass %s
+SSLType None
+AuthMechs LOGIN
+
+IMAPStore far
+Account far
+
+MaildirStore near
+Inbox %s
+SubFolders Maildir++
+
+Channel all
+Far :far:
+Near :near:
+Patterns %s
+Create Both
+Expunge Both
+SyncState %s/
+""" % (host, port, FAR, PASSWORD, self.tree, " ".join(patterns), state))
+
     def login(self, account=TREE):
         host, port = self.node.addresses["imap"][0]
         client = imaplib.IMAP4(host, port, timeout=30)
@@ -163,33 +193,7 @@ def with_delivery(site):
 
 def with_mbsync(site):
     mbsync = need("mbsync", "isync")
-    host, port = site.node.addresses["imap"][0]
-    state = os.path.join(site.home, "state")
-    os.makedirs(state)
-    configuration = write(os.path.join(site.home, "mbsyncrc"), """
-IMAPAccount far
-Host %s
-Port %d
-User %s
-Pass %s
-SSLType None
-AuthMechs LOGIN
-
-IMAPStore far
-Account far
-
-MaildirStore near
-Inbox %s
-SubFolders Maildir++
-
-Channel all
-Far :far:
-Near :near:
-Patterns INBOX Archive
-Create Both
-Expunge Both
-SyncState %s/
-""" % (host, port, FAR, PASSWORD, site.tree, state))
+    configuration = site.mbsync_configuration("INBOX", "Archive")
 
     def sync(what):
         code, said = run([mbsync, "-c", configuration, "-a", "-V"], env={**os.environ, "HOME": site.home})

@@ -1,20 +1,27 @@
 // mbox files: the messages are those of a plain reading of the whole file, which holds every line and no limit on
-// memory; line ends are CRLF; and the size of the pieces that go in changes nothing.
+// memory; line ends are CRLF; and the size of the pieces that go in changes nothing. Where a `Content-Length` may hold
+// there are no more messages than that.
 //
-// Bytes: how `From ` lines are quoted, and with the top bit that status fields are left out; how to cut; then the file.
+// Bytes: how `From ` lines are quoted, with the bit 64 that lengths are believed, and with the top bit that status fields
+// are left out; how to cut; then the file.
 import MIME
 
 @_cdecl("LLVMFuzzerTestOneInput")
 public func fuzzMbox(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let input = [UInt8](UnsafeBufferPointer(start: start, count: count))
     guard input.count >= 2 else { return 0 }
-    let quoting = [MboxQuoting.mboxrd, .mboxo, .none][Int(input[0] & 127) % 3]
+    let isCounted = input[0] & 64 != 0
+    let quoting = isCounted ? MboxQuoting.automatic : [.mboxrd, .mboxo, .none][Int(input[0] & 63) % 3]
     let drops = input[0] & 128 != 0
     let file = Array(input[2...])
     let whole = read(file, quoting, drops, cut: nil)
     precondition(read(file, quoting, drops, cut: input[1]) == whole, "pieces matter")
     precondition(read(file, quoting, drops, cut: 0) == whole, "single octets matter")
     let plain = plainMessages(of: file, quoting)
+    if isCounted {
+        precondition(whole.messages.count <= plain.count, "a length makes messages")
+        return 0
+    }
     precondition(whole.messages.count == plain.count, "another number of messages")
     for (message, expected) in zip(whole.messages, plain) {
         precondition(message.status.keywords.count <= MIMELimits.keywordsMax)
@@ -40,7 +47,13 @@ private struct Reading: Equatable {
 
 /// Pieces of lengths that follow from `cut`: all at once without it, single octets for 0.
 private func read(_ file: [UInt8], _ quoting: MboxQuoting, _ drops: Bool, cut: UInt8?) -> Reading {
-    var reader = MboxReader(quoting: quoting, dropsStatusFields: drops)
+    let isEnd: @Sendable (Int, Int) -> Bool = { body, length in
+        let (end, isOver) = body.addingReportingOverflow(length)
+        guard !isOver, (0...file.count).contains(end) else { return false }
+        return end == file.count || file[end...].starts(with: "From ".utf8)
+    }
+    var reader = MboxReader(
+        quoting: quoting, dropsStatusFields: drops, isEnd: quoting == .automatic ? isEnd : nil)
     var reading = Reading()
     var isOpen = false
     let sink = { (event: MboxEvent) in
@@ -105,6 +118,6 @@ private func unquote(_ line: inout [UInt8], _ quoting: MboxQuoting) {
     switch quoting {
     case .none: return
     case .mboxo: if marks == 1 { line.removeFirst() }
-    case .mboxrd: line.removeFirst()
+    case .mboxrd, .automatic: line.removeFirst()
     }
 }
