@@ -6,7 +6,6 @@
 //
 // With FUZZ_STATES set each input is run on with every event, at its end and before the answer to its last question, and
 // the states in which that was so are written: `tools/fuzz --states` holds them to `States.all`.
-import Glibc
 import MailTypes
 
 @testable import POP3
@@ -15,27 +14,15 @@ import MailTypes
 private enum Event: String, CaseIterable { case input, timedOut, shuttingDown, ended, disconnected }
 
 private enum States {
-    static let areAsked = getenv("FUZZ_STATES") != nil
-    // libFuzzer calls from one thread.
-    nonisolated(unsafe) private static var told: Set<String> = []
-
     static func note(_ machine: POP3ServerMachine, _ event: Event) {
-        guard areAsked else { return }
-        tell("state: \(name(machine)) \(event.rawValue)")
-    }
-
-    static func tellAll() { for each in all { tell("expected: \(each)") } }
-
-    private static func tell(_ line: String) {
-        guard told.insert(line).inserted else { return }
-        Array((line + "\n").utf8).withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        StateReport.reached(name(machine), event.rawValue)
     }
 
     /// Every state of a session with every event; `awaitingStart` has none.
-    private static let all = [
+    static let all = [
         "authorization", "transaction", "awaitingLogin", "authenticating", "awaitingBody", "awaitingTransfer",
         "awaitingDeletes", "awaitingTLS", "closed",
-    ].flatMap { phase in Event.allCases.map { "\(phase) \($0.rawValue)" } }
+    ]
 
     private static func name(_ machine: POP3ServerMachine) -> String {
         switch machine.phase {
@@ -64,8 +51,8 @@ public func fuzzPOP3(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let whole = play(Pieces(cut: nil))
     precondition(play(Pieces(cut: input[1])) == whole, "pieces matter")
     if client.count < 2_048 { precondition(play(Pieces(cut: 0)) == whole, "single octets matter") }
-    if States.areAsked {
-        States.tellAll()
+    if StateReport.isAsked {
+        StateReport.expect(States.all, Event.self)
         var asking = Session(kind: input[0], answers: Array(input[2..<10]))
         _ = asking.run(client, Pieces(cut: nil))
         for event in Event.allCases {
@@ -286,7 +273,7 @@ private struct Session {
         befall(.disconnected)
         precondition(machine.isClosed && question == nil)
         befall(.input)
-        if States.areAsked { for event in Event.allCases { befall(event) } }
+        if StateReport.isAsked { for event in Event.allCases { befall(event) } }
         // The longest answer to a short command is that to CAPA.
         precondition(outputOctets <= 4_096 + 64 * inputOctets, "more output than the input accounts for")
     }

@@ -7,7 +7,6 @@
 //
 // With FUZZ_STATES set each input is run on with every event, at its end and before the answer to its last question, and
 // the states in which that was so are written: `tools/fuzz --states` holds them to `States.all`.
-import Glibc
 import MailTypes
 
 @testable import SMTP
@@ -16,28 +15,16 @@ import MailTypes
 private enum Event: String, CaseIterable { case input, timedOut, shuttingDown, ended, disconnected }
 
 private enum States {
-    static let areAsked = getenv("FUZZ_STATES") != nil
-    // libFuzzer calls from one thread.
-    nonisolated(unsafe) private static var told: Set<String> = []
-
     static func note(_ machine: SMTPServerMachine, _ event: Event) {
-        guard areAsked else { return }
-        tell("state: \(name(machine)) \(event.rawValue)")
-    }
-
-    static func tellAll() { for each in all { tell("expected: \(each)") } }
-
-    private static func tell(_ line: String) {
-        guard told.insert(line).inserted else { return }
-        Array((line + "\n").utf8).withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        StateReport.reached(name(machine), event.rawValue)
     }
 
     /// Every state of a session with every event; `awaitingStart` has none.
-    private static let all = [
+    static let all = [
         "smtp": common + ["awaitingClient"], "lmtp": common + ["awaitingClient"],
         "submission": common + ["awaitingLogin", "authenticating"],
     ].flatMap { dialect, phases in
-        phases.flatMap { phase in Event.allCases.map { "\(dialect).\(phase) \($0.rawValue)" } }
+        phases.map { "\(dialect).\($0)" }
     }
     private static let common = [
         "connected", "greeted", "transaction", "awaitingSender", "awaitingRecipient", "awaitingBodyStart", "body",
@@ -99,8 +86,8 @@ public func fuzzSMTP(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     let whole = play(Pieces(cut: nil))
     precondition(play(Pieces(cut: input[1])) == whole, "pieces matter")
     if client.count < 2_048 { precondition(play(Pieces(cut: 0)) == whole, "single octets matter") }
-    if States.areAsked {
-        States.tellAll()
+    if StateReport.isAsked {
+        StateReport.expect(States.all, Event.self)
         var asking = Session(configuration, answers: Array(input[2..<10]), ending: nil)
         _ = asking.run(client, Pieces(cut: nil))
         for event in Event.allCases {
@@ -354,7 +341,7 @@ private struct Session {
         befall(.disconnected)
         precondition(machine.isClosed)
         befall(.input)
-        if States.areAsked { for event in Event.allCases { befall(event) } }
+        if StateReport.isAsked { for event in Event.allCases { befall(event) } }
         precondition(body == .none || body == .discarded, "a body is left open")
         // The longest answer to a short command is that to HELP; LMTP answers a body once for each RCPT.
         precondition(outputOctets <= 4_096 + 64 * inputOctets, "more output than the input accounts for")

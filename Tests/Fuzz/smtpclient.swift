@@ -6,7 +6,6 @@
 //
 // With FUZZ_STATES set each input is run on with every event at its end, and the states in which that was so are written:
 // `tools/fuzz --states` holds them to `States.all`.
-import Glibc
 
 @testable import SMTP
 
@@ -14,28 +13,16 @@ import Glibc
 private enum Event: String, CaseIterable { case input, quit, timedOut, disconnected }
 
 private enum States {
-    static let areAsked = getenv("FUZZ_STATES") != nil
-    // libFuzzer calls from one thread.
-    nonisolated(unsafe) private static var told: Set<String> = []
-
     static func note(_ machine: SMTPClientMachine, _ event: Event) {
-        guard areAsked else { return }
-        tell("state: \(name(machine)) \(event.rawValue)")
-    }
-
-    static func tellAll() { for each in all { tell("expected: \(each)") } }
-
-    private static func tell(_ line: String) {
-        guard told.insert(line).inserted else { return }
-        Array((line + "\n").utf8).withUnsafeBytes { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+        StateReport.reached(name(machine), event.rawValue)
     }
 
     /// Every state of a connection, by what is awaited, with every event.
-    private static let all = [
+    static let all = [
         "greeting", "ehlo", "helo", "startTLS", "startingTLS", "plain", "loginName", "loginPassword", "loginDone",
         "scramFirst", "proving", "scramProof", "scramDone", "ready", "mail", "recipient", "data", "writing", "end",
         "reset", "quit", "closed",
-    ].flatMap { phase in Event.allCases.map { "\(phase) \($0.rawValue)" } }
+    ]
 
     private static func name(_ machine: SMTPClientMachine) -> String {
         switch machine.phase {
@@ -77,8 +64,8 @@ public func fuzzSMTPClient(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int3
     precondition(run.play(server, pieceMax: 1) == whole, "octets matter")
     let cut = Int(input[1]) + 1
     precondition(run.play(server, pieceMax: cut) == whole, "pieces matter")
-    if States.areAsked {
-        States.tellAll()
+    if StateReport.isAsked {
+        StateReport.expect(States.all, Event.self)
         for event in Event.allCases {
             run.ending = event
             _ = run.play(server, pieceMax: .max)
@@ -124,7 +111,7 @@ private struct Run {
         }
         if let ending = run.ending { run.befall(ending) }
         run.befall(.timedOut)
-        if States.areAsked { for event in Event.allCases { run.befall(event) } }
+        if StateReport.isAsked { for event in Event.allCases { run.befall(event) } }
         precondition(run.machine.isClosed && !run.isUnanswered, "a message without an answer")
         return run.entries
     }

@@ -121,7 +121,7 @@ func importedModule(_ code: String) -> String? {
 }
 
 /// The table of fuzz targets: one line for each file and one file for each line, rooms after those that they need, then
-/// single sources of rooms that are not built for it.
+/// single sources of rooms that are not built for it, or that targets share.
 func checkFuzzTargets(_ list: String, files: [String], sources: [String], _ manifest: Manifest) -> [Violation] {
     let place = "Tests/Fuzz/targets.txt"
     var violations: [Violation] = []

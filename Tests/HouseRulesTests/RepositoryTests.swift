@@ -76,7 +76,7 @@ struct RepositoryTests {
         let list = try String(contentsOf: root.appendingPathComponent("Tests/Fuzz/targets.txt"), encoding: .utf8)
         let files = testFiles.filter { $0.hasPrefix("Tests/Fuzz/") && $0.hasSuffix(".swift") }
             .map { String($0.dropFirst("Tests/Fuzz/".count)) }
-        expectNone(checkFuzzTargets(list, files: files, sources: sourceFiles, manifest))
+        expectNone(checkFuzzTargets(list, files: files, sources: sourceFiles + testFiles, manifest))
     }
 
     @Test("every RFC that is cited is in the index, and every file of the index is there")
