@@ -59,29 +59,17 @@ import Testing
             root: scratch("store"), trace: scratch("trace"), acks: scratch("journal"))
         let (status, output) = try importing(scratch, source, environment: environment)
         #expect(status == 0, "\(output)")
-        let trace = try PowerCutTrace(contentsOf: scratch("trace"))
-        #expect(trace.unsupported.allSatisfy { $0.hasSuffix("lock.mdb") }, "\(trace.unsupported)")
-        return (trace, try Clean(output))
+        return (try PowerCutTrace.recorded(in: scratch), try Clean(output))
     }
 
     private static func judge(
         _ trace: PowerCutTrace, _ clean: Clean, _ source: String, cuts: Int, modes: [PowerCutMode],
         enoughBroken: Int = 3, in scratch: Scratch
     ) throws -> Verdicts {
-        var verdicts = Verdicts()
-        let builder = try PowerCutImageBuilder(trace, scratch: scratch("durable"))
-        let check = CheckProcess("import-check")
-        for cut in trace.sampledCuts(cuts, seed: 23) {
-            let promised = trace.acks(before: cut).reduce(0) { $0 + $1.count }
-            for (number, mode) in modes.enumerated() {
-                try builder.buildImage(at: cut, mode: mode, seed: UInt64(number + 1), into: scratch("image"))
-                let verdict = try check.ask(
-                    scratch("image"), scratch("journal"), "\(promised)", source, clean.digest)
-                verdicts.note(verdict, at: "cut \(cut) of \(trace.cuts), \(mode)")
-            }
-            if verdicts.broken >= enoughBroken { break }
-        }
-        return verdicts
+        try Verdicts(
+            on: trace, cuts: trace.sampledCuts(cuts, seed: 23), modes: modes, by: "import-check",
+            enoughBroken: enoughBroken, in: scratch
+        ) { _ in [source, clean.digest] }
     }
 
     @Test("no cut of the power breaks an import's promises", arguments: ImportSource.allCases)

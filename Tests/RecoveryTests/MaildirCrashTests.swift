@@ -50,31 +50,20 @@ import Testing
             root: scratch("site"), trace: scratch("trace"), acks: scratch("journal"))
         let told = try Telling(scratch, environment: environment)
         #expect(told.status == 0, "\(told.output)")
-        let trace = try PowerCutTrace(contentsOf: scratch("trace"))
-        #expect(trace.unsupported.allSatisfy { $0.hasSuffix("lock.mdb") }, "\(trace.unsupported)")
-        return trace
+        return try PowerCutTrace.recorded(in: scratch)
     }
 
     private static func judge(
         _ trace: PowerCutTrace, cuts: [Int], modes: [PowerCutMode] = PowerCutMode.allCases, boot: String = "another",
         enoughBroken: Int = 3, in scratch: Scratch
     ) throws -> Verdicts {
-        var verdicts = Verdicts()
-        let builder = try PowerCutImageBuilder(trace, scratch: scratch("durable"))
-        let check = CheckProcess("maildir-check")
-        for cut in cuts {
-            let promised = trace.acks(before: cut).reduce(0) { $0 + $1.count }
-            for (number, mode) in modes.enumerated() {
-                try builder.buildImage(at: cut, mode: mode, seed: UInt64(number + 1), into: scratch("image"))
-                let numbers = builder.numbers.map { "\($0.image) \($0.recorded)\n" }.joined()
-                try Data(numbers.utf8).write(to: URL(filePath: scratch("numbers")))
-                let verdict = try check.ask(
-                    scratch("image"), scratch("journal"), "\(promised)", boot, scratch("numbers"))
-                verdicts.note(verdict, at: "cut \(cut) of \(trace.cuts), \(mode), seed \(number + 1)")
-            }
-            if verdicts.broken >= enoughBroken { break }
+        try Verdicts(
+            on: trace, cuts: cuts, modes: modes, by: "maildir-check", enoughBroken: enoughBroken, in: scratch
+        ) { builder in
+            let numbers = builder.numbers.map { "\($0.image) \($0.recorded)\n" }.joined()
+            try Data(numbers.utf8).write(to: URL(filePath: scratch("numbers")))
+            return [boot, scratch("numbers")]
         }
-        return verdicts
     }
 
     @Test("after a power cut at any place the tree comes back equal to the log, and no promise is broken")

@@ -16,10 +16,7 @@ import Testing
         #expect(run.status == 0, "\(run.output)")
         #expect(run.output.contains("faults 0"))
         #expect(run.count("ack") > 20)
-        let trace = try PowerCutTrace(contentsOf: scratch("trace"))
-        // LMDB's lock file is made anew after a crash; nothing else may escape the recording.
-        #expect(trace.unsupported.allSatisfy { $0.hasSuffix("lock.mdb") }, "\(trace.unsupported)")
-        return trace
+        return try PowerCutTrace.recorded(in: scratch)
     }
 
     /// Builds and checks images at `cuts` places in each mode. Stops early at `enoughBroken`.
@@ -27,19 +24,9 @@ import Testing
         _ trace: PowerCutTrace, cuts: Int, modes: [PowerCutMode] = PowerCutMode.allCases, enoughBroken: Int = 5,
         in scratch: Scratch
     ) throws -> Verdicts {
-        var verdicts = Verdicts()
-        let builder = try PowerCutImageBuilder(trace, scratch: scratch("durable"))
-        let check = CheckProcess("check")
-        for cut in trace.sampledCuts(cuts, seed: 17) {
-            let promised = trace.acks(before: cut).reduce(0) { $0 + $1.count }
-            for (number, mode) in modes.enumerated() {
-                try builder.buildImage(at: cut, mode: mode, seed: UInt64(number + 1), into: scratch("image"))
-                let verdict = try check.ask(scratch("image"), scratch("journal"), "\(promised)")
-                verdicts.note(verdict, at: "cut \(cut) of \(trace.cuts), \(mode), seed \(number + 1)")
-            }
-            if verdicts.broken >= enoughBroken { break }
-        }
-        return verdicts
+        try Verdicts(
+            on: trace, cuts: trace.sampledCuts(cuts, seed: 17), modes: modes, by: "check", enoughBroken: enoughBroken,
+            in: scratch)
     }
 
     @Test("no promise is broken in any of 500 images")

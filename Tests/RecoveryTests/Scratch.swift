@@ -83,7 +83,9 @@ final class CheckProcess {
     }
 
     /// The answer; `signal N` when the process was killed by one while it looked for it, `exit N` when it ended.
-    func ask(_ words: String...) throws -> String {
+    func ask(_ words: String...) throws -> String { try ask(words) }
+
+    func ask(_ words: [String]) throws -> String {
         if !isRunning { try start() }
         try input.write(contentsOf: Data((words.joined(separator: " ") + "\n").utf8))
         var answer = Data()
