@@ -69,49 +69,50 @@ package final class UnboundResolver: MailResolver, @unchecked Sendable {
     }
 
     package func validation(of domain: String) async -> DNSValidation {
-        do {
-            return try await threads.runIfActive { [self] in validation(domain) }
-        } catch {
-            return .failed("the resolver is closed")
+        await answer(domain, type: RecordType.mx, failed: { .failed($0) }) {
+            // A signed denial too: the domain is its own exchanger then, and nobody else chose its name.
+            $0.secure != 0 ? .signed : .unsigned
         }
-    }
-
-    private func validation(_ domain: String) -> DNSValidation {
-        var result: UnsafeMutablePointer<ub_result>?
-        let code = ub_resolve(context, domain, RecordType.mx, RecordType.classIN, &result)
-        guard code == 0, let result else { return .failed(String(cString: ub_strerror(code))) }
-        defer { ub_resolve_free(result) }
-        if let problem = Self.problem(result.pointee, domain) { return .failed(problem) }
-        // A signed denial too: the domain is its own exchanger then, and nobody else chose its name.
-        return result.pointee.secure != 0 ? .signed : .unsigned
-    }
-
-    /// Why an answer cannot be relied on.
-    private static func problem(_ result: ub_result, _ name: String) -> String? {
-        if result.bogus != 0 { return "the answer for \(name) does not verify" }
-        return result.nxdomain != 0 || result.rcode == 0 ? nil : "name server answered code \(result.rcode)"
     }
 
     func ask<Record: Sendable>(
         _ name: String, type: Int32, _ read: @escaping @Sendable ([UInt8]) -> Record?
     ) async -> DNSAnswer<[Record]> {
+        await answer(name, type: type, failed: { .failed($0) }) { Self.records($0, read) }
+    }
+
+    /// Asks on one of our threads.
+    ///
+    /// - Parameters:
+    ///   - failed: where there is no answer that can be relied on, from why that is.
+    ///   - read: from the answer, which dies when it returns.
+    private func answer<Answer: Sendable>(
+        _ name: String, type: Int32, failed: @escaping @Sendable (String) -> Answer,
+        _ read: @escaping @Sendable (ub_result) -> Answer
+    ) async -> Answer {
         do {
-            return try await threads.runIfActive { [self] in resolve(name, type: type, read) }
+            return try await threads.runIfActive { [self] () -> Answer in
+                var result: UnsafeMutablePointer<ub_result>?
+                let code = ub_resolve(context, name, type, RecordType.classIN, &result)
+                guard code == 0, let result else { return failed(String(cString: ub_strerror(code))) }
+                defer { ub_resolve_free(result) }
+                let found = result.pointee
+                if found.bogus != 0 { return failed("the answer for \(name) does not verify") }
+                guard found.nxdomain != 0 || found.rcode == 0 else {
+                    return failed("name server answered code \(found.rcode)")
+                }
+                return read(found)
+            }
         } catch {
-            return .failed("the resolver is closed")
+            return failed("the resolver is closed")
         }
     }
 
-    private func resolve<Record>(_ name: String, type: Int32, _ read: ([UInt8]) -> Record?) -> DNSAnswer<[Record]> {
-        var result: UnsafeMutablePointer<ub_result>?
-        let code = ub_resolve(context, name, type, RecordType.classIN, &result)
-        guard code == 0, let result else { return .failed(String(cString: ub_strerror(code))) }
-        defer { ub_resolve_free(result) }
-        if let problem = Self.problem(result.pointee, name) { return .failed(problem) }
-        if result.pointee.nxdomain != 0 { return .noName }
-        guard result.pointee.havedata != 0, let data = result.pointee.data, let lengths = result.pointee.len else {
-            return .noRecords
-        }
+    private static func records<Record: Sendable>(
+        _ answer: ub_result, _ read: ([UInt8]) -> Record?
+    ) -> DNSAnswer<[Record]> {
+        if answer.nxdomain != 0 { return .noName }
+        guard answer.havedata != 0, let data = answer.data, let lengths = answer.len else { return .noRecords }
         var records: [Record] = []
         var index = 0
         while let record = data[index], index < DeliveryLimits.recordsMax {
