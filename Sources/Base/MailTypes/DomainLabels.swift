@@ -40,6 +40,14 @@ public enum DomainLabels {
         return ascii == unicode ? [ascii] : [ascii, unicode]
     }
 
+    /// Of a domain that people have typed; nil where it is none, or the DNS has no form of it.
+    public static func typed(_ text: String) -> String? {
+        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != 0x40 }),
+            let address = Address(localPart: "x", domain: text), isASCII(address.domain)
+        else { return nil }
+        return address.domain
+    }
+
     static func isASCII(_ text: String) -> Bool { text.utf8.allSatisfy { $0 < 0x80 } }
 
     private static func hasALabel(_ name: String) -> Bool {

@@ -235,10 +235,10 @@ extension ConfigurationValue {
 
     func domain() throws(ConfigurationRefusal) -> String {
         let text = try single()
-        guard !text.isEmpty, text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != 0x40 }),
-            let address = Address(localPart: "x", domain: text), address.domain.utf8.allSatisfy({ $0 < 0x80 })
-        else { throw ConfigurationRefusal("takes a domain such as example.test, not `\(text)`") }
-        return address.domain
+        guard let domain = DomainLabels.typed(text) else {
+            throw ConfigurationRefusal("takes a domain such as example.test, not `\(text)`")
+        }
+        return domain
     }
 
     func word<Word: RawRepresentable & CaseIterable>(

@@ -77,10 +77,10 @@ package struct DomainList: AdministrationCommand {
 enum DomainWork {
     /// A domain as people write it, in lower case.
     static func name(_ text: String) throws -> String {
-        guard text.utf8.allSatisfy({ $0 > 0x20 && $0 != 0x7F && $0 != 0x40 }),
-            let address = Address(localPart: "x", domain: text), address.domain.utf8.allSatisfy({ $0 < 0x80 })
-        else { throw AdministrationFailure("\(text) is not a domain such as example.test", .usage) }
-        return address.domain
+        guard let domain = DomainLabels.typed(text) else {
+            throw AdministrationFailure("\(text) is not a domain such as example.test", .usage)
+        }
+        return domain
     }
 
     fileprivate static func set(_ domains: [String], _ session: AdministrationSession) throws {
