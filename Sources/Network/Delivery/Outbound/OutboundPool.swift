@@ -23,6 +23,11 @@ struct OutboundLease: Sendable {
         return features.recipientsMax.map { max(1, min($0, limit)) } ?? limit
     }
 
+    /// It still stands, and the host waits for a command.
+    var isReady: Bool {
+        get async { (try? await eventLoop.submit { connection.value.isReady }.get()) ?? false }
+    }
+
     func send(_ message: OutboundMessage) async -> [SMTPRecipientOutcome] {
         let answer = eventLoop.makePromise(of: [SMTPRecipientOutcome].self)
         eventLoop.execute { connection.value.send(message, answer: answer) }
@@ -60,17 +65,15 @@ actor OutboundPool {
     func take(_ destination: String) async -> OutboundLease? {
         while let candidate = idle[destination]?.popLast() {
             if idle[destination]?.isEmpty == true { idle[destination] = nil }
-            let lease = candidate.lease
-            let isReady = try? await lease.eventLoop.submit { lease.connection.value.isReady }.get()
-            if isReady == true { return lease }
+            if await candidate.lease.isReady { return candidate.lease }
         }
         return nil
     }
 
     /// Gives a connection back; it is closed when it has carried enough or is not ready.
     func give(_ lease: OutboundLease, to destination: String) async {
-        let isReady = try? await lease.eventLoop.submit { lease.connection.value.isReady }.get()
-        guard isReady == true, !isRetired, lease.messages < DeliveryLimits.messagesPerConnectionMax else {
+        let isReady = await lease.isReady
+        guard isReady, !isRetired, lease.messages < DeliveryLimits.messagesPerConnectionMax else {
             return quit(lease)
         }
         idle[destination, default: []].append((lease, .now()))
