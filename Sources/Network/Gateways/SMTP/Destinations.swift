@@ -76,7 +76,7 @@ extension SMTPSession {
         do {
             switch try directory.look(up: recipient, octets: 0) {
             case .target(let target): return .success(.here(target))
-            case .refused(.relayDenied) where connection.gateway.options.sending.isOpen:
+            case .refused(.relayDenied) where connection.gateway.sending.isOpen:
                 return .success(.queue(QueuedRecipient(recipient, isElsewhere: true)))
             case .refused(let verdict): return .failure(Vain(outcome: .refused(verdict.reply)))
             }
