@@ -55,10 +55,7 @@ extension MailEngine {
                 drop.blobs.append(message.blob.rawValue)
                 return true
             }
-            try state.uidls(account, inbox) { uid, uidl in
-                drop.uidls[uid] = uidl
-                return true
-            }
+            drop.uidls = try state.uidls(account, inbox)
             return drop
         }
     }

@@ -154,6 +154,16 @@ extension StateReader {
         }
         return ids
     }
+
+    /// POP3 UIDLs that messages of a mailbox came with, live or expunged.
+    package func uidls(_ account: AccountID, _ mailbox: MailboxID) throws(StateFault) -> [UID: String] {
+        var found: [UID: String] = [:]
+        try uidls(account, mailbox) { uid, uidl in
+            found[uid] = uidl
+            return true
+        }
+        return found
+    }
 }
 
 extension StateReader {

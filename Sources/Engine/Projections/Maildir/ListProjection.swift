@@ -96,14 +96,7 @@ extension MaildirProjection {
 
     /// POP3 UIDLs that messages of the mailbox came with.
     func uidls(_ account: AccountID, _ mailbox: MailboxID) throws -> [UID: String] {
-        try engine.read { state in
-            var found: [UID: String] = [:]
-            try state.uidls(account, mailbox) { uid, uidl in
-                found[uid] = uidl
-                return true
-            }
-            return found
-        }
+        try engine.read { try $0.uidls(account, mailbox) }
     }
 
     /// Every live message below the row's UIDNEXT, ascending, over several snapshots.

@@ -77,14 +77,7 @@ final class MaildirImport {
 
     /// POP3 UIDLs of the mailbox, of which each is unique (RFC 1939 section 7).
     private func takenUIDLs(_ mailbox: MailboxID) throws -> Set<String> {
-        try desk.engine.read { state in
-            var taken: Set<String> = []
-            try state.uidls(account, mailbox) { _, uidl in
-                taken.insert(uidl)
-                return true
-            }
-            return taken
-        }
+        Set(try desk.engine.read { try $0.uidls(account, mailbox) }.values)
     }
 
     private func hashes(_ mailbox: MailboxID) throws -> [ContentHash: Int] {
