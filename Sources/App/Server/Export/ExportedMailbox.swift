@@ -25,7 +25,7 @@ struct ExportedMailbox {
         (row, messages) = try session.engine.read { state in
             guard let row = try state.mailbox(account, mailbox) else { throw Refusal.noSuchMailbox }
             var messages: [Message] = []
-            let uidls = try state.uidls(account, mailbox).filter { UniqueID.isValid($0.value) }
+            let uidls = try state.uidls(account, mailbox)
             try state.importedRows(account, mailbox) { uid, message in
                 let ids = try state.keywords(account, mailbox, uid, message)
                 let keywords = try ids.compactMap { try state.keyword(account, $0) }

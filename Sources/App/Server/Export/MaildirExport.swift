@@ -32,8 +32,7 @@ struct MaildirExport {
                 "\(message.row.internalDate.time.seconds).U\(message.uid.rawValue).letterlog"
                 + ",S=\(message.row.size),W=\(message.row.size)"
             try place(message, body, directory, base, letters)
-            let uidl = message.uidl.map { " P\($0)" } ?? ""
-            lists += "\(message.uid.rawValue)\(uidl) :\(base)\n"
+            lists += UIDList.line(message.uid, base, uidl: message.uidl)
         }
         let names = letters.sorted { $0.value < $1.value }.map { "\($0.value) \($0.key.name)\n" }.joined()
         if !names.isEmpty { try put(Array(names.utf8), directory + "/dovecot-keywords") }

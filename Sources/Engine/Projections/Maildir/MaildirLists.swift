@@ -7,7 +7,7 @@ import Octets
 ///
 /// Dovecot takes the next UID from the header or from the last line, whichever is higher, so lines may be appended under
 /// an older header. A line whose file is gone means nothing to it.
-enum UIDList {
+package enum UIDList {
     static let fileName = "dovecot-uidlist"
     /// Opens every GUID that we give: the list, and so the folder, is ours. The account and the mailbox follow.
     static let guidPrefix = "6c74726c6f670001"
@@ -64,7 +64,7 @@ enum UIDList {
     }
 
     /// - Parameter uidl: what POP3 clients know the message by, where it is none of UID and UIDVALIDITY.
-    static func line(_ uid: UID, _ base: String, uidl: String? = nil) -> String {
+    package static func line(_ uid: UID, _ base: String, uidl: String? = nil) -> String {
         guard let uidl, UniqueID.isValid(uidl) else { return "\(uid.rawValue) :\(base)\n" }
         return "\(uid.rawValue) P\(uidl) :\(base)\n"
     }
