@@ -12,6 +12,14 @@ package enum InputFile {
         return FileHandle(fileDescriptor: descriptor, closeOnDealloc: true)
     }
 
+    /// All that a file holds.
+    /// - Throws: a failure that names the file, also when it holds more than `octetsMax`.
+    package static func octets(_ path: String, octetsMax: Int) throws -> Data {
+        let data = try open(path).read(upToCount: octetsMax + 1) ?? Data()
+        guard data.count <= octetsMax else { throw AdministrationFailure("\(path) is larger than \(octetsMax) octets") }
+        return data
+    }
+
     /// What a file holds that has one secret in it, without the line end.
     /// - Throws: a failure that names the file and repeats nothing of it.
     static func secret(_ path: String) throws -> String {

@@ -13,8 +13,7 @@ enum AccountFile {
     static func read(path: String) throws -> [Record] { try parse(try text(path), path: path) }
 
     static func text(_ path: String) throws -> String {
-        let data = try InputFile.open(path).read(upToCount: octetsMax + 1) ?? Data()
-        guard data.count <= octetsMax else { throw AdministrationFailure("\(path) is larger than \(octetsMax) octets") }
+        let data = try InputFile.octets(path, octetsMax: octetsMax)
         guard let text = String(data: data, encoding: .utf8) else {
             throw AdministrationFailure("\(path) is not UTF-8")
         }

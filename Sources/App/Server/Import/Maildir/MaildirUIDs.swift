@@ -28,10 +28,7 @@ extension MaildirSource {
     /// The lines of a list beside the messages; none when it is missing.
     static func lines(_ path: String) throws -> [Substring] {
         guard FileManager.default.fileExists(atPath: path) else { return [] }
-        let data = try InputFile.open(path).read(upToCount: ServerLimits.importListOctetsMax + 1) ?? Data()
-        guard data.count <= ServerLimits.importListOctetsMax else {
-            throw AdministrationFailure("\(path) is larger than \(ServerLimits.importListOctetsMax) octets")
-        }
+        let data = try InputFile.octets(path, octetsMax: ServerLimits.importListOctetsMax)
         return String(decoding: data, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
     }
 
