@@ -220,8 +220,7 @@ package enum HeaderSurrogate {
     }
 
     private static func percent(_ octet: UInt8) -> [UInt8] {
-        let digits = Array("0123456789ABCDEF".utf8)
-        return [0x25, digits[Int(octet >> 4)], digits[Int(octet & 15)]]
+        [0x25] + Array(Hex.encode([octet]).uppercased().utf8)
     }
 
     // MARK: Octets

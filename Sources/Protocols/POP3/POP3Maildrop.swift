@@ -1,4 +1,5 @@
 import MailTypes
+import Octets
 
 /// The messages of a maildrop as they were at login (RFC 1939 section 4): 8 octets each, whatever the session does.
 package struct POP3Maildrop: Equatable, Sendable {
@@ -47,18 +48,13 @@ package struct POP3Maildrop: Equatable, Sendable {
 
     /// What a message gets that came without one.
     private static func uniqueID(_ uid: UID, _ validity: UIDValidity) -> String {
-        hexadecimal(uid.rawValue) + hexadecimal(validity.rawValue)
+        Hex.encode(uid.rawValue, width: 8) + Hex.encode(validity.rawValue, width: 8)
     }
 
     /// Whether some message of the mailbox gets this one, now or later.
     private static func isMade(_ text: String, _ validity: UIDValidity) -> Bool {
         guard text.utf8.count == 16, let uid = UInt32(text.prefix(8), radix: 16) else { return false }
         return text == uniqueID(UID(uid), validity)
-    }
-
-    private static func hexadecimal(_ value: UInt32) -> String {
-        let digits = String(value, radix: 16)
-        return String(repeating: "0", count: 8 - digits.count) + digits
     }
 }
 
