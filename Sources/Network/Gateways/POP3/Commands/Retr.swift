@@ -24,7 +24,7 @@ struct BodyTransfer {
     var encoder: POP3BodyEncoder
     var offset = 0
     /// Goes out in place of the octets before `offset`.
-    var surrogate: [UInt8]?
+    var beginning: [UInt8]?
 
     /// Nothing more has to be read.
     var isRead: Bool { encoder.isComplete || offset >= handle.size }
@@ -38,11 +38,12 @@ private enum OpenFailure: Error {
     case failed(String)
 }
 
-/// A body that can be sent, with the header that goes out in place of its own.
+/// A body that can be sent, with what was read of it to look at its header.
 private struct OpenBody: Sendable {
     let handle: any BodyHandle
-    var headerOctets = 0
-    var surrogate: [UInt8]?
+    var offset = 0
+    /// The octets before `offset`, with a header in ASCII where the client needs one.
+    var beginning: [UInt8]?
 }
 
 extension POP3Session {
@@ -67,7 +68,7 @@ extension POP3Session {
         case .success(let body):
             let encoder = POP3BodyEncoder(lines: retrieval.lines)
             let source = BodyTransfer(
-                handle: body.handle, encoder: encoder, offset: body.headerOctets, surrogate: body.surrogate)
+                handle: body.handle, encoder: encoder, offset: body.offset, beginning: body.beginning)
             transfer = Transfer(source: .body(source))
             connection.counters.retrievals.add()
             machine.bodyOpened(.opened, into: &actions)
@@ -96,10 +97,10 @@ extension POP3Session {
     }
 
     private func sendPart(of body: BodyTransfer) {
-        if let surrogate = body.surrogate {
+        if let beginning = body.beginning {
             var body = body
-            body.surrogate = nil
-            return write(surrogate, of: body)
+            body.beginning = nil
+            return write(beginning, of: body)
         }
         guard !body.isRead else {
             connection.write(body.encoder.finish())
@@ -153,14 +154,15 @@ private func openBody(_ blob: BlobNumber, _ engine: MailEngine, isUTF8: Bool) ->
         let handle = try engine.openBody(blob)
         guard !isUTF8 else { return .success(OpenBody(handle: handle)) }
         let first = try firstOctets(handle)
-        guard let end = first.headerEnd else {
-            let needsUTF8 = HeaderSurrogate.needsUTF8(beginning: first.octets)
-            return needsUTF8 ? .failure(.needsUTF8) : .success(OpenBody(handle: handle))
+        var beginning = first.octets
+        if let end = first.headerEnd {
+            if let surrogate = HeaderSurrogate.make(Array(first.octets[..<end])) {
+                beginning.replaceSubrange(..<end, with: surrogate)
+            }
+        } else if HeaderSurrogate.needsUTF8(beginning: first.octets) {
+            return .failure(.needsUTF8)
         }
-        guard let surrogate = HeaderSurrogate.make(Array(first.octets[..<end])) else {
-            return .success(OpenBody(handle: handle))
-        }
-        return .success(OpenBody(handle: handle, headerOctets: end, surrogate: surrogate))
+        return .success(OpenBody(handle: handle, offset: first.octets.count, beginning: beginning))
     } catch {
         // Erased since login, or unreadable: the state knows which.
         let isKnown = (try? engine.read { try $0.body(blob) != nil }) ?? true
