@@ -25,11 +25,7 @@ BODY = (b"Zeilen mit \xc3\xbc, eine ganz lange: " + b"0123456789" * 90 +
 
 def stored(node, account):
     """The messages of a maildrop without their trace, in order."""
-    with node.pop3(account) as wire:
-        count = int(wire.ok("STAT").split()[1])
-        messages = [without_trace(wire.message(number)) for number in range(1, count + 1)]
-        wire.ok("QUIT")
-    return messages
+    return [without_trace(message) for message in node.maildrop(account)]
 
 
 # Senders

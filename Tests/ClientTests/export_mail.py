@@ -12,7 +12,7 @@ import random
 import re
 
 from import_imap import ANN, KEYWORDS, fill, letter, listed, next_uids, ours, snapshot, theirs
-from import_pop3 import listing
+from import_pop3 import listing, uidls
 from migrate import Resync, fetched, mbsync
 from node import Node, PASSWORD, answer, expect, main
 from peers import Dovecot, SECRET
@@ -57,9 +57,7 @@ def served(node, root, home, resyncs, tree):
         with open(dovecot.directory + "/log") as log:
             sent = [int(count) for count in re.findall(r"body_count=(\d+)", log.read())]
         expect(not any(sent), "Dovecot sent texts of messages: %s" % sent)
-        with node.pop3(ANN) as wire:
-            mine = [line.split(" ", 1)[1] for line in wire.listing("UIDL")]
-        expect(listing(dovecot.ports["pop3"], ANN) == mine, "other POP3 UIDLs than ours")
+        expect(listing(dovecot.ports["pop3"], ANN) == uidls(node, ANN), "other POP3 UIDLs than ours")
         compare(node, dovecot, tree, None)
 
 

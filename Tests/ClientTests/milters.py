@@ -148,16 +148,8 @@ def send(node, *messages):
         wire.command("QUIT", "221")
 
 
-def stored(node, account=ALICE):
-    with node.pop3(account) as wire:
-        count = int(wire.ok("STAT").split()[1])
-        messages = [wire.message(number) for number in range(1, count + 1)]
-        wire.ok("QUIT")
-    return messages
-
-
 def last(node):
-    return stored(node)[-1]
+    return node.maildrop(ALICE)[-1]
 
 
 def submit(node, message):
@@ -173,7 +165,7 @@ def verifies(program, folder, signed):
     with opendkim(folder, "verify", ("127.0.0.1", port), *lines), \
             Node(program, [ALICE], ["milters=127.0.0.1:%d" % port]) as node:
         send(node, (signed, "250"), (signed.replace(b"Hello.", b"Hullo."), r"550 5\.7\.[01] "), (letter(), "250"))
-        good, plain = stored(node)
+        good, plain = node.maildrop(ALICE)
         expect(good.endswith(signed) and plain.endswith(letter()), "a message has changed")
         head = re.sub(rb"\r\n[ \t]+", b" ", good)
         expect_match(r"\AReturn-Path: <joe@plain\.example>\r\nAuthentication-Results: filter\.example\.test;[^\r]*dkim=pass",
@@ -244,7 +236,7 @@ def judges(program, judge):
     with Node(program, [ALICE], settings) as node:
         send(node, (letter(), "250"), (letter(reject), r"55[04] 5\.7\.1 (Spam message rejected|Gtube pattern)"),
              (letter(mark), "250"), (letter(rewrite), "250"), (letter(), "250"))
-        plain, marked, rewritten, again = stored(node)
+        plain, marked, rewritten, again = node.maildrop(ALICE)
         expect(plain.endswith(letter()) and again.endswith(letter()), "ordinary mail has changed")
         expect(b"\r\nX-Spam: Yes\r\n" in marked and marked.endswith(mark), "junk is marked: %r" % marked)
         expect_match(r"\r\nSubject: [^\r]+\r\n", rewritten, "the subject")
@@ -283,7 +275,7 @@ def in_order(program, folder, judge, signed):
         with Node(program, [ALICE], settings) as node:
             junk = letter(TEST_PATTERN % b"X")
             send(node, (signed, "250"), (junk, "55[04] 5.7.1"), (letter(TEST_PATTERN % b"Y"), "250"))
-            good, marked = stored(node)
+            good, marked = node.maildrop(ALICE)
             expect(b"dkim=pass" in good and good.endswith(signed), "the first has no say")
             expect(b"\r\nX-Spam: Yes\r\n" in marked, "the second has no say")
 

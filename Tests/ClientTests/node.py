@@ -6,7 +6,9 @@ that was not kept. Nothing here waits without a bound.
 """
 import csv
 import ctypes
+import email
 import importlib
+import json
 import os
 import re
 import selectors
@@ -259,6 +261,26 @@ class Node:
         wire.ok("USER " + account)
         wire.ok("PASS " + password)
         return wire
+
+    def maildrop(self, account):
+        """The messages of an account's INBOX, in order."""
+        with self.pop3(account) as wire:
+            count = int(wire.ok("STAT").split()[1])
+            messages = [wire.message(number) for number in range(1, count + 1)]
+            wire.ok("QUIT")
+        return messages
+
+    def parsed_maildrop(self, account):
+        return [email.message_from_bytes(message) for message in self.maildrop(account)]
+
+    def queue(self):
+        """The messages that wait, as `queue list --json` has them."""
+        lines = self.do("queue", "list", "--json").splitlines()
+        return [json.loads(line) for line in lines if "recipients" in line]
+
+    def tried(self):
+        """The first message of the queue whose first recipient was tried; None before."""
+        return next((entry for entry in self.queue() if entry["recipients"][0]["attempts"] > 0), None)
 
     def resident_octets(self, key="VmRSS"):
         """Anonymous and file pages that the node holds; VmHWM is the highest they were."""

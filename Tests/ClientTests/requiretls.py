@@ -8,8 +8,6 @@ that does not verify, and a name server that is silent, make it wait. Without a 
 
 Usage: requiretls.py LETTERLOG
 """
-import email
-import json
 import os
 import shutil
 import smtplib
@@ -118,34 +116,20 @@ def submit(node, recipient, subject):
                         mail_options=["REQUIRETLS"])
 
 
-def queue(node):
-    lines = node.do("queue", "list", "--json").splitlines()
-    return [json.loads(line) for line in lines if "recipients" in line]
-
-
-def messages(node, account):
-    with node.pop3(account) as wire:
-        count = int(wire.ok("STAT").split()[1])
-        found = [email.message_from_bytes(wire.message(number)) for number in range(1, count + 1)]
-        wire.ok("QUIT")
-    return found
-
-
 def comes_back(node, recipient, status):
     submit(node, recipient, "to " + recipient)
 
     def report():
-        return next((m for m in messages(node, ALICE) if m.get_content_type() == "multipart/report"
+        return next((m for m in node.parsed_maildrop(ALICE) if m.get_content_type() == "multipart/report"
                      and "rfc822; " + recipient in m.as_string()), None)
     said = wait_until("a report about " + recipient, SECONDS_MAX, report).as_string()
     expect_match("Status: " + status.replace(".", r"\."), said, recipient)
-    wait_until("the queue is empty", SECONDS_MAX, lambda: not queue(node))
+    wait_until("the queue is empty", SECONDS_MAX, lambda: not node.queue())
 
 
 def waits(node, recipient, reason):
     submit(node, recipient, "to " + recipient)
-    entry = wait_until(recipient + " was tried", SECONDS_MAX, lambda: next(
-        (e for e in queue(node) if e["recipients"][0]["attempts"] > 0), None))
+    entry = wait_until(recipient + " was tried", SECONDS_MAX, node.tried)
     expect_match(reason, entry["reason"], recipient)
     node.do("queue", "remove", "--all")
 
@@ -161,16 +145,17 @@ def check(program):
             with Node(program, [ALICE], settings + ["sending.trust-anchor=" + zones.anchors]) as node:
                 for domain in ("signed.test", "bare.signed.test"):
                     submit(node, "zoe@" + domain, "sealed")
-                    arrived = wait_until("zoe@%s has it" % domain, SECONDS_MAX, lambda: messages(there, "zoe@" + domain))
+                    arrived = wait_until("zoe@%s has it" % domain, SECONDS_MAX,
+                                         lambda: there.parsed_maildrop("zoe@" + domain))
                     expect([m["Subject"] for m in arrived] == ["sealed"], "it came %d times" % len(arrived))
                     expect_match(r"with\s+ESMTPS", arrived[0]["Received"], "the hop to " + domain)
-                wait_until("the queue is empty", SECONDS_MAX, lambda: not queue(node))
+                wait_until("the queue is empty", SECONDS_MAX, lambda: not node.queue())
                 # Its certificate is not that of the name that DNSSEC vouches for.
                 comes_back(node, "zoe@strange.signed.test", "5.7.10")
                 comes_back(node, "zoe@plain.test", "5.7.30")
                 comes_back(node, "zoe@nowhere.signed.test", "5.1.2")
                 waits(node, "zoe@forged.test", "does not verify|SERVFAIL|code 2")
-                expect(len(messages(there, "zoe@strange.signed.test") + messages(there, "zoe@plain.test")) == 0,
+                expect(len(there.parsed_maildrop("zoe@strange.signed.test") + there.parsed_maildrop("zoe@plain.test")) == 0,
                        "mail went where it must not")
                 zones.stop()
                 waits(node, "zoe@late.signed.test", "cannot look up")

@@ -13,8 +13,6 @@ and obeys.
 
 Usage: sending.py LETTERLOG
 """
-import email
-import json
 import os
 import re
 import signal
@@ -43,28 +41,14 @@ def letter(sender, subject, body="A line\r\n"):
     return "From: %s\r\nTo: somebody\r\nSubject: %s\r\n\r\n%s" % (sender, subject, body)
 
 
-def mailbox(node, account):
-    """The messages of a maildrop, parsed."""
-    with node.pop3(account) as wire:
-        count = int(wire.ok("STAT").split()[1])
-        messages = [email.message_from_bytes(wire.message(number)) for number in range(1, count + 1)]
-        wire.ok("QUIT")
-    return messages
-
-
 def arrives(node, account, subject):
     def found():
-        return next((m for m in mailbox(node, account) if m["Subject"] == subject), None)
+        return next((m for m in node.parsed_maildrop(account) if m["Subject"] == subject), None)
     return wait_until("%s has `%s`" % (account, subject), SECONDS_MAX, found)
 
 
-def queue(node):
-    lines = node.do("queue", "list", "--json").splitlines()
-    return [json.loads(line) for line in lines if "recipients" in line]
-
-
 def empties(node):
-    wait_until("the queue is empty", SECONDS_MAX, lambda: not queue(node))
+    wait_until("the queue is empty", SECONDS_MAX, lambda: not node.queue())
 
 
 class Swallowing:
@@ -168,7 +152,7 @@ def comes_back(node):
         submit(node, ALICE, [recipient], letter(ALICE, "to " + recipient))
 
         def report():
-            for message in mailbox(node, ALICE):
+            for message in node.parsed_maildrop(ALICE):
                 if message.get_content_type() == "multipart/report" and recipient in message.as_string():
                     return message
         said = wait_until("a report about " + recipient, SECONDS_MAX, report).as_string()
@@ -189,7 +173,7 @@ def reports_wanted(node, postfix):
                         mail_options=["RET=HDRS", "ENVID=QQ314"], rcpt_options=["NOTIFY=SUCCESS", "ORCPT=rfc822;Carol@there.test"])
         # One more, to be released later: a copy here waits too (RFC 4865).
         client.sendmail(ALICE, [BOB, "carol@there.test"], letter(ALICE, "later"), mail_options=["HOLDFOR=10"])
-    held = [entry for entry in queue(node) if "as its sender asked" in entry["reason"]]
+    held = [entry for entry in node.queue() if "as its sender asked" in entry["reason"]]
     expect(len(held) == 1 and len(held[0]["recipients"]) == 2, "held: %s" % held)
     wait_until("it came", SECONDS_MAX, lambda: postfix.count() > before)
     wait_until("Postfix tells of the delivery", SECONDS_MAX,
@@ -207,7 +191,7 @@ def here_with_report(node):
     arrives(node, BOB, "with a receipt")
 
     def report():
-        return next((m for m in mailbox(node, ALICE) if "Action: delivered" in m.as_string()), None)
+        return next((m for m in node.parsed_maildrop(ALICE) if "Action: delivered" in m.as_string()), None)
     expect_match("Final-Recipient: rfc822; " + BOB, wait_until("a report", SECONDS_MAX, report).as_string(), "report")
 
 
@@ -220,7 +204,7 @@ def from_elsewhere(node, postfix):
         client.sendmail("dora@there.test", ["nobody@" + DOMAIN], letter("dora@there.test", "to nobody"))
     for account in (ALICE, BOB):
         def subjects():
-            return sorted(m["Subject"] for m in mailbox(node, account) if m["Subject"].startswith("from Postfix"))
+            return sorted(m["Subject"] for m in node.parsed_maildrop(account) if m["Subject"].startswith("from Postfix"))
         expected = sorted("from Postfix %d" % number for number in range(20))
         wait_until("%s has all" % account, SECONDS_MAX, lambda: len(subjects()) >= 20)
         expect(subjects() == expected, "%s has %s" % (account, subjects()))
@@ -241,9 +225,9 @@ def storms(node, postfix):
             client.sendmail(ALICE, ["x%d@%s.test" % (number, "late" if number % 2 else "storm")],
                             letter(ALICE, "storm %d." % number))
     wait_until("each was put off twice", SECONDS_MAX, lambda: (lambda waiting: len(waiting) == STORM and all(
-        e["recipients"][0]["attempts"] > 1 for e in waiting))(queue(node)))
+        e["recipients"][0]["attempts"] > 1 for e in waiting))(node.queue()))
     expect(not any(b"Subject: storm " in m for m in postfix.delivered()), "a message that was put off was taken")
-    reasons = " ".join(entry["reason"] for entry in queue(node))
+    reasons = " ".join(entry["reason"] for entry in node.queue())
     for word in ("a storm", "a late storm"):
         expect(word in reasons, "%s is no reason in: %s" % (word, reasons[:500]))
     postfix.change(smtpd_recipient_restrictions="permit_mynetworks", smtpd_end_of_data_restrictions="")
@@ -252,8 +236,8 @@ def storms(node, postfix):
     wait_until("all came", SECONDS_MAX, lambda: not postfix.waiting())
     found = sorted(int(n) for m in postfix.delivered() for n in re.findall(rb"^Subject: storm (\d+)\.", m, re.M))
     expect(found == list(range(STORM)), "of %d messages came %s" % (STORM, found))
-    expect(not any("storm" in m.as_string() and m.get_content_type() == "multipart/report" for m in mailbox(node, ALICE)),
-           "the sender was told of a failure")
+    expect(not any("storm" in m.as_string() and m.get_content_type() == "multipart/report"
+                   for m in node.parsed_maildrop(ALICE)), "the sender was told of a failure")
 
 
 def large(node, postfix):
@@ -271,8 +255,7 @@ def large(node, postfix):
 
 def operator(node):
     submit(node, ALICE, ["x@storm.test"], letter(ALICE, "waits"))
-    entry = wait_until("it was tried", SECONDS_MAX,
-                       lambda: next((e for e in queue(node) if e["recipients"][0]["attempts"] > 0), None))
+    entry = wait_until("it was tried", SECONDS_MAX, node.tried)
     name = str(entry["id"])
     expect_match(r"said 451 .*storm", entry["reason"], "queue list")
     shown = node.do("queue", "show", name)
@@ -286,10 +269,11 @@ def operator(node):
     expect(code == 1 and "no such entry in the queue: 99999998, 99999999; nothing was changed" in said, "%d %s" % (code, said))
     expect_match("held", node.do("queue", "list", "--held"), "queue release of some did nothing")
     node.do("queue", "release", name)
-    wait_until("it was tried again", SECONDS_MAX, lambda: any(e["recipients"][0]["attempts"] > 1 for e in queue(node)))
+    wait_until("it was tried again", SECONDS_MAX,
+               lambda: any(e["recipients"][0]["attempts"] > 1 for e in node.queue()))
     node.do("queue", "remove", "--domain", "storm.test")
-    expect(not queue(node), "queue remove left %s" % queue(node))
-    expect(not any("Subject: waits" in m.as_string() for m in mailbox(node, ALICE)), "remove told the sender")
+    expect(not node.queue(), "queue remove left %s" % node.queue())
+    expect(not any("Subject: waits" in m.as_string() for m in node.parsed_maildrop(ALICE)), "remove told the sender")
 
 
 def check_exchangers(program):
@@ -372,10 +356,9 @@ def check_smart_host(program):
                     "sending.retry-first=2s"]
         with Node(program, [BOB], settings) as node:
             submit(node, BOB, ["zoe@other.test"], letter(BOB, "under seal"))
-            entry = wait_until("it was tried", SECONDS_MAX, lambda: next(
-                (e for e in queue(node) if e["recipients"][0]["attempts"] > 0), None))
+            entry = wait_until("it was tried", SECONDS_MAX, node.tried)
             expect_match("TLS failed", entry["reason"], "a strange certificate")
-            expect(not any(m["Subject"] == "under seal" for m in mailbox(relay, "zoe@other.test")), "it was sent")
+            expect(not any(m["Subject"] == "under seal" for m in relay.parsed_maildrop("zoe@other.test")), "it was sent")
             node.stop()
             node.settings.append("sending.authority=" + own + ".crt")
             # Without a node the queue is in the store, and obeys too.
@@ -383,7 +366,7 @@ def check_smart_host(program):
             node.start()
             arrives(relay, "zoe@other.test", "under seal")
             empties(node)
-            expect(sum(m["Subject"] == "under seal" for m in mailbox(relay, "zoe@other.test")) == 1, "it came twice")
+            expect(sum(m["Subject"] == "under seal" for m in relay.parsed_maildrop("zoe@other.test")) == 1, "it came twice")
 
 
 def check_scram(program):
@@ -400,11 +383,10 @@ def check_scram(program):
                         "sending.smart-host-user=" + ALICE, "sending.smart-host-password-file=" + secret,
                         "sending.retry-first=5m", "sending.authority=" + own + ".crt"]) as node:
                     submit(node, BOB, ["x@elsewhere.test"], letter(BOB, "by " + mechanism))
-                    entry = wait_until("it was tried", SECONDS_MAX, lambda: next(
-                        (e for e in queue(node) if e["recipients"][0]["attempts"] > 0), None) or not queue(node))
+                    entry = wait_until("it was tried", SECONDS_MAX, lambda: node.tried() or not node.queue())
                     # The smart host does not relay for BOB's address: that it says so shows that it let us in.
                     said = entry["reason"] if entry is not True else "\n".join(
-                        m.as_string() for m in mailbox(node, BOB))
+                        m.as_string() for m in node.parsed_maildrop(BOB))
                     expect_match("553 5.7.1" if comes else "said 450 535 ", said, "%s with the %s password"
                                  % (mechanism, "right" if comes else "wrong"))
 
@@ -427,7 +409,7 @@ def check_reload(program):
                 submit(node, BOB, ["zoe@other.test"], letter(BOB, "route %d" % number))
                 arrives(relay, "zoe@other.test", "route %d" % number)
             empties(node)
-            expect([m["Subject"] for m in mailbox(second, "zoe@other.test")] == ["route 1"], "what the second has")
+            expect([m["Subject"] for m in second.parsed_maildrop("zoe@other.test")] == ["route 1"], "what the second has")
             reload("smart-host: 127.0.0.1:%d" % second.port("smtp"), "check-sender: false", "recipients-per-hour: 2",
                    "enabled: false")
             wait_until("the log says what waits for a restart", 30, lambda: re.search(
