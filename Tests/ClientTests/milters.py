@@ -14,13 +14,12 @@ import os
 import re
 import signal
 import smtplib
-import socket
 import subprocess
 import tempfile
 import threading
 
-from node import (Node, PASSWORD, die_with_parent, expect, expect_match, free_port, main, need, package, run_well, stuffed,
-                  wait_until)
+from node import (Node, PASSWORD, die_with_parent, expect, expect_match, free_port, is_taken, main, need, package, run_well,
+                  stuffed, wait_until)
 
 ALICE = "alice@example.test"
 TEST_PATTERN = b"%sJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n"
@@ -76,15 +75,7 @@ class Filter:
     def listens(self):
         with open(self.log + ".out", errors="replace") as said:
             expect(self.process.poll() is None, "%s ended: %s" % (self.command[0], said.read()[-1500:]))
-        try:
-            if isinstance(self.address, str):
-                with socket.socket(socket.AF_UNIX) as plain:
-                    plain.connect(self.address)
-            else:
-                socket.create_connection(self.address, timeout=5).close()
-            return True
-        except OSError:
-            return False
+        return is_taken(self.address)
 
     def stop(self):
         if self.process is None:

@@ -101,6 +101,18 @@ def die_with_parent():
     ctypes.CDLL(None).prctl(PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
+def end_process(process, seconds):
+    """Ends a process by SIGTERM, and by SIGKILL when that takes longer; whether the first was enough."""
+    process.terminate()
+    try:
+        process.wait(timeout=seconds)
+        return True
+    except subprocess.TimeoutExpired:
+        process.kill()
+        process.wait()
+        return False
+
+
 def self_signed(certificate, key, name, *others):
     """A certificate for a host name, and for `others` written as openssl has them; it is its own authority."""
     run_well([need("openssl", "openssl"), "req", "-x509", "-newkey", "ec", "-pkeyopt", "ec_paramgen_curve:P-256", "-nodes",
@@ -212,17 +224,10 @@ class Node:
         if self.process is None:
             return
         process, self.process = self.process, None
-        if process.poll() is None:
-            process.terminate()
-        try:
-            code = process.wait(timeout=STOP_SECONDS_MAX)
-        except subprocess.TimeoutExpired:
-            process.kill()
-            process.wait()
-            raise Broken("the node did not end within %d seconds of SIGTERM" % STOP_SECONDS_MAX)
-        finally:
-            process.stdout.close()
-        expect(code == 0, "the node ended with %d" % code)
+        has_ended = end_process(process, STOP_SECONDS_MAX)
+        process.stdout.close()
+        expect(has_ended, "the node did not end within %d seconds of SIGTERM" % STOP_SECONDS_MAX)
+        expect(process.returncode == 0, "the node ended with %d" % process.returncode)
 
     def kill(self):
         """As a power cut would: it has no say."""
@@ -353,6 +358,15 @@ def connect(address, seconds=SOCKET_SECONDS_MAX, source=None):
         plain.connect(address)
         return plain
     return socket.create_connection(address, timeout=seconds, source_address=(source, 0) if source else None)
+
+
+def is_taken(address):
+    """Whether somebody takes connections there."""
+    try:
+        connect(address, 5).close()
+        return True
+    except OSError:
+        return False
 
 
 class Wire:

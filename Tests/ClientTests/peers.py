@@ -12,7 +12,7 @@ import subprocess
 import tempfile
 import threading
 
-from node import Broken, connect, die_with_parent, expect, free_port, need, self_signed, wait_until
+from node import Broken, die_with_parent, end_process, expect, free_port, is_taken, need, self_signed, wait_until
 
 SECRET = "source-secret"
 MASTER = "boss"
@@ -152,21 +152,11 @@ class AnyDovecot(Peer):
 
     def answers(self, port):
         expect(self.process.poll() is None, "Dovecot ended at once: %s" % self.log())
-        try:
-            connect(("127.0.0.1", port), 5).close()
-            return True
-        except OSError:
-            return False
+        return is_taken(("127.0.0.1", port))
 
     def stop(self):
-        if self.process is None:
-            return
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=20)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
+        if self.process is not None:
+            end_process(self.process, 20)
 
 
 class Dovecot(AnyDovecot):

@@ -9,7 +9,7 @@ import socket
 import subprocess
 import tempfile
 
-from node import Broken, die_with_parent, expect, free_port, need, run, run_well, wait_until
+from node import die_with_parent, end_process, expect, free_port, need, run, run_well, wait_until
 
 MASTER = """
 {port}    inet  n - n - 200 smtpd
@@ -169,13 +169,7 @@ class NameServer:
                 return False
 
     def stop(self):
-        self.process.terminate()
-        try:
-            self.process.wait(timeout=10)
-        except subprocess.TimeoutExpired:
-            self.process.kill()
-            self.process.wait()
-            raise Broken("dnsmasq did not end")
+        expect(end_process(self.process, 10), "dnsmasq did not end")
 
     def __exit__(self, *_):
         try:

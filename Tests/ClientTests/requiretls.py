@@ -14,8 +14,8 @@ import smtplib
 import subprocess
 import tempfile
 
-from node import (DOMAIN, Node, PASSWORD, die_with_parent, expect, expect_match, free_port, main, need, run, run_well,
-                  self_signed, wait_until)
+from node import (DOMAIN, Node, PASSWORD, die_with_parent, end_process, expect, expect_match, free_port, main, need, run,
+                  run_well, self_signed, wait_until)
 from sasl import unchecked
 
 ALICE = "alice@" + DOMAIN
@@ -100,8 +100,7 @@ class SignedZones:
     def stop(self):
         if self.process is not None:
             process, self.process = self.process, None
-            process.terminate()
-            process.wait(timeout=20)
+            expect(end_process(process, 20), "nsd did not end")
 
     def __exit__(self, *_):
         self.stop()

@@ -8,7 +8,7 @@ import os
 import socket
 import subprocess
 
-from node import Broken, die_with_parent, expect, need, wait_until, write
+from node import Broken, die_with_parent, end_process, expect, need, wait_until, write
 
 START_SECONDS_MAX = 90
 SCRIPT_SECONDS_MAX = 30
@@ -227,9 +227,4 @@ class Thunderbird:
 
     def __exit__(self, *_):
         for process in reversed(self.processes):
-            process.terminate()
-            try:
-                process.wait(timeout=15)
-            except subprocess.TimeoutExpired:
-                process.kill()
-                process.wait()
+            end_process(process, 15)
