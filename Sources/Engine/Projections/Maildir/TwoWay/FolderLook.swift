@@ -168,15 +168,8 @@ extension MaildirProjection {
         var requests: [Request] = []
         var uids: [UIDSet] = []
         for (change, messages) in changes {
-            for (bits, operation) in [(change.set, FlagOperation.add), (change.clear, .remove)] where bits != 0 {
-                let (flags, words) = Self.meaning(bits, keywords.names)
-                requests.append(
-                    importRequest(
-                        place.account,
-                        .changeFlags(
-                            ChangeFlags(
-                                mailbox: place.mailbox, uids: messages, operation: operation, flags: flags,
-                                keywords: words))))
+            for command in Self.commands(change, keywords, place.mailbox, messages) {
+                requests.append(importRequest(place.account, command))
                 uids.append(messages)
             }
         }
@@ -198,6 +191,20 @@ extension MaildirProjection {
             }
         }
         try disk.passed(.importCommitted)
+    }
+
+    /// What gives messages the letters of a change.
+    static func commands(
+        _ change: LetterChange, _ keywords: FolderKeywords, _ mailbox: MailboxID, _ uids: UIDSet
+    ) -> [AccountCommand] {
+        var commands: [AccountCommand] = []
+        for (bits, operation) in [(change.set, FlagOperation.add), (change.clear, .remove)] where bits != 0 {
+            let (flags, words) = meaning(bits, keywords.names)
+            commands.append(
+                .changeFlags(
+                    ChangeFlags(mailbox: mailbox, uids: uids, operation: operation, flags: flags, keywords: words)))
+        }
+        return commands
     }
 
     static func meaning(_ bits: UInt32, _ names: [Keyword?]) -> (SystemFlags, [Keyword]) {

@@ -34,11 +34,8 @@ extension MaildirProjection {
         let keywords = try keywords(place, plan, [file])
         let change = keywords.meanings.change(
             base: base.letters.bits, tree: file.entry.letters.bits, state: message.entry.letters.bits)
-        for (bits, operation) in [(change.set, FlagOperation.add), (change.clear, .remove)] where bits != 0 {
-            let (flags, words) = Self.meaning(bits, keywords.names)
-            let command = ChangeFlags(
-                mailbox: move.destination, uids: UIDSet(uid), operation: operation, flags: flags, keywords: words)
-            if let refusal = try perform(place.account, .changeFlags(command)) {
+        for command in Self.commands(change, keywords, move.destination, UIDSet(uid)) {
+            if let refusal = try perform(place.account, command) {
                 report("\(place.path)/\(file.path): its letters were lost: \(refusal)")
             } else {
                 importCounts.flagChanges += 1
