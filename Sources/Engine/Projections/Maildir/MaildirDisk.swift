@@ -61,8 +61,6 @@ final class MaildirDisk {
     private(set) var octetsWritten: UInt64 = 0
     /// Changes of any kind since the last `syncFileSystem`.
     private(set) var changes: UInt64 = 0
-    /// Folders whose times were read, and directories that were listed for a merge.
-    private(set) var looks: UInt64 = 0
     /// The number that tells a file from others, made of the system's: another one for tests with copies of a disk.
     let fileNumber: (UInt64) -> UInt64
 
@@ -70,9 +68,6 @@ final class MaildirDisk {
         self.reached = reached
         self.fileNumber = fileNumber
     }
-
-    /// Counts a folder that was looked at.
-    func looked() { looks += 1 }
 
     private func failure(_ operation: String, _ path: String) -> MaildirFailure {
         MaildirFailure(operation: operation, path: path, code: errno)

@@ -104,7 +104,7 @@ package final class MaildirProjection {
     package var filesWritten: UInt64 { disk.filesWritten }
     package var octetsWritten: UInt64 { disk.octetsWritten }
     /// Folders of two-way accounts that were looked at.
-    package var looks: UInt64 { disk.looks }
+    package var looks: UInt64 { importCounts.looks }
     /// Something was changed, or events were passed, since the checkpoint.
     package var isUnsynced: Bool { projected != checkpoint || disk.changes > 0 || isRebuilt }
 

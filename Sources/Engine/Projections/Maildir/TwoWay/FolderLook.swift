@@ -34,7 +34,7 @@ extension MaildirProjection {
         _ look: inout AccountLook
     ) throws {
         if !isForced, !isTurn, box.isWatched, !box.isTouched, box.isQuiet, box.refused.isEmpty { return }
-        disk.looked()
+        importCounts.looks += 1
         var found = try disk.times(place.path)
         if found == nil, disk.isDirectory(place.path) {
             try makeParts(place.path, isInbox: place.path == accounts[place.account]?.path)

@@ -285,7 +285,6 @@ extension MaildirProjection {
         importCounts.quarantined = UInt64(quarantined)
         importCounts.refused = UInt64(refused)
         importCounts.watches = UInt64(watch.count)
-        importCounts.looks = looks
     }
 
     private func messageCount(_ account: AccountID, _ mailbox: MailboxID) -> Int {
