@@ -40,6 +40,7 @@ final class OutboundConnection: ChannelInboundHandler {
 
     private var ready: EventLoopPromise<Void>?
     private var settled: EventLoopPromise<Void>?
+    private var settleLimit: Scheduled<Void>?
     private var sending: (message: OutboundMessage, answer: EventLoopPromise<[SMTPRecipientOutcome]>)?
     private var hasBegunTLS: Bool
     /// What broke the connection, for logs and reports.
@@ -78,14 +79,16 @@ final class OutboundConnection: ChannelInboundHandler {
     /// longer than a moment counts as never.
     func settle(_ answer: EventLoopPromise<Void>) {
         guard !machine.isReady, !machine.isClosed else { return answer.succeed(()) }
-        settled?.succeed(())
+        endSettling()
         settled = answer
-        _ = eventLoop.assumeIsolated().scheduleTask(in: .seconds(DeliveryLimits.settleSecondsMax)) { [self] in
+        settleLimit = eventLoop.assumeIsolated().scheduleTask(in: .seconds(DeliveryLimits.settleSecondsMax)) { [self] in
             endSettling()
         }
     }
 
     private func endSettling() {
+        settleLimit?.cancel()
+        settleLimit = nil
         settled?.succeed(())
         settled = nil
     }
