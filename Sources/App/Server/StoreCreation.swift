@@ -9,8 +9,11 @@ package enum StoreCreation {
     /// - Parameter domain: what a login name without `@` gets; nil leaves it to the configuration.
     /// - Returns: the store's UUID in hexadecimal.
     package static func create(_ directory: String, domain: String?) throws -> String {
-        if let domain, Address(localPart: "x", domain: domain) == nil || !domain.utf8.allSatisfy({ $0 < 0x80 }) {
-            throw AdministrationFailure("\(domain) is not a domain", .usage)
+        let domain = try domain.map { text in
+            guard let domain = DomainLabels.typed(text) else {
+                throw AdministrationFailure("\(text) is not a domain", .usage)
+            }
+            return domain
         }
         do {
             try LMDBStore.create(directory)
@@ -20,7 +23,7 @@ package enum StoreCreation {
         let backend = try LocalBackend(store: directory, configuration: NodeConfiguration())
         defer { backend.close() }
         let uuid = Hex.encode(backend.store.manifest.uuid)
-        try open(backend.engine, uuid: uuid, domain: domain.map { DomainLabels.ascii($0) })
+        try open(backend.engine, uuid: uuid, domain: domain)
         let hosts = [NodeConfiguration.systemHostName] + [domain].compactMap { $0 }
         try OwnCertificate(store: directory, hosts: hosts).make(at: systemSeconds())
         return uuid
