@@ -136,6 +136,21 @@ struct ForeignTests {
         #expect(try site.differences(try site.settled()) == [])
     }
 
+    @Test("what the log holds and the tree does not is told before the projector looks again")
+    func lag() throws {
+        var pace = MaildirPace()
+        pace.gatherSeconds = 3_600
+        let projector = MaildirProjector(engine: site.engine, options: MaildirOptions(root: site.root), pace: pace)
+        try site.deliver("first")
+        #expect(projector.settle() == nil)
+        #expect(projector.status.lag == 0)
+        for number in 0..<10 { try site.deliver("message \(number)") }
+        #expect(projector.status.lag >= 10)
+        #expect(projector.settle() == nil)
+        #expect(projector.status.lag == 0)
+        projector.close()
+    }
+
     @Test("a projector that cannot write says why, and goes on when it can")
     func stopped() throws {
         try write("in the way", to: site.root)

@@ -12,7 +12,7 @@ package struct MaildirStatus: Sendable {
     package var checkpoint = Cursor.start
     /// Everything at or below it is in the tree.
     package var projected = Cursor.start
-    /// The log's last event, when the projection last looked.
+    /// The log's last event, as far as the projector has been told.
     package var head = Cursor.start
     /// Why the last attempt failed; nil while all is well.
     package var failure: String?
@@ -28,10 +28,9 @@ package struct MaildirStatus: Sendable {
     package var lag: UInt64 { head.rawValue > projected.rawValue ? head.rawValue - projected.rawValue : 0 }
     package init() {}
 
-    fileprivate mutating func take(_ projection: MaildirProjection, head: Cursor) {
+    fileprivate mutating func take(_ projection: MaildirProjection) {
         projected = projection.projected
         checkpoint = projection.checkpoint
-        self.head = max(head, projected)
         filesWritten = projection.filesWritten
         octetsWritten = projection.octetsWritten
         imports = projection.importCounts
@@ -91,7 +90,13 @@ package final class MaildirProjector: Sendable {
         }
     }
 
-    package var status: MaildirStatus { inbox.withLock { $0.status } }
+    package var status: MaildirStatus {
+        inbox.withLock { inbox in
+            var status = inbox.status
+            status.head = max(inbox.head, status.projected)
+            return status
+        }
+    }
 
     /// Waits until all that the log holds now is in the tree and durable.
     /// - Returns: why it could not be done, or nil.
@@ -158,7 +163,7 @@ package final class MaildirProjector: Sendable {
         inbox.change { inbox in
             inbox.jobs.append { projection in
                 let result = body(projection)
-                monitor.withLock { $0.status.take(projection, head: $0.head) }
+                monitor.withLock { $0.status.take(projection) }
                 answer.change { $0 = result }
             }
             inbox.isWoken = true
@@ -241,7 +246,7 @@ private struct ProjectorLoop {
             let isNews = inbox.status.failure != failure
             inbox.status.failure = failure
             inbox.status.failures = failures
-            inbox.status.take(projection, head: inbox.head)
+            inbox.status.take(projection)
             return isNews
         }
         guard isNews else { return }
