@@ -6,7 +6,7 @@ import MailTypes
 extension MaildirProjection {
     /// Makes the whole folder equal to the state: what is right stays, what has another name is renamed, what is ours
     /// and not wanted goes, what is missing is written.
-    func converge(_ place: FolderPlace, _ validity: UIDValidity, _ memory: AccountMemory) throws {
+    func converge(_ place: FolderPlace, _ memory: AccountMemory) throws {
         try makeParts(place.path, isInbox: place.path == memory.path)
         try sweep(place.path)
         var index = FolderIndex()

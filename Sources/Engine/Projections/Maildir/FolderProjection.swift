@@ -104,7 +104,7 @@ extension MaildirProjection {
         }
         let place = folderPlace(account, mailbox, folder, memory, isTwoWay: plan.mode == .twoWay)
         let box = place.memory
-        if work.everything { return try converge(place, row.uidValidity, memory) }
+        if work.everything { return try converge(place, memory) }
         var known = work.touched
         if isReplay {
             known.formUnion(work.arrived)
