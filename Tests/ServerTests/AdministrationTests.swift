@@ -73,6 +73,19 @@ struct AdministrationTests {
         AccountList(),
     ]
 
+    @Test("init takes a domain as people type it and as the DNS has it, and nothing else")
+    func domainOfANewStore() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        for (number, domain) in ["Bücher.example", "xn--bcher-kva.example"].enumerated() {
+            let backend = try scratch.store("\(number)", domain: domain)
+            defer { backend.close() }
+            #expect(try backend.engine.read { try $0.defaultDomain() } == "xn--bcher-kva.example")
+        }
+        #expect(throws: AdministrationFailure.self) { try scratch.store("none", domain: "not a domain") }
+        #expect(!FileManager.default.fileExists(atPath: scratch.path + "/none"))
+    }
+
     @Test(arguments: [OutputForm.text, .json])
     func bothWaysAnswerTheSame(_ form: OutputForm) throws {
         let scratch = try Scratch()
