@@ -19,7 +19,6 @@ final class MilterLink: MilterConnectionOwner {
     private enum Cursor {
         case data
         case field(Int)
-        case endOfHeader
         case body(Int)
         case over
     }
@@ -57,7 +56,8 @@ final class MilterLink: MilterConnectionOwner {
     private var newBody: BodyReceiver?
     private var newBodyOctets = 0
     private var lineEnds = LineEnds()
-    private var piece: (offset: Int, octets: [UInt8])?
+    /// Of its body, at the cursor.
+    private var piece: [UInt8]?
     private var isReadingPiece = false
 
     init(_ session: Connection, _ options: MilterOptions, macros: @escaping () -> [String: String]) {
@@ -191,12 +191,11 @@ final class MilterLink: MilterConnectionOwner {
             else { return (.endOfHeader, .body(0)) }
             let value = fields[found].value(leadingSpace: agreement.steps.contains(.leadingSpace))
             return (.field(name: fields[found].name, value: value), .field(found + 1))
-        case .endOfHeader: return (.endOfHeader, .body(0))
         case .body(let offset):
             guard offset < message.bodyOctets, !agreement.steps.contains(.noBody) else { return (.endOfMessage, .over) }
-            if let piece, piece.offset == offset {
+            if let piece {
                 self.piece = nil
-                return (.body(piece.octets), .body(offset + piece.octets.count))
+                return (.body(piece), .body(offset + piece.count))
             }
             read(message, offset)
             return (nil, cursor)
@@ -216,7 +215,7 @@ final class MilterLink: MilterConnectionOwner {
             guard !isEnded, case .message(let current, _)? = work, current === message else { return pump() }
             switch result {
             case .success(let octets) where octets.count == count:
-                piece = (offset, octets)
+                piece = octets
                 pump()
             case .success, .failure:
                 session.log.error("a body cannot be read", metadata: ["result": "\(result)"])
