@@ -68,7 +68,24 @@ package enum MilterQuestion: Hashable, Sendable {
         }
     }
 
-    func append(to output: inout [UInt8]) {
+    func append(to output: inout [UInt8]) { MilterPacket.append(command, content, to: &output) }
+
+    /// What names its packet.
+    var command: Unicode.Scalar {
+        switch self {
+        case .connect: "C"
+        case .helo: "H"
+        case .sender: "M"
+        case .recipient: "R"
+        case .data: "T"
+        case .field: "L"
+        case .endOfHeader: "N"
+        case .body: "B"
+        case .endOfMessage: "E"
+        }
+    }
+
+    private var content: [UInt8] {
         switch self {
         case .connect(let host, let peer):
             var data = text(host)
@@ -77,17 +94,13 @@ package enum MilterQuestion: Hashable, Sendable {
             case .v6(let address, let port): data += [UInt8(ascii: "6")] + bigEndian(port) + text(address)
             case .unknown: data += [UInt8(ascii: "U")]
             }
-            MilterPacket.append("C", data, to: &output)
-        case .helo(let name): MilterPacket.append("H", text(name), to: &output)
-        case .sender(let path, let parameters):
-            MilterPacket.append("M", ([path] + parameters).flatMap(text), to: &output)
-        case .recipient(let path, let parameters):
-            MilterPacket.append("R", ([path] + parameters).flatMap(text), to: &output)
-        case .data: MilterPacket.append("T", [], to: &output)
-        case .field(let name, let value): MilterPacket.append("L", name + [0] + value + [0], to: &output)
-        case .endOfHeader: MilterPacket.append("N", [], to: &output)
-        case .body(let octets): MilterPacket.append("B", octets, to: &output)
-        case .endOfMessage: MilterPacket.append("E", [], to: &output)
+            return data
+        case .helo(let name): return text(name)
+        case .sender(let path, let parameters), .recipient(let path, let parameters):
+            return ([path] + parameters).flatMap(text)
+        case .field(let name, let value): return name + [0] + value + [0]
+        case .body(let octets): return octets
+        case .data, .endOfHeader, .endOfMessage: return []
         }
     }
 }
@@ -111,8 +124,8 @@ enum MilterPacket {
     }
 
     /// - Parameter command: of the packet that the macros are for.
-    static func appendMacros(_ macros: [(String, String)], for command: UInt8, to output: inout [UInt8]) {
-        append("D", [command] + macros.flatMap { text($0.0) + text($0.1) }, to: &output)
+    static func appendMacros(_ macros: [(String, String)], for command: Unicode.Scalar, to output: inout [UInt8]) {
+        append("D", [UInt8(ascii: command)] + macros.flatMap { text($0.0) + text($0.1) }, to: &output)
     }
 
     static var abort: [UInt8] {
@@ -125,15 +138,6 @@ enum MilterPacket {
         var output: [UInt8] = []
         append("Q", [], to: &output)
         return output
-    }
-}
-
-extension MilterQuestion {
-    /// The octet that names its packet.
-    var command: UInt8 {
-        var packet: [UInt8] = []
-        append(to: &packet)
-        return packet[4]
     }
 }
 
