@@ -163,10 +163,5 @@ package enum StoreSetting {
 }
 
 extension StateReader {
-    /// The address an account was made with.
-    func primaryAddress(_ account: AccountID) throws -> String? {
-        try addresses(account).first { $0.kind == .primary }?.address
-    }
-
     func defaultDomain() throws -> String? { try setting(.system, StoreSetting.domain) }
 }

@@ -174,4 +174,9 @@ extension StateReader {
         }
         return nil
     }
+
+    /// The address an account was made with.
+    package func primaryAddress(_ account: AccountID) throws(StateFault) -> String? {
+        try addresses(account).first { $0.kind == .primary }?.address
+    }
 }

@@ -87,14 +87,14 @@ extension MaildirProjection {
     func plan(_ account: AccountID) throws -> AccountPlan? {
         try engine.read { state in
             guard let head = try state.head(account) else { return nil }
-            let primary = try state.addresses(account).first { $0.kind == .primary }
+            let primary = try state.primaryAddress(account)
             var keywords: [Keyword?] = []
             for id in 0..<UInt16(min(Int(head.nextKeyword), MaildirLimits.keywordLettersMax)) {
                 keywords.append(try state.keyword(account, KeywordID(id)))
             }
             return AccountPlan(
                 status: head.status, mode: MaildirMode(setting: try state.setting(account, Self.settingKey)),
-                directory: primary.map { MaildirDirectoryName.account($0.address, account) }, quota: head.quota,
+                directory: primary.map { MaildirDirectoryName.account($0, account) }, quota: head.quota,
                 used: head.used, keywords: keywords)
         }
     }

@@ -192,9 +192,7 @@ extension SMTPSession {
     private var loginAddress: String? {
         guard let account else { return nil }
         do {
-            return try connection.gateway.engine.read { state in
-                try state.addresses(account).first { $0.kind == .primary }?.address
-            }
+            return try connection.gateway.engine.read { try $0.primaryAddress(account) }
         } catch {
             connection.log.error("the directory cannot be read", metadata: ["error": "\(error)"])
             return nil
