@@ -14,6 +14,8 @@ import SMTP
 /// What filters may ask about the transaction, beside what the session knows.
 struct MilterFacts {
     var sender: Address?
+    /// The address of whoever has logged in.
+    var login: String?
     /// The one that is being asked about, and whether its mailbox is here.
     var recipient: (address: Address, isHere: Bool)?
     /// What this message is called here, if it comes to that.
@@ -33,7 +35,7 @@ extension SMTPSession {
     func filterSender(of envelope: SMTPEnvelope, _ completion: @escaping (SMTPReply?) -> Void) {
         guard let milters = milters ?? makeMilters() else { return completion(nil) }
         self.milters = milters
-        milterFacts = MilterFacts(sender: envelope.reversePath, name: upcomingMessageName)
+        milterFacts = MilterFacts(sender: envelope.reversePath, login: loginAddress, name: upcomingMessageName)
         var parameters: [String] = []
         if let octets = envelope.declaredOctets { parameters.append("SIZE=\(octets)") }
         switch envelope.bodyType {
@@ -180,7 +182,7 @@ extension SMTPSession {
             macros["{rcpt_host}"] = recipient.address.domain
             macros["{rcpt_mailer}"] = recipient.isHere ? "local" : "esmtp"
         }
-        if let login = loginAddress {
+        if let login = milterFacts.login {
             macros["{auth_authen}"] = login
             macros["{auth_author}"] = login
             macros["{auth_type}"] = mechanism.uppercased()
