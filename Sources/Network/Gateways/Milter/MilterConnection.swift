@@ -84,17 +84,13 @@ final class MilterConnection: ChannelInboundHandler {
         self.patience = patience
         self.deadline = deadline
         wait(patience)
-        var actions: [MilterClientAction] = []
-        machine.ask(question, macros, into: &actions)
-        perform(actions)
+        drive { machine.ask(question, macros, into: &$0) }
     }
 
     /// The filter is to forget the message.
     func abort() {
         guard machine.isReady else { return }
-        var actions: [MilterClientAction] = []
-        machine.abort(into: &actions)
-        perform(actions)
+        drive { machine.abort(into: &$0) }
     }
 
     /// The next message is another.
@@ -104,17 +100,11 @@ final class MilterConnection: ChannelInboundHandler {
     func quit() {
         owner = nil
         stopWaiting()
-        var actions: [MilterClientAction] = []
-        machine.quit(into: &actions)
-        perform(actions)
+        drive { machine.quit(into: &$0) }
         context?.close(promise: nil)
     }
 
-    func fail(_ fault: MilterFault) {
-        var actions: [MilterClientAction] = []
-        machine.fail(fault, into: &actions)
-        perform(actions)
-    }
+    func fail(_ fault: MilterFault) { drive { machine.fail(fault, into: &$0) } }
 
     /// There is room for changes again.
     func readOn() {
@@ -123,7 +113,10 @@ final class MilterConnection: ChannelInboundHandler {
         context.read()
     }
 
-    private func perform(_ actions: [MilterClientAction]) {
+    /// Tells the machine something and carries out what it answers.
+    private func drive(_ tell: (inout [MilterClientAction]) -> Void) {
+        var actions: [MilterClientAction] = []
+        tell(&actions)
         for action in actions {
             switch action {
             case .send(let octets):
@@ -178,17 +171,15 @@ final class MilterConnection: ChannelInboundHandler {
     private func begin(_ context: ChannelHandlerContext) {
         // The session may have gone meanwhile.
         guard !machine.isOver, owner != nil else { return context.close(promise: nil) }
-        var actions: [MilterClientAction] = []
-        machine.begin(into: &actions)
         wait(timeout)
-        perform(actions)
+        drive { machine.begin(into: &$0) }
         context.read()
     }
 
     func channelRead(context: ChannelHandlerContext, data: NIOAny) {
-        var actions: [MilterClientAction] = []
-        unwrapInboundIn(data).withUnsafeReadableBytes { machine.receive($0, into: &actions) }
-        perform(actions)
+        drive { actions in
+            unwrapInboundIn(data).withUnsafeReadableBytes { machine.receive($0, into: &actions) }
+        }
         owner?.milterSettled()
     }
 
