@@ -200,6 +200,17 @@ let plainLetter = "From: joe@client.test\r\nSubject: hello\r\n  there\r\nX-A: 1\
         }
     }
 
+    /// Who is to get a message anyway gets no second one.
+    @Test func aRecipientThatIsThereIsAdded() async throws {
+        let milter = try M { told in
+            told.command == "E" ? .change(M.packet("+", M.text("<ALICE@example.test>"))) : nil
+        }
+        try await withMilters([milter]) { (node: TestNode) throws in
+            #expect(try node.smtp().deliver(plainLetter).hasPrefix("250"))
+            #expect(try node.letters("alice@example.test").count == 1)
+        }
+    }
+
     /// A redirection is acknowledged for what became of it; nobody is told that mail was stored that was not.
     @Test func aRedirectionThatFailsIsTold() async throws {
         let milter = try M { told in

@@ -47,6 +47,9 @@ extension SMTPSession {
         }
         let first = found.recipients.count
         for address in wishes.added {
+            let key = address.directoryKey
+            // Who is to get it anyway gets it once.
+            if found.recipients.contains(where: { $0.address.directoryKey == key }) { continue }
             let recipient = SMTPRecipient(address)
             switch standIn(recipient) {
             case .success(let target):
