@@ -127,6 +127,22 @@ private typealias M = ScriptedMilter
         }
     }
 
+    /// A verdict that was said counts, however soon the filter is gone: what it wants is still being stored then.
+    @Test func aVerdictIsItsLastWord() async throws {
+        let line = "A line of the new body\r\n"
+        let piece = Array(String(repeating: line, count: 2_000).utf8)
+        let milter = try M { told in
+            told.command == "E" ? .last(Array(repeating: M.packet("b", piece), count: 20) + [M.packet("c")]) : nil
+        }
+        try await withMilters([milter], spoolsAt: 10) { (node: TestNode) throws in
+            let client = try node.smtp()
+            for _ in 0..<10 { #expect(try client.deliver(plainLetter).hasPrefix("250")) }
+            let letters = try node.letters("alice@example.test")
+            #expect(letters.count == 10)
+            #expect(letters.allSatisfy { $0.hasSuffix("X-A: 2\r\n\r\n" + String(repeating: line, count: 40_000)) })
+        }
+    }
+
     /// Nothing of what it wanted is done where it wants what makes no sense.
     @Test(
         arguments: [

@@ -13,6 +13,8 @@ enum MilterMove {
     /// Says nothing, and goes on to listen.
     case silence
     case close
+    /// Sends these packets and hangs up.
+    case last([[UInt8]])
     /// Sends the same packet as long as anybody listens.
     case endless([UInt8])
 
@@ -143,6 +145,9 @@ final class ScriptedMilter: Sendable {
             case .octets(let octets): guard write(socket, octets) else { return }
             case .silence: break
             case .close: return
+            case .last(let packets):
+                _ = write(socket, packets.flatMap { $0 })
+                return
             case .endless(let packet):
                 let many = Array(repeating: packet, count: 100).flatMap { $0 }
                 while write(socket, many) {}

@@ -168,6 +168,15 @@ struct Player {
         _ = player.ask(.endOfMessage)
         for _ in 0..<MilterLimits.progressesMax { #expect(player.answers(packet("p")) == [.progress]) }
         #expect(player.answers(packet("p")) == [.failed(.endlessProgress)])
+
+        // Each message has its own, also for a filter that is not told of senders.
+        player = Player(steps: MilterSteps.noSender.rawValue)
+        for _ in 0..<3 {
+            #expect(player.ask(.sender(path: "<a@b>", parameters: [])) == [.answered(.continue)])
+            _ = player.ask(.endOfMessage)
+            for _ in 0..<MilterLimits.progressesMax { #expect(player.answers(packet("p")) == [.progress]) }
+            #expect(player.answers(packet("c")) == [.answered(.continue)])
+        }
     }
 
     @Test func theEnd() {

@@ -62,13 +62,13 @@ package struct MilterClientMachine: Sendable {
         _ question: MilterQuestion, _ macros: [String: String] = [:], into actions: inout [MilterClientAction]
     ) {
         precondition(phase == .ready, "one question at a time")
-        guard !question.isUnwanted(agreement) else { return actions.append(.answered(.continue)) }
-        var octets: [UInt8] = []
         switch question {
         case .sender: progresses = 0
         case .endOfMessage: (changes, changeOctets) = (0, 0)
         default: break
         }
+        guard !question.isUnwanted(agreement) else { return actions.append(.answered(.continue)) }
+        var octets: [UInt8] = []
         if let stage = question.stage {
             let told = (agreement.macros[stage] ?? stage.usualMacros).compactMap { name in
                 macros[name].map { (name, $0) }

@@ -320,8 +320,8 @@ final class MilterLink: MilterConnectionOwner {
             return finish(.continue)
         }
         newBody.finish { [self] result in
+            guard !isEnded, case .message(let current, _)? = work, current === message else { return }
             self.newBody = nil
-            guard !isEnded, work != nil else { return }
             switch result {
             case .success(let body):
                 message.apply(changes, body: body, leadingSpace: leadingSpace)
@@ -335,9 +335,11 @@ final class MilterLink: MilterConnectionOwner {
 
     func milterFailed(_ fault: MilterFault) {
         connection = nil
+        isInTransaction = false
+        // It has said its verdict, and what it wants is on its way to its place.
+        if case .message(_, .over)? = work, asked == nil { return }
         newBody?.abandon()
         newBody = nil
-        isInTransaction = false
         guard !isEnded, work != nil, let completion else { return }
         if let retry, fault == .notThere {
             // It has let go of a connection that was idle.
