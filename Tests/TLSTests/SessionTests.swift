@@ -56,6 +56,17 @@ import Testing
         #expect(session.seal([1]) == nil, "nothing after the end")
     }
 
+    @Test func anEndDuringTheHandshakeIsItsFailure() throws {
+        let session = try server().makeSession(applicationProtocol: "pop3")
+        let client = MemoryClient()
+        _ = try client.handshake()
+        #expect(session.take(client.takeOutput()) == Reading())
+        let failure = TLSFailure(.handshake, "the client closes the connection during the handshake")
+        for octets: [UInt8] in [[21, 3, 3, 0, 2, 1, 0], [21, 3, 3, 0, 2, 1, 0], [], [20, 3, 3, 0, 1, 1]] {
+            #expect(session.take(octets) == Reading(failure: failure))
+        }
+    }
+
     @Test func oldVersionsAreRefused() throws {
         for version in [TLS1_VERSION, TLS1_1_VERSION] {
             let session = try server().makeSession(applicationProtocol: "pop3")

@@ -107,6 +107,23 @@ private final class Pipeline {
         }
     }
 
+    /// RFC 8446 section 6.1: close_notify. The connection need not end with it.
+    @Test(arguments: [1, .max])
+    func aServerThatSaysThatItCloses(piece: Int) throws {
+        let pipeline = try Pipeline(isAdded: false)
+        _ = try pipeline.said()
+        var alert: [UInt8] = [21, 3, 3, 0, 2, 1, 0]
+        while !alert.isEmpty {
+            #expect(pipeline.top.errors.isEmpty)
+            pipeline.receive(Array(alert.prefix(piece)))
+            alert.removeFirst(min(piece, alert.count))
+        }
+        let failure = TLSFailure(.handshake, "the server closes the connection during the handshake")
+        #expect(pipeline.failure == failure)
+        pipeline.receive([20, 3, 3, 0, 1, 1])
+        #expect(pipeline.top.errors.count == 1 && pipeline.failure == failure)
+    }
+
     @Test func aServerThatSaysNothing() throws {
         let pipeline = try Pipeline(isAdded: false)
         pipeline.channel.embeddedEventLoop.advanceTime(by: .seconds(29))

@@ -29,6 +29,11 @@ package struct TLSFailure: Error, Equatable, Sendable, CustomStringConvertible {
 
     package var description: String { reason }
 
+    /// - Parameter other: the side that closes, as the log names it.
+    static func closedInHandshake(by other: String) -> TLSFailure {
+        TLSFailure(.handshake, "the \(other) closes the connection during the handshake")
+    }
+
     /// Whether the reason that libssl left is an alert of the other side's.
     static var isAlertOfOthers: Bool { ERR_GET_REASON(ERR_peek_last_error()) >= SSL_AD_REASON_OFFSET }
 

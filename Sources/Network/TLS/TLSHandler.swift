@@ -100,7 +100,7 @@ package final class TLSHandler: ChannelDuplexHandler {
     }
 
     package func channelInactive(context: ChannelHandlerContext) {
-        if server == nil, phase == .handshake { fail(Self.closedByServer, context) }
+        if server == nil, phase == .handshake { fail(.closedInHandshake(by: "server"), context) }
         release(ChannelError.ioOnClosedChannel)
         phase = .closed
         session = nil
@@ -130,8 +130,6 @@ package final class TLSHandler: ChannelDuplexHandler {
         release(failure)
         context.fireErrorCaught(failure)
     }
-
-    private static let closedByServer = TLSFailure(.handshake, "the server closes the connection during the handshake")
 
     // MARK: Inbound
 
@@ -240,7 +238,7 @@ package final class TLSHandler: ChannelDuplexHandler {
         if hasPeerEnded { return }
         hasPeerEnded = true
         isTruncated = phase == .open && !hasEnded
-        if server == nil, phase == .handshake { fail(Self.closedByServer, context) }
+        if server == nil, phase == .handshake { fail(.closedInHandshake(by: "server"), context) }
         context.fireUserInboundEventTriggered(event)
     }
 

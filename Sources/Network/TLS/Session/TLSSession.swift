@@ -20,7 +20,8 @@ package final class TLSSession {
         case established
         /// Nothing more without more input.
         case needsInput
-        /// The other side sends no more (close_notify, RFC 8446 section 6.1). Comes again when asked again.
+        /// The other side sends no more (close_notify, RFC 8446 section 6.1). Comes after `established`, and again when
+        /// asked again.
         case ended
         case failed(TLSFailure)
     }
@@ -162,7 +163,8 @@ package final class TLSSession {
     private func reason(_ code: CInt) -> Step {
         switch SSL_get_error(ssl, code) {
         case SSL_ERROR_WANT_READ: return .needsInput
-        case SSL_ERROR_ZERO_RETURN: return .ended
+        // Before there is a session its end is a failure: libssl would go on with the handshake if it were asked again.
+        case SSL_ERROR_ZERO_RETURN: return isEstablished ? .ended : fail(.closedInHandshake(by: other))
         default: return fail(isEstablished ? reasonOfRecord : reasonOfHandshake)
         }
     }
