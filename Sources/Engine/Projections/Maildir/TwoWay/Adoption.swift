@@ -88,10 +88,13 @@ extension MaildirProjection {
                         isStored: true, isAppend: false, leaves: leaves)
                 }
                 if try isElsewhere(name, path, place) {
+                    try followMove(file, place, name)
                     memo.folder(place.mailbox).foreign[file.identity.inode] = nil
                     try disk.removeMessage(path, .foreignRemoved)
                     return nil
                 }
+                // Renamed by its owner meanwhile: what was found out is of no file.
+                guard disk.exists(path) else { return nil }
             }
             let command = try append(file, place)
             return Adoption(
@@ -222,7 +225,8 @@ extension MaildirProjection {
             // The message went meanwhile: the file is looked at again, as one of its own.
             if uid == nil { return }
         case .done: return
-        case .duplicate: break
+        case .duplicate(let position):
+            try followAdoption(file, place, adoption.request.command, at: position)
         case .refused(let refusal): return refuse(file, place, memo, "\(refusal)")
         case .failed(let failure): throw failure
         }
@@ -251,7 +255,7 @@ extension MaildirProjection {
             try disk.removeMessage(path, .foreignRemoved)
             try disk.rename(temporary, to: "\(place.path)/\(shown.path(wanted.name))", .foreignAdopted)
         } else if try !disk.rename(path, to: "\(place.path)/\(shown.path(wanted.name))", .foreignAdopted) {
-            // Renamed by its owner meanwhile; the next look finds it, and knows it by its identifier.
+            // Renamed by its owner meanwhile; the next look finds it, and knows it by its identifier (KnownFile.swift).
             memo.folder(place.mailbox).isQuiet = false
             return
         }

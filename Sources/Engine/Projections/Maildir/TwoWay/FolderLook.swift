@@ -90,7 +90,7 @@ extension MaildirProjection {
             for message in try messages(piece, place) { state[message.uid] = message.file }
         }
         let files = try separate(listing.files, state, place, &look)
-        let keywords = try keywords(place, plan, files)
+        let keywords = try keywords(place, plan, files.reduce(0) { $0 | $1.entry.letters.bits })
         let merge = TreeMerge(
             base: base, tree: files, state: state, meanings: keywords.meanings, missedBefore: box.missing)
         var agreed = merge.agreed
@@ -141,8 +141,9 @@ extension MaildirProjection {
     }
 
     /// What letters mean in a folder: ours for the account, and those that another program defined beside them.
-    func keywords(_ place: FolderPlace, _ plan: AccountPlan, _ files: [TreeFile]) throws -> FolderKeywords {
-        let names = try letterNames(files.reduce(0) { $0 | $1.entry.letters.bits }, plan.keywords, place)
+    /// - Parameter bits: the letters that files have there.
+    func keywords(_ place: FolderPlace, _ plan: AccountPlan, _ bits: UInt32) throws -> FolderKeywords {
+        let names = try letterNames(bits, plan.keywords, place)
         var known: UInt32 = 63
         for (number, name) in names.enumerated() where name != nil { known |= 1 << UInt32(number + 6) }
         let forwarded = try engine.read { try $0.forwardedKeyword(place.account) }

@@ -24,19 +24,32 @@ extension MaildirProjection {
     func carry(
         _ file: TreeFile, _ base: FolderEntry, _ moves: [MessagesCopied], _ place: FolderPlace
     ) throws {
-        guard file.entry.letters != base.letters, let plan = try plan(place.account),
-            let move = moves.first(where: { $0.uids.contains(file.uid) }), let uid = move.arrival(of: file.uid)
+        guard file.entry.letters != base.letters, let move = moves.first(where: { $0.uids.contains(file.uid) }),
+            let uid = move.arrival(of: file.uid)
         else { return }
+        try give(
+            file.entry.letters, of: file.path, base: { _ in base.letters.bits }, place, to: uid, in: move.destination)
+    }
+
+    /// Gives a message what a file's letters say beyond the base.
+    /// - Parameters:
+    ///   - path: of the file, below the folder that says what its letters mean.
+    ///   - base: the letters before, made of those that the message has.
+    func give(
+        _ letters: MaildirLetters, of path: String, base: (UInt32) -> UInt32, _ place: FolderPlace, to uid: UID,
+        in mailbox: MailboxID
+    ) throws {
+        guard let plan = try plan(place.account) else { return }
         let target = FolderPlace(
-            account: place.account, mailbox: move.destination, path: place.path, memory: FolderMemory(), isTwoWay: true)
+            account: place.account, mailbox: mailbox, path: place.path, memory: FolderMemory(), isTwoWay: true)
         // Moved on, or gone: then there is nothing that could take them.
         guard let message = try messages(UIDSet(uid), target).first?.file else { return }
-        let keywords = try keywords(place, plan, [file])
-        let change = keywords.meanings.change(
-            base: base.letters.bits, tree: file.entry.letters.bits, state: message.entry.letters.bits)
-        for command in Self.commands(change, keywords, move.destination, UIDSet(uid)) {
+        let keywords = try keywords(place, plan, letters.bits)
+        let state = message.entry.letters.bits
+        let change = keywords.meanings.change(base: base(state), tree: letters.bits, state: state)
+        for command in Self.commands(change, keywords, mailbox, UIDSet(uid)) {
             if let refusal = try perform(place.account, command) {
-                report("\(place.path)/\(file.path): its letters were lost: \(refusal)")
+                report("\(place.path)/\(path): its letters were lost: \(refusal)")
             } else {
                 importCounts.flagChanges += 1
             }
