@@ -113,4 +113,71 @@ struct TwoWayMeanwhileTests {
         try meddling.settle(projection)
         #expect(try meddling.site.mail() + meddling.site.mail("Box") == ["crlf\r\n|F"])
     }
+
+    @Test("a delivered file that is deleted is no message", arguments: steps)
+    func deleted(step: MaildirStep) throws {
+        for text in ["crlf\r\n", "lf\n"] {
+            let meddling = try Meddling(step, isKilled: false) { remove($0.home + "/new/1.one") }
+            let projection = meddling.projection()
+            try meddling.site.settled(projection)
+            try meddling.site.put(text, "new/1.one")
+            try meddling.settle(projection)
+            #expect(try meddling.site.mail() == [], "\(step)")
+            #expect(meddling.site.files() == [])
+        }
+    }
+
+    @Test("a moved file that is deleted is no message", arguments: steps)
+    func movedAndDeleted(step: MaildirStep) throws {
+        let meddling = try Meddling(step, isKilled: false) { remove($0.home + "/" + (try $0.file("one", in: ".Box"))) }
+        let site = meddling.site
+        try site.deliver("one", flags: [.seen])
+        let projection = meddling.projection()
+        try site.settled(projection)
+        let name = try site.file("one")
+        site.move(name, to: ".Box/" + name)
+        try meddling.settle(projection)
+        #expect(try site.mail() + site.mail("Box") == [], "\(step)")
+    }
+
+    @Test("a delivered file that is saved elsewhere, by a copy and a deletion, is there alone", arguments: steps)
+    func saved(step: MaildirStep) throws {
+        for text in ["crlf\r\n", "lf\n"] {
+            let meddling = try Meddling(step, isKilled: false) { site in
+                try site.put(text, ".Box/cur/2.two:2,S")
+                remove(site.home + "/new/1.one")
+            }
+            let projection = meddling.projection()
+            try meddling.site.settled(projection)
+            try meddling.site.put(text, "new/1.one")
+            try meddling.settle(projection)
+            let stored = text.hasSuffix("\r\n") ? text : "lf\r\n"
+            #expect(try meddling.site.mail() == [], "\(step)")
+            #expect(try meddling.site.mail("Box") == [stored + "|S"], "\(step)")
+        }
+    }
+
+    @Test(
+        "a file that was away, so that its message was deleted, is a message when it comes back", arguments: [0, 1, 2])
+    func away(looks: Int) throws {
+        for text in ["crlf\r\n", "lf\n"] {
+            let meddling = try Meddling(.adoptionCommitted, isKilled: false) { $0.move("new/1.one", to: "away") }
+            let projection = meddling.projection()
+            try meddling.site.settled(projection)
+            try meddling.site.put(text, "new/1.one")
+            try meddling.settle(projection)
+            for _ in 0...looks {
+                meddling.site.move("away", to: "cur/1.one:2,F")
+                try projection.settleImports()
+                let stored = text.hasSuffix("\r\n") ? text : "lf\r\n"
+                #expect(try meddling.site.mail() == [stored + "|F"])
+                // Away once more, with the octets and under the identity that it had.
+                let name = try meddling.site.file(stored)
+                if looks == 0 || text != stored { break }
+                meddling.site.move(name, to: "away")
+                try projection.settleImports()
+                #expect(try meddling.site.mail() == [])
+            }
+        }
+    }
 }

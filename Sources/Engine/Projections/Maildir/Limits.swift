@@ -60,9 +60,12 @@ package enum MaildirLimits {
     /// Messages named by the log behind what was projected, over which the state counts and not the tree; for a start
     /// after a long time.
     static let windowMessagesMax = 100_000
-    /// Events of an account that are read to find what became of a file whose message is there already; beyond them its
-    /// letters are told and lost.
+    /// Events of an account that are read to find what became of a file that was a message before; beyond them it becomes
+    /// one more.
     static let followedEventsMax = 10_000
+    /// How often a file that was away, so that its message was deleted, becomes a message again while the engine remembers
+    /// the first.
+    static let returnsMax = 100
     /// How long after its deletion the file of a message that turns up counts as one that was missed; seconds.
     static let leftoverSeconds: Int64 = 60
     /// Looks at one account in a row until it is settled; each may take `adoptionsMax` files and more.

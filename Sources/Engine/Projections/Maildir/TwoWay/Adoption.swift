@@ -80,7 +80,23 @@ extension MaildirProjection {
             try disk.passed(.foreignSynced)
             let source = try writer.finish()
             let isStored = source.count == offset
-            let id = Self.command(file, place, source.hash, isShared: try isShared(file, place))
+            var id = Self.command(file, place, source.hash, isShared: try isShared(file, place))
+            switch try known(file, place, &id) {
+            case .no: break
+            case .here(let uid):
+                if let wanted = try messages(UIDSet(uid), place).first?.file, try isThere(wanted.name, place) {
+                    try putAway(file, place, memo)
+                } else {
+                    try name(file, uid, place, isStored: isStored, isAppend: true, memo)
+                }
+                return nil
+            case .elsewhere:
+                try putAway(file, place, memo)
+                return nil
+            case .tooOften:
+                refuse(file, place, memo, "it was away and came back too often")
+                return nil
+            }
             if isStored, let name = file.name, name.host == options.host, Int(name.size) == offset {
                 if let (command, leaves) = try transfer(name, path, place, memory) {
                     return Adoption(
@@ -89,8 +105,7 @@ extension MaildirProjection {
                 }
                 if try isElsewhere(name, path, place) {
                     try followMove(file, place, name)
-                    memo.folder(place.mailbox).foreign[file.identity.inode] = nil
-                    try disk.removeMessage(path, .foreignRemoved)
+                    try putAway(file, place, memo)
                     return nil
                 }
                 // Renamed by its owner meanwhile: what was found out is of no file.
@@ -214,51 +229,67 @@ extension MaildirProjection {
 
     private func finish(_ adoption: Adoption, _ outcome: CommandOutcome, _ memo: AccountImport) throws {
         let (file, place) = (adoption.file, adoption.place)
-        var uid: UID?
         switch outcome {
         case .done(.appended(_, let uids), _):
-            uid = uids.first
             importCounts.adopted += 1
+            if let uid = uids.first {
+                try name(file, uid, place, isStored: adoption.isStored, isAppend: true, memo)
+            }
         case .done(.copied(_, _, let uids), _):
-            uid = uids.first
             importCounts.moves += 1
             // The message went meanwhile: the file is looked at again, as one of its own.
-            if uid == nil { return }
-        case .done: return
-        case .duplicate(let position):
-            try followAdoption(file, place, adoption.request.command, at: position)
-        case .refused(let refusal): return refuse(file, place, memo, "\(refusal)")
+            guard let uid = uids.first else { return }
+            if let leaves = adoption.leaves { leaves.place.memory.index?.remove(UIDSet(leaves.uid)) }
+            try name(file, uid, place, isStored: true, isAppend: false, memo)
+        // The next look knows it (KnownFile.swift).
+        case .done, .duplicate: return
+        case .refused(let refusal): refuse(file, place, memo, "\(refusal)")
         case .failed(let failure): throw failure
         }
+    }
+
+    /// The message is there, and has or gets a file of ours.
+    private func putAway(_ file: ForeignFile, _ place: FolderPlace, _ memo: AccountImport) throws {
         memo.folder(place.mailbox).foreign[file.identity.inode] = nil
+        for path in file.twins + [file.path] { try disk.removeMessage("\(place.path)/\(path)", .foreignRemoved) }
+    }
+
+    /// Gives a file that has become a message our name.
+    private func name(
+        _ file: ForeignFile, _ uid: UID, _ place: FolderPlace, isStored: Bool, isAppend: Bool, _ memo: AccountImport
+    ) throws {
+        // Gone again.
+        guard let wanted = try messages(UIDSet(uid), place).first?.file else { return try putAway(file, place, memo) }
+        let box = memo.folder(place.mailbox)
+        box.foreign[file.identity.inode] = nil
         for twin in file.twins { try disk.removeMessage("\(place.path)/\(twin)", .foreignRemoved) }
-        if let leaves = adoption.leaves { leaves.place.memory.index?.remove(UIDSet(leaves.uid)) }
-        let path = "\(place.path)/\(file.path)"
-        guard let uid, let wanted = try messages(UIDSet(uid), place).first?.file else {
-            // Done before, or gone again: the projection writes or has written what there is to be.
-            try disk.removeMessage(path, .foreignRemoved)
-            return
-        }
         var entry = wanted.entry
         entry.mark = file.mark
         entry.isNew = entry.isNew && file.isNew
         // A message that was there brings its flags; what the file says beyond them is a change like any other.
         var shown = entry
-        if !adoption.isAppend {
+        if !isAppend {
             shown.letters = file.letters
             shown.isNew = file.isNew && shown.letters.bits == 0
             entry.isNew = shown.isNew
         }
-        if !adoption.isStored || wanted.name.seconds != file.identity.modified / 1_000_000_000 {
+        // From here on the tree has it, and when it has not, somebody has renamed or deleted it meanwhile.
+        place.memory.index?[uid] = entry
+        let path = "\(place.path)/\(file.path)"
+        let target = "\(place.path)/\(shown.path(wanted.name))"
+        if isStored, wanted.name.seconds == file.identity.modified / 1_000_000_000 {
+            guard try disk.rename(path, to: target, .foreignAdopted) else {
+                return box.noteUnnamed(uid, file.identity.inode)
+            }
+        } else {
             let temporary = "\(place.path)/tmp/\(wanted.name.base)"
             try copy(wanted, to: temporary)
-            try disk.removeMessage(path, .foreignRemoved)
-            try disk.rename(temporary, to: "\(place.path)/\(shown.path(wanted.name))", .foreignAdopted)
-        } else if try !disk.rename(path, to: "\(place.path)/\(shown.path(wanted.name))", .foreignAdopted) {
-            // Renamed by its owner meanwhile; the next look finds it, and knows it by its identifier (KnownFile.swift).
-            memo.folder(place.mailbox).isQuiet = false
-            return
+            guard try disk.removeMessage(path, .foreignRemoved) else {
+                try disk.remove(temporary)
+                return box.noteUnnamed(uid, file.identity.inode)
+            }
+            try disk.rename(temporary, to: target, .foreignAdopted)
         }
-        place.memory.index?[uid] = entry
+        box.noteNamed(uid)
     }
 }

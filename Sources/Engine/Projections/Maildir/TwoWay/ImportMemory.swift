@@ -27,6 +27,8 @@ final class FolderImport {
     /// Why a file was refused, by inode, so that it is told once; of files that are there.
     var told: [UInt64: String] = [:]
     var ignored = 0
+    /// Messages whose files had been renamed or deleted when they were to get our names, by inode.
+    private(set) var unnamed: [UInt64: UID] = [:]
     /// Deletions that were taken over lately, for the limit on them.
     private var goneCount = 0
     private var goneSince = 0.0
@@ -34,6 +36,27 @@ final class FolderImport {
     struct Refused {
         var path: String
         var reason: String
+    }
+
+    /// Whether the last look found this file, as one of others.
+    func holds(_ inode: UInt64) -> Bool { foreign[inode] != nil || refused[inode] != nil }
+
+    func noteUnnamed(_ uid: UID, _ inode: UInt64) {
+        unnamed[inode] = uid
+        isQuiet = false
+    }
+
+    /// A message has a file of ours.
+    func noteNamed(_ uid: UID) {
+        missing.subtract(UIDSet(uid))
+        if !unnamed.isEmpty { unnamed = unnamed.filter { $0.value != uid } }
+    }
+
+    /// Messages are gone.
+    func noteExpunged(_ uids: UIDSet) {
+        missing.subtract(uids)
+        quarantined.subtract(uids)
+        if !unnamed.isEmpty { unnamed = unnamed.filter { !uids.contains($0.value) } }
     }
 
     func goneLately(_ now: Double) -> Int {

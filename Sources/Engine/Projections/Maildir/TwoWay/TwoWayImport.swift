@@ -166,12 +166,16 @@ extension MaildirProjection {
 
     // MARK: Deletions
 
-    /// Those whose files are not under their names in another folder, about to be moved there, or moved just now.
+    /// Those whose files are not there under another name, about to become known, and did not turn up just now.
     private func unclaimed(
         _ uids: UIDSet, _ place: FolderPlace, _ row: MailboxRow, _ memo: AccountImport
     ) -> UIDSet {
-        var uids = uids
+        let box = memo.folder(place.mailbox)
+        var uids = uids.intersection(box.missing)
         for other in memo.folders.values { if let claimed = other.claims[row.uidValidity] { uids.subtract(claimed) } }
+        for (inode, uid) in box.unnamed where memo.folders.values.contains(where: { $0.holds(inode) }) {
+            uids.subtract(UIDSet(uid))
+        }
         if let index = place.memory.index { uids = UIDSet(uids.filter { index[$0] != nil }) }
         return uids
     }
@@ -208,8 +212,7 @@ extension MaildirProjection {
         }
         try disk.passed(.importCommitted)
         box.noteGone(uids.count, now)
-        box.quarantined.subtract(uids)
-        box.missing.subtract(uids)
+        box.noteExpunged(uids)
         place.memory.index?.remove(uids)
         importCounts.deletions += UInt64(uids.count)
         return true
