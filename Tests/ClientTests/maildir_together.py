@@ -13,6 +13,7 @@ import imaplib
 import json
 import os
 import random
+import re
 import threading
 import time
 
@@ -73,11 +74,15 @@ class Together(Site):
                 else:
                     keys = ""
             screen.keys(keys)
-            for _ in range(20):
-                screen.read(0.2)
+            # mutt does not quit while others change the folder, which they may do for as long as the storm lasts. An
+            # error, such as that nothing is tagged, throws away what was typed ahead.
+            deadline = time.monotonic() + 2 * SECONDS
+            while time.monotonic() < deadline:
+                pause = time.monotonic() + 0.2
+                while time.monotonic() < pause and screen.read(0.05):
+                    pass
                 if screen.process.poll() is not None:
                     break
-                # An error, such as that nothing is tagged, throws away what was typed ahead.
                 screen.keys("\x07q")
             return screen.wait_for_end()
 
@@ -178,15 +183,21 @@ class Journal:
         self.answered, self.flagged, self.edited = set(), set(), set()
         self.failures = []
 
-    def pick(self, rng, accept=lambda number: True):
+    def pick(self, rng, accept=lambda number: True, among=None):
         with self.lock:
-            known = sorted(subject for subject in self.brought - self.doomed if accept(int(subject.split()[-1])))
+            known = sorted(subject for subject in self.brought - self.doomed
+                           if accept(int(subject.split()[-1])) and (among is None or subject in among))
         return rng.choice(known) if known else None
+
+
+# The node's own, in which a delivered file has become a message.
+NAMED = re.compile(r"\d+\.V[0-9a-f]+U\d+E\d+\.")
 
 
 class Storm:
     """Messages have numbers; mutt writes back what it believes of a message, so those whose number 3 divides are its own
-    and no flag of others on them is relied on, and only those it saves or deletes are not moved over IMAP."""
+    and no flag of others on them is relied on, and only those it saves or deletes are not moved over IMAP. It forgets what
+    it was told about a file that gets another name while the folder is open, so it saves none before that has its own."""
 
     def __init__(self, site):
         self.site, self.journal, self.stop = site, Journal(), threading.Event()
@@ -294,11 +305,21 @@ class Storm:
             answer(client.uid("EXPUNGE", uid))
         return bool(uid)
 
+    def in_tree(self):
+        try:
+            return self.site.in_tree()
+        except Broken:
+            # A directory that is read while names change in it shows some twice; in the end none may be there twice.
+            return {}
+
     def by_mutt(self, rng):
-        subject = self.journal.pick(rng, lambda number: number % 3 == 0)
+        what = rng.choice(["flag", "delete", "save"])
+        among = None
+        if what == "save":
+            among = {subject for subject, (path, _) in self.in_tree().items() if NAMED.match(os.path.basename(path))}
+        subject = self.journal.pick(rng, lambda number: number % 3 == 0, among)
         if not subject:
             return False
-        what = rng.choice(["flag", "delete", "save"])
         if what == "delete":
             with self.journal.lock:
                 self.journal.doomed.add(subject)
@@ -307,17 +328,14 @@ class Storm:
             return self.site.edit("Fq", subject=subject) == 0
         else:
             self.journal.moved.add(subject)
+            self.counts["saves"] = self.counts.get("saves", 0) + 1
             return self.site.edit("s\x15=.Archive\nq", subject=subject) == 0
         return self.site.edit(keys) == 0
 
     def by_hand(self, rng):
         """As a script may: one more letter."""
         subject = self.journal.pick(rng, lambda number: number % 3 == 2)
-        try:
-            found = self.site.in_tree() if subject else {}
-        except Broken:
-            # A directory that is read while names change in it shows some twice; in the end none may be there twice.
-            return False
+        found = self.in_tree() if subject else {}
         if subject not in found:
             return False
         path, _ = found[subject]
@@ -360,7 +378,7 @@ class Storm:
         for each in workers:
             each.join()
         expect(not self.journal.failures, "; ".join(self.journal.failures)[:1500])
-        idle = [each.name for each in workers if not self.counts.get(each.name)]
+        idle = [each for each in ["saves"] + [each.name for each in workers] if not self.counts.get(each)]
         expect(not idle, "did nothing: %s; %s; mbsync: %s" % (idle, self.counts, self.said))
 
 
