@@ -2,16 +2,18 @@
 import EventStore
 import MailCore
 import MailTypes
+import Synchronization
 import Testing
 
 @testable import MailEngine
 
 @Suite struct RequestTests {
-    /// An engine with an account whose quota lets nothing in.
-    private func site() throws -> (MailEngine, AccountID, MailboxID) {
-        let engine = MailEngine(
-            store: MemoryStore(), options: EngineOptions(spoolDirectory: "/tmp"),
-            clock: { Timestamp(milliseconds: 1_000) })
+    /// An engine with an account.
+    private func site(
+        _ store: MemoryStore = MemoryStore(),
+        clock: @escaping @Sendable () -> Timestamp = { Timestamp(milliseconds: 1_000) }
+    ) throws -> (MailEngine, AccountID, MailboxID) {
+        let engine = MailEngine(store: store, options: EngineOptions(spoolDirectory: "/tmp"), clock: clock)
         let address = try #require(Address("alice@example.test"))
         _ = engine.performAndWait(
             Request([Request.Item(Request.newAccount, .createAccount(NewAccount(address: address)))], origin: Origin()))
@@ -28,7 +30,7 @@ import Testing
 
     private let enqueue = AccountCommand.enqueue(Enqueue(body: 0, mailFrom: "", recipients: ["alice@example.test"]))
 
-    private func body(_ engine: MailEngine) throws -> any BodySource {
+    private static func body(_ engine: MailEngine) throws -> any BodySource {
         let body = engine.makeBody()
         try body.append(Array("Subject: x\r\n\r\n".utf8))
         return try body.finish()
@@ -45,6 +47,51 @@ import Testing
         }
     }
 
+    /// A message bounces, and the report to its sender is part of the record: without it nobody would hear of the loss.
+    @Test("a disk that fills in the middle of a request divides nothing that hangs together")
+    func oneAnswerForARequest() throws {
+        let engines = Mutex<MailEngine?>(nil)
+        let time = Mutex(Timestamp(milliseconds: 1_000))
+        let stores = Mutex<MemoryStore?>(nil)
+        let others = Mutex<[CommandOutcome]>([])
+        let store = MemoryStore { state in
+            WatchedEditor(state) { entry in
+                guard entry?.recipients[0].state == .bounced, others.withLock({ $0.isEmpty }),
+                    let engine = engines.withLock({ $0 })
+                else { return }
+                // The record is made, its report is not. The other thread finds the disk full on behalf of another message.
+                stores.withLock { $0?.setFreeBytes(2 << 30) }
+                time.withLock { $0 = Timestamp(milliseconds: $0.rawValue + 2_000) }
+                let enqueue = AccountCommand.enqueue(Enqueue(body: 0, mailFrom: "", recipients: ["x@example.test"]))
+                guard let body = try? Self.body(engine) else { return }
+                let request = Request([Request.Item(.queue, enqueue)], bodies: [body], origin: Origin())
+                let outcomes = engine.begin(request).wait()
+                others.withLock { $0 = outcomes }
+            }
+        }
+        stores.withLock { $0 = store }
+        let (engine, account, inbox) = try site(store) { time.withLock { $0 } }
+        defer { engine.close() }
+        let accepted = engine.performAndWait(
+            Request([Request.Item(.queue, enqueue)], bodies: [try Self.body(engine)], origin: Origin()))
+        guard case .done(.queued(let id), _) = accepted[0] else { throw StateFault.inconsistent("\(accepted)") }
+        engines.withLock { $0 = engine }
+        let result = QueueResult(id: id, recipients: [0], code: 550)
+        let outcomes = engine.performAndWait(
+            Request(
+                [
+                    Request.Item(.queue, .recordAttempt(QueueAttempt(result: result, outcome: .bounced))),
+                    Request.Item(account, append(inbox), needsPrevious: true),
+                    Request.Item(.queue, enqueue, standsIn: true),
+                ], bodies: [try Self.body(engine)], origin: Origin()))
+        guard case .failed(.full)? = others.withLock({ $0.first }) else {
+            Issue.record("the disk was not found full: \(others.withLock { $0 })")
+            return
+        }
+        #expect(outcomes.map(\.isDone) == [true, true, true])
+        #expect(try counts(engine, account, inbox) == [1, 0])
+    }
+
     @Test("an item that stands in is done when the one before was refused, and only then")
     func standsIn() throws {
         let (engine, account, inbox) = try site()
@@ -56,7 +103,7 @@ import Testing
                         Request.Item(account, first), Request.Item(account, append(inbox), needsPrevious: true),
                         Request.Item(.queue, enqueue, standsIn: true),
                         Request.Item(account, .setSetting(key: "k", value: "v"), needsPrevious: true),
-                    ], bodies: [try body(engine)], origin: Origin()))
+                    ], bodies: [try Self.body(engine)], origin: Origin()))
         }
         let open = AccountCommand.setSetting(key: "a", value: "b")
         #expect(try perform(first: open).allSatisfy { $0.isDone })

@@ -39,27 +39,11 @@ final class DiskWatch: Sendable {
         }
     }
 
-    func refusal(of command: AccountCommand) -> EngineFailure? {
+    /// As it was last seen. Whoever asks about the parts of one request asks the same answer each time: others look meanwhile.
+    var room: DiskRoom {
         let (free, holdsReserve) = state.withLock { ($0.free, $0.holdsReserve) }
-        if command.addsMail, free < options.softFreeOctets { return .full }
-        if free < options.hardFreeOctets || !holdsReserve, !command.freesSpace { return .full }
-        return nil
-    }
-
-    /// Why nothing of a request is done: all of it adds what there is no room for, or something in it that does belongs to
-    /// the item before. Nil when something can be done.
-    func refusal(of request: Request) -> EngineFailure? {
-        var first: EngineFailure?
-        var isAllRefused = true
-        for item in request.items {
-            guard let refusal = refusal(of: item.command) else {
-                isAllRefused = false
-                continue
-            }
-            if item.needsPrevious { return refusal }
-            first = first ?? refusal
-        }
-        return isAllRefused ? first : nil
+        let takesChanges = free >= options.hardFreeOctets && holdsReserve
+        return DiskRoom(takesMail: takesChanges && free >= options.softFreeOctets, takesChanges: takesChanges)
     }
 
     /// After a batch met a full disk.
@@ -76,5 +60,32 @@ final class DiskWatch: Sendable {
         let isDue = state.withLock { !$0.holdsReserve && $0.free >= options.hardFreeOctets + 2 * store.reserveOctets }
         guard isDue else { return }
         if store.holdsReserve || (try? store.restoreReserve()) != nil { state.withLock { $0.holdsReserve = true } }
+    }
+}
+
+/// What there is room for.
+struct DiskRoom: Sendable {
+    let takesMail: Bool
+    let takesChanges: Bool
+
+    func refusal(of command: AccountCommand) -> EngineFailure? {
+        if command.addsMail { return takesMail ? nil : .full }
+        return takesChanges || command.freesSpace ? nil : .full
+    }
+
+    /// Why nothing of a request is done: all of it adds what there is no room for, or something in it that does belongs to
+    /// the item before. Nil when something can be done.
+    func refusal(of request: Request) -> EngineFailure? {
+        var first: EngineFailure?
+        var isAllRefused = true
+        for item in request.items {
+            guard let refusal = refusal(of: item.command) else {
+                isAllRefused = false
+                continue
+            }
+            if item.needsPrevious { return refusal }
+            first = first ?? refusal
+        }
+        return isAllRefused ? first : nil
     }
 }

@@ -17,68 +17,6 @@ import Glibc
 import MailCore
 import MailTypes
 
-typealias Completion = @Sendable ([CommandOutcome]) -> Void
-
-/// A request on its way through the pipeline.
-struct Job: Sendable {
-    var request: Request
-    var completion: Completion
-    var staged: [StagedBody] = []
-    var octets: Int
-    var touches: Int
-
-    init(_ request: Request, _ completion: @escaping Completion) {
-        self.request = request
-        self.completion = completion
-        octets = request.bodyOctets
-        touches = request.touches
-    }
-}
-
-/// A list of jobs with its totals.
-struct JobQueue: Sendable {
-    private(set) var jobs: [Job] = []
-    private var first = 0
-    private(set) var octets = 0
-    private(set) var touches = 0
-    var count: Int { jobs.count - first }
-    var isEmpty: Bool { count == 0 }
-
-    mutating func append(_ job: Job) {
-        jobs.append(job)
-        octets += job.octets
-        touches += job.touches
-    }
-
-    /// Takes jobs in order up to the limits of a batch, at least one.
-    mutating func take(_ options: EngineOptions) -> [Job] {
-        var taken: [Job] = []
-        var takenOctets = 0
-        var takenTouches = 0
-        while first < jobs.count {
-            let job = jobs[first]
-            let fits =
-                taken.count < options.batchRequestsMax && takenOctets + job.octets <= options.batchOctetsMax
-                && takenTouches + job.touches <= options.batchTouchesMax
-            guard taken.isEmpty || fits else { break }
-            taken.append(job)
-            takenOctets += job.octets
-            takenTouches += job.touches
-            first += 1
-        }
-        octets -= takenOctets
-        touches -= takenTouches
-        if first == jobs.count {
-            jobs.removeAll(keepingCapacity: true)
-            first = 0
-        } else if first > 1024 {
-            jobs.removeFirst(first)
-            first = 0
-        }
-        return taken
-    }
-}
-
 // Mutable state lives in the monitors; `disk` belongs to the writer thread, `threads` to whoever closes.
 final class Pipeline: @unchecked Sendable {
     private struct Flow {
@@ -195,9 +133,10 @@ final class Pipeline: @unchecked Sendable {
         var staged: [Job] = []
         var failed: [(Job, EngineFailure)] = []
         disk.look(at: clock())
+        let room = disk.room
         for var job in jobs {
             // The body of a command that will be refused would take the last room there is.
-            if let refusal = disk.refusal(of: job.request) {
+            if let refusal = room.refusal(of: job.request) {
                 failed.append((job, refusal))
                 continue
             }
@@ -301,6 +240,15 @@ final class Pipeline: @unchecked Sendable {
         }
     }
 
+    /// What one batch knows, and what it has done so far.
+    private struct Progress {
+        let batch: any ShardBatch
+        let now: Timestamp
+        let room: DiskRoom
+        var touched: Set<AccountID> = []
+        var standings: [StandingChange] = []
+    }
+
     /// Decides, folds and commits; the answers are true when it returns.
     private func commitBatch(_ jobs: [Job]) throws -> [[CommandOutcome]] {
         let now = clock()
@@ -308,28 +256,24 @@ final class Pipeline: @unchecked Sendable {
         var committed = false
         defer { if !committed { batch.abort() } }
         var outcomes: [[CommandOutcome]] = []
-        var touched: Set<AccountID> = []
-        var standings: [StandingChange] = []
+        var progress = Progress(batch: batch, now: now, room: disk.room)
         for job in jobs {
             for body in job.staged { try batch.register(body) }
-            outcomes.append(try run(job, batch, now, &touched, &standings))
+            outcomes.append(try run(job, &progress))
         }
         let receipt = try batch.commit()
         committed = true
         counters.withLock { $0.count(batch: jobs.count, receipt: receipt, outcomes: outcomes) }
-        if receipt.events > 0 { feed.publish(touched, head: receipt.head) }
-        if !standings.isEmpty { feed.publishStandings(standings) }
+        if receipt.events > 0 { feed.publish(progress.touched, head: receipt.head) }
+        if !progress.standings.isEmpty { feed.publishStandings(progress.standings) }
         return outcomes
     }
 
     /// The items of a request in their order.
-    private func run(
-        _ job: Job, _ batch: any ShardBatch, _ now: Timestamp, _ touched: inout Set<AccountID>,
-        _ standings: inout [StandingChange]
-    ) throws -> [CommandOutcome] {
+    private func run(_ job: Job, _ progress: inout Progress) throws -> [CommandOutcome] {
         let items = job.request.items
         // The room may have gone since its bodies were written.
-        if items.contains(where: \.needsPrevious), let refusal = disk.refusal(of: job.request) {
+        if items.contains(where: \.needsPrevious), let refusal = progress.room.refusal(of: job.request) {
             return items.map { _ in .failed(refusal) }
         }
         var done: [CommandOutcome] = []
@@ -339,24 +283,22 @@ final class Pipeline: @unchecked Sendable {
                 done.append(previous)
                 isLeftOut = true
             } else {
-                done.append(try run(item, job, batch, now, &touched, &standings))
+                done.append(try run(item, job, &progress))
                 isLeftOut = false
             }
         }
         return done
     }
 
-    private func run(
-        _ item: Request.Item, _ job: Job, _ batch: any ShardBatch, _ now: Timestamp, _ touched: inout Set<AccountID>,
-        _ standings: inout [StandingChange]
-    ) throws -> CommandOutcome {
-        if let failure = disk.refusal(of: item.command) { return .failed(failure) }
+    private func run(_ item: Request.Item, _ job: Job, _ progress: inout Progress) throws -> CommandOutcome {
+        if let failure = progress.room.refusal(of: item.command) { return .failed(failure) }
+        let batch = progress.batch
         let account = item.account == Request.newAccount ? try batch.nextAccount() : item.account
         let repeats = item.repeats ?? (job.request.retryable ? job.request.command : nil)
         if let repeats, let position = try batch.outcome(of: repeats, account) {
             return .duplicate(of: position)
         }
-        let context = DecideContext(account: account, now: now, bodies: job.staged.map(\.reference))
+        let context = DecideContext(account: account, now: progress.now, bodies: job.staged.map(\.reference))
         let decision: Decision
         do throws(DecideError) {
             decision = try decide(item.command, context, batch)
@@ -372,9 +314,9 @@ final class Pipeline: @unchecked Sendable {
             command: item.repeats ?? job.request.command, retryable: repeats != nil)
         let after = try batch.append(append)
         if !decision.events.isEmpty {
-            touched.insert(account)
+            progress.touched.insert(account)
             let kinds = item.command.standing
-            if !kinds.isEmpty { standings.append(StandingChange(account: account, kinds: kinds)) }
+            if !kinds.isEmpty { progress.standings.append(StandingChange(account: account, kinds: kinds)) }
         }
         return .done(decision.result, at: after)
     }
@@ -391,11 +333,5 @@ final class Pipeline: @unchecked Sendable {
             }
             return .stopped(reason)
         }
-    }
-}
-
-extension Job {
-    func fail(_ failure: EngineFailure) {
-        completion(request.items.map { _ in .failed(failure) })
     }
 }

@@ -124,7 +124,7 @@ extension SMTPSession {
             let command = repeated?.command(from: sender, to: enqueue.recipients.joined(separator: " "))
             return Request.Item(item.account, item.command, repeats: command)
         }
-        // The parts of one queue entry fail together, but for the last flicker of a full disk: the first tells.
+        // What goes into the queue is taken or refused together: the first tells.
         let places = itemOfRecipient.map { $0 ?? first }
         allowance?.isSpent = true
         let origin = Origin(actor: account, session: connection.id, gateway: gatewayKind)
