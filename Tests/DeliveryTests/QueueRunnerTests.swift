@@ -201,6 +201,39 @@ import Testing
         }
     }
 
+    @Test("a message that is due again leaves a host alone that another found unwilling, and keeps to its schedule")
+    func retriesRest() async throws {
+        let host = try NextHost(NextHost.script { $0 == "CONNECT" ? "421 4.3.2 not now" : nil })
+        try await withSite(port: host.port) { site in
+            func attempt(_ number: UInt32, of id: QueueID) async throws {
+                try await site.wait("attempt \(number)") { try site.entry(id)?.recipients[0].attempts == number }
+            }
+            let first = try site.enqueue(["a@there.test"])
+            try await attempt(1, of: first)
+            // It is due again after five minutes. Shortly before, others find the host as it was.
+            site.now.advance(bySeconds: 290)
+            try await attempt(1, of: try site.enqueue(["b@there.test"]))
+            #expect(host.connections == 2)
+            site.now.advance(bySeconds: 11)
+            try site.enqueue(["kick@nowhere.test"], from: "")
+            try await attempt(2, of: first)
+            #expect(host.connections == 2)
+            let entry = try #require(try site.entry(first))
+            #expect(entry.recipients[0].lastText == "421 not now")
+            #expect(abs(entry.nextAttempt.rawValue - site.now.now.rawValue - 600_000) < 60_000)
+            // So is one that was to wait until now. The minute is over after that.
+            let later = Timestamp(milliseconds: site.now.now.rawValue + 5_000)
+            let held = try site.enqueue(["c@there.test"]) { $0.wishes.holdUntil = later }
+            site.now.advance(bySeconds: 6)
+            try site.enqueue(["kick@nowhere.test"], from: "")
+            try await attempt(1, of: held)
+            #expect(host.connections == 2)
+            site.now.advance(bySeconds: 45)
+            try await attempt(1, of: try site.enqueue(["d@there.test"]))
+            #expect(host.connections == 3)
+        }
+    }
+
     @Test("an operator who wants a message tried does not wait until its host has rested")
     func retryEndsTheRest() async throws {
         let isOpen = Countdown(1)

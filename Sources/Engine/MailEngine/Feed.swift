@@ -63,7 +63,7 @@ final class Feed: Sendable {
     }
 }
 
-/// What a commit changed of an account's standing among others.
+/// What a commit changed of an account's standing among others, or what an operator wants of the queue.
 package struct StandingChange: Hashable, Sendable {
     package struct Kinds: OptionSet, Hashable, Sendable {
         package let rawValue: UInt8
@@ -73,6 +73,8 @@ package struct StandingChange: Hashable, Sendable {
         package static let addressAdded = Kinds(rawValue: 2)
         package static let addressRemoved = Kinds(rawValue: 4)
         package static let setting = Kinds(rawValue: 8)
+        /// Of messages in the queue: they are to be tried now.
+        package static let retry = Kinds(rawValue: 16)
     }
 
     package var account: AccountID

@@ -102,8 +102,8 @@ package final class MailEngine: Sendable {
         feed.subscribeAll(notify)
     }
 
-    /// `notify` runs after each commit that changed who may log in or which addresses there are. It must only set a flag
-    /// or schedule.
+    /// `notify` runs after each commit that changed who may log in or which addresses there are, or by which an operator
+    /// wants messages tried; before those of `subscribe` hear of that commit. It must only set a flag or schedule.
     package func subscribeStandings(_ notify: @escaping @Sendable ([StandingChange]) -> Void) -> Subscription {
         feed.subscribeStandings(notify)
     }

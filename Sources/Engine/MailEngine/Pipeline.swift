@@ -264,8 +264,8 @@ final class Pipeline: @unchecked Sendable {
         let receipt = try batch.commit()
         committed = true
         counters.withLock { $0.count(batch: jobs.count, receipt: receipt, outcomes: outcomes) }
-        if receipt.events > 0 { feed.publish(progress.touched, head: receipt.head) }
         if !progress.standings.isEmpty { feed.publishStandings(progress.standings) }
+        if receipt.events > 0 { feed.publish(progress.touched, head: receipt.head) }
         return outcomes
     }
 

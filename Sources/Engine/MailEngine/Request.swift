@@ -133,6 +133,7 @@ extension AccountCommand {
         case .addAddress: .addressAdded
         case .removeAddress: .addressRemoved
         case .setSetting: .setting
+        case .retryQueued, .releaseQueued: .retry
         default: []
         }
     }

@@ -44,21 +44,42 @@ struct OutboundLease: Sendable {
 }
 
 actor OutboundPool {
+    /// A host that could not be had is left alone for a while.
+    private struct Rest {
+        let failure: any Error
+        /// When it was asked.
+        let since: Timestamp
+        let until: Timestamp
+
+        /// - Parameter wish: when an operator last wanted messages tried.
+        func holds(at now: Timestamp, wish: Timestamp?) -> Bool {
+            // A clock that was set back ends a rest rather than making it long.
+            guard since <= now, now < until else { return false }
+            return wish.map { $0 <= since || $0 > now } ?? true
+        }
+    }
+
     private let group: any EventLoopGroup
     private let options: DeliveryOptions
     private let fileThreads: NIOThreadPool
+    private let clock: @Sendable () -> Timestamp
+    private let wish: RetryWish
     /// Another has taken its place, or there is none any more: what comes back is closed.
     private var isRetired = false
     /// Nothing is connected any more.
     private var isClosed = false
-    /// Why a host could not be had, since which attempt, and until when it is left alone.
-    private var resting: [String: (failure: any Error, since: Timestamp, until: NIODeadline)] = [:]
+    private var resting: [String: Rest] = [:]
     private var idle: [String: [(lease: OutboundLease, since: NIODeadline)]] = [:]
 
-    init(group: any EventLoopGroup, options: DeliveryOptions, fileThreads: NIOThreadPool) {
+    init(
+        group: any EventLoopGroup, options: DeliveryOptions, fileThreads: NIOThreadPool,
+        clock: @escaping @Sendable () -> Timestamp, wish: RetryWish
+    ) {
         self.group = group
         self.options = options
         self.fileThreads = fileThreads
+        self.clock = clock
+        self.wish = wish
     }
 
     /// An idle connection to the destination that still stands.
@@ -90,8 +111,8 @@ actor OutboundPool {
     }
 
     func closeIdle(before deadline: NIODeadline) {
-        let now = NIODeadline.now()
-        resting = resting.filter { $0.value.until > now }
+        let now = clock()
+        resting = resting.filter { $0.value.holds(at: now, wish: nil) }
         for (destination, leases) in idle {
             let kept = leases.filter { $0.since > deadline }
             for entry in leases where entry.since <= deadline { quit(entry.lease) }
@@ -104,26 +125,22 @@ actor OutboundPool {
     }
 
     /// Connects and waits until the host is ready for a message. One that was not a moment ago is not asked again: of many
-    /// messages for it the first finds that out for the others.
-    ///
-    /// - Parameters:
-    ///   - askedAt: for when the message was put off, or an operator wanted it tried. Where that is later than the failure the host is
-    ///     asked again. Nil for a new message.
-    ///   - now: of the attempt.
-    func connect(
-        host: String, address: String, port: Int, requiresTLS: Bool, askedAt: Timestamp?, now: Timestamp
-    ) async throws -> OutboundLease {
+    /// messages for it, new ones and those that are due again, the first finds that out for the others. An operator who has
+    /// wanted messages tried since then has it asked.
+    func connect(host: String, address: String, port: Int, requiresTLS: Bool) async throws -> OutboundLease {
         let key = "\(host) [\(address)]:\(port)\(requiresTLS ? " TLS" : "")"
         if isClosed { throw OutboundFailure(.disconnected, reason: "the node ends") }
-        if let rest = resting[key], rest.until > .now(), askedAt.map({ $0 <= rest.since }) ?? true {
-            throw rest.failure
-        }
+        let now = clock()
+        if let rest = resting[key], rest.holds(at: now, wish: wish.latest) { throw rest.failure }
         do {
             let lease = try await open(host, address, port, requiresTLS)
             resting[key] = nil
             return lease
         } catch {
-            if resting.count < DeliveryLimits.restingMax { resting[key] = (error, now, .now() + options.hostRest) }
+            if resting.count < DeliveryLimits.restingMax || resting[key] != nil {
+                let until = Timestamp(milliseconds: clock().rawValue + options.hostRest.nanoseconds / 1_000_000)
+                resting[key] = Rest(failure: error, since: now, until: until)
+            }
             throw error
         }
     }

@@ -66,11 +66,6 @@ struct DomainAttempt: Sendable {
         return done + rest.map { last[$0] ?? .deferred($0, "no host of \(domain) could be reached") }
     }
 
-    /// Nil at the first attempt of a message that nobody has put off.
-    private var askedAt: Timestamp? {
-        message.entry.nextAttempt > message.entry.accepted ? message.entry.nextAttempt : nil
-    }
-
     private typealias Failure = @Sendable (UInt16) -> RecipientResult
 
     private func connect(to hop: NextHop) async -> (OutboundLease?, Failure?) {
@@ -85,8 +80,7 @@ struct DomainAttempt: Sendable {
         for address in addresses {
             do {
                 let lease = try await pool.connect(
-                    host: hop.host, address: address, port: hop.port, requiresTLS: message.requiresTLS,
-                    askedAt: askedAt, now: now)
+                    host: hop.host, address: address, port: hop.port, requiresTLS: message.requiresTLS)
                 return (lease, nil)
             } catch let error as OutboundFailure {
                 failure = self.failure(error, at: hop)

@@ -31,7 +31,8 @@ package actor QueueRunner {
     /// Messages of which the queue does not show what happened to them, until when they are left alone.
     private var resting: [QueueID: Timestamp] = [:]
     private var isRunning = false
-    private var subscription: Subscription?
+    private var subscriptions: [Subscription] = []
+    private let wish = RetryWish()
     private var waker: AsyncStream<Void>.Continuation?
     private var loop: Task<Void, Never>?
     private var timer: Task<Void, Never>?
@@ -63,7 +64,8 @@ package actor QueueRunner {
         self.fileThreads = fileThreads
         self.log = log
         router = Router(resolver: resolver, options: options)
-        pool = OutboundPool(group: group, options: options, fileThreads: fileThreads)
+        pool = OutboundPool(
+            group: group, options: options, fileThreads: fileThreads, clock: engine.clock, wish: wish)
         slots = DeliverySlots(perDestinationMax: options.connectionsPerDestinationMax, totalMax: options.connectionsMax)
         let counters = DeliveryCounters()
         self.counters = counters
@@ -81,7 +83,8 @@ package actor QueueRunner {
         let old = pool
         self.options = options
         router = Router(resolver: resolver ?? router.resolver, options: options)
-        pool = OutboundPool(group: group, options: options, fileThreads: fileThreads)
+        pool = OutboundPool(
+            group: group, options: options, fileThreads: fileThreads, clock: engine.clock, wish: wish)
         recorder.options = options
         slots.limit(perDestination: options.connectionsPerDestinationMax, total: options.connectionsMax)
         await old.retire()
@@ -93,7 +96,13 @@ package actor QueueRunner {
         isRunning = true
         let (stream, continuation) = AsyncStream.makeStream(of: Void.self, bufferingPolicy: .bufferingNewest(1))
         waker = continuation
-        subscription = engine.subscribe(.queue) { _ in continuation.yield() }
+        subscriptions = [
+            // Comes before the other, which has the messages looked for.
+            engine.subscribeStandings { [wish, clock = engine.clock] changes in
+                if changes.contains(where: { $0.kinds.contains(.retry) }) { wish.note(clock()) }
+            },
+            engine.subscribe(.queue) { _ in continuation.yield() },
+        ]
         loop = Task { [weak self] in
             for await _ in stream { await self?.takeDue() }
         }
@@ -104,7 +113,7 @@ package actor QueueRunner {
     package func stop(within deadline: TimeAmount) async {
         guard isRunning else { return }
         isRunning = false
-        subscription?.cancel()
+        for subscription in subscriptions { subscription.cancel() }
         waker?.finish()
         loop?.cancel()
         timer?.cancel()
