@@ -1,6 +1,8 @@
 // TLS where it is offered, towards a host whose TLS does not work (RFC 7435).
 import MailCore
 import NIOCore
+import Octets
+import SMTP
 import Synchronization
 import TLS
 import Testing
@@ -12,6 +14,7 @@ import Testing
         private let lines = Mutex<[String]>([])
         func note(_ line: String) { lines.withLock { $0.append(line) } }
         func count(_ word: String) -> Int { lines.withLock { $0.count { $0.hasPrefix(word) } } }
+        func first(_ word: String) -> String? { lines.withLock { $0.first { $0.hasPrefix(word) } } }
     }
 
     /// Offers TLS, says yes to STARTTLS, and answers the handshake with words, or by hanging up.
@@ -45,6 +48,47 @@ import Testing
             #expect(host.connections == 2)
             #expect(told.count("STARTTLS") == 1 && told.count("MAIL") == 1)
             #expect(try site.letters("alice@example.test").isEmpty)
+        }
+    }
+
+    /// RFC 5802 section 5.1. The first connection may have used its own before TLS broke.
+    @Test("the second connection logs in with a nonce of its own")
+    func freshNonce() async throws {
+        let told = Told()
+        let host = try NextHost(
+            NextHost.script { line in
+                told.note(line)
+                switch line.prefix(4) {
+                case "EHLO": return "250-there.test\r\n250-STARTTLS\r\n250 AUTH SCRAM-SHA-256"
+                case "STAR": return "220 go on"
+                case "TLS": return "what is this?"
+                case "AUTH": return "535 5.7.8 no"
+                default: return nil
+                }
+            })
+        let maker = try maker()
+        let drawn = Mutex(0)
+        try await withSite(
+            port: host.port,
+            {
+                $0.makeTLSHandler = maker
+                $0.makeNonce = {
+                    drawn.withLock { number in
+                        number += 1
+                        return "nonce-\(number)"
+                    }
+                }
+                $0.smartHost = SmartHost(
+                    host: "127.0.0.1", port: host.port,
+                    credentials: SMTPClientCredentials(user: "alice", password: "secret"))
+            }
+        ) { site in
+            let id = try site.enqueue(["bob@there.test"])
+            try await site.wait("it was tried") { try site.entry(id)?.recipients[0].attempts == 1 }
+            #expect(host.connections == 2)
+            let message = try #require(told.first("AUTH SCRAM-SHA-256 ")?.split(separator: " ").last)
+            let octets = try #require(Base64.decode(Array(message.utf8)))
+            #expect(String(decoding: octets, as: UTF8.self) == "n,,n=alice,r=nonce-2")
         }
     }
 

@@ -158,7 +158,6 @@ actor OutboundPool {
         }
         if requiresTLS { configuration.tls = .required }
         if options.makeTLSHandler == nil { configuration.tls = configuration.tls == .required ? .required : .never }
-        if configuration.credentials != nil { configuration.scramNonce = options.makeNonce() }
         configuration.isLineSafe = address == "127.0.0.1" || address == "::1"
         let verifies = requiresTLS || options.smartHost?.verifies ?? false
         do {
@@ -172,8 +171,12 @@ actor OutboundPool {
     }
 
     private func connect(
-        _ host: String, _ address: String, _ port: Int, _ settled: SMTPClientConfiguration, _ verifies: Bool
+        _ host: String, _ address: String, _ port: Int, _ configuration: SMTPClientConfiguration, _ verifies: Bool
     ) async throws -> OutboundLease {
+        var own = configuration
+        // RFC 5802 section 5.1: of each exchange its own, and a connection has one.
+        if own.credentials != nil { own.scramNonce = options.makeNonce() }
+        let settled = own
         let options = options
         let fileThreads = fileThreads
         let eventLoop = group.next()
