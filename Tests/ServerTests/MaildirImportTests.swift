@@ -228,6 +228,22 @@ import Testing
             found == ["3 Subject: one", "40 Subject: ours", "44 Subject: 40", "45 Subject: 42", "46 Subject: 43"])
     }
 
+    /// It is found before the message that gets another number, and at the end.
+    @Test func thatTooFewUIDsAreLeftIsToldOnce() throws {
+        let scratch = try Scratch()
+        defer { scratch.remove() }
+        let backend = try store(scratch)
+        defer { backend.close() }
+        let tree = try Tree(scratch.path + "/tree")
+        try tree.file("cur/1.a:2,", "Subject: one\n\nbody\n")
+        try tree.file("cur/2.b:2,", "Subject: late\n\nbody\n")
+        try tree.file("dovecot-uidlist", "3 V1500000000 N4294967290 G00\n3 :1.a\n")
+        let lines = try backend.answer(ImportMaildir(address: "alice", directory: tree.path))
+        #expect(lines.last?.kind == .failed)
+        #expect(lines.count { $0.text.contains("4294967290, leaves too few") } == 1, "\(lines)")
+        #expect(lines.contains { $0.text.contains("2 imported, 0 there before, 1 missing") }, "\(lines)")
+    }
+
     /// Of two messages with one UIDL the second has none, nor has one whose UIDL is none (RFC 1939 section 7).
     @Test func uidlsAreUnique() throws {
         let scratch = try Scratch()

@@ -78,13 +78,15 @@ struct ImportMailbox {
     }
 
     /// The source's UIDNEXT too, once its messages are here: it may have given higher UIDs than they have, which some client
-    /// knows.
+    /// knows. It is asked for before each run of messages that get other numbers, and at the end; that it cannot be kept is
+    /// told once.
     func keepNextUID(_ next: UInt32?, _ account: AccountID, _ desk: ImportDesk, _ report: inout FolderReport) throws {
         guard keepsUIDs, let next, next > 0 else { return }
         do {
             _ = try desk.perform(account, .raiseUIDNext(id, to: UID(next)))
         } catch Refusal.uidsExhausted {
-            report.missing.append(("\(report.name)", "its next UID, \(next), leaves too few to be kept"))
+            let complaint = (path: "\(report.name)", reason: "its next UID, \(next), leaves too few to be kept")
+            if !report.missing.contains(where: { $0 == complaint }) { report.missing.append(complaint) }
         }
         try desk.reached(.nextUIDKept)
     }
