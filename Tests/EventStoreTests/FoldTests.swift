@@ -282,8 +282,18 @@ struct FoldTests {
         let manifest = try String(contentsOfFile: directory + "/STORE", encoding: .utf8)
         try manifest.replacingOccurrences(of: "\"format\": 4", with: "\"format\": 3")
             .write(toFile: directory + "/STORE", atomically: true, encoding: .utf8)
+        do {
+            let environment = try Environment(directory: directory + "/shard-0000")
+            let meta = try environment.openDatabase("meta", create: false)
+            let wasThere = try environment.write { try $0.delete(meta, Array("state.uidls".utf8)) }
+            #expect(wasThere)
+        }
+        return try loseUIDLs(directory, of: "state.1")
+    }
+
+    private static func loseUIDLs(_ directory: String, of tree: String) throws -> Int {
         let environment = try Environment(directory: directory + "/shard-0000")
-        let state = try environment.openDatabase("state.1", create: false)
+        let state = try environment.openDatabase(tree, create: false)
         var keys: [[UInt8]] = []
         try environment.read { read in
             try read.scan(state, from: []) { key, _ in
@@ -297,9 +307,8 @@ struct FoldTests {
         return keys.count
     }
 
-    @Test("a store of format 3 equals its log, and gets its UIDLs by a rebuild")
-    func formatThree() throws {
-        let temporary = try TemporaryStore()
+    /// Three messages that came with one, behind one that came without.
+    private static func addUIDLs(_ temporary: TemporaryStore) throws {
         _ = try temporary.populate(messages: 1)
         for number in 0..<3 {
             let message = NewMessage(body: 0, uidl: "from-\(number)")
@@ -307,6 +316,12 @@ struct FoldTests {
                 .append(AppendMessages(mailbox: TemporaryStore.inbox, messages: [message], origin: .import)),
                 .firstPersonal, bodies: [TemporaryStore.body(10 + number)])
         }
+    }
+
+    @Test("a store of format 3 equals its log, and gets its UIDLs by a rebuild")
+    func formatThree() throws {
+        let temporary = try TemporaryStore()
+        try Self.addUIDLs(temporary)
         func uidls() throws -> [UInt32: String] {
             var found: [UInt32: String] = [:]
             try temporary.store.read { state in
@@ -328,6 +343,21 @@ struct FoldTests {
         try temporary.store.verifyAll()
         _ = try temporary.store.rebuildState()
         #expect(try uidls() == all)
+        #expect(try temporary.store.compareStateWithReplay().withoutUIDL == 0)
+        // From now on it has them all, and a loss is one.
+        try temporary.reopen { _ = try Self.loseUIDLs($0, of: "state.2") }
+        #expect(throws: StateDifference.self) { try temporary.store.compareStateWithReplay() }
+    }
+
+    @Test("a row of a UIDL that is lost is found in a store that has always had them")
+    func lostUIDLs() throws {
+        let temporary = try TemporaryStore()
+        try Self.addUIDLs(temporary)
+        #expect(try temporary.store.compareStateWithReplay().withoutUIDL == 0)
+        try temporary.reopen { _ = try Self.loseUIDLs($0, of: "state.1") }
+        let difference = #expect(throws: StateDifference.self) { try temporary.store.compareStateWithReplay() }
+        #expect(difference?.found == "no row")
+        _ = try temporary.store.rebuildState()
         #expect(try temporary.store.compareStateWithReplay().withoutUIDL == 0)
     }
 

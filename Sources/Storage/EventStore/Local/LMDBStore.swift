@@ -117,7 +117,10 @@ package final class LMDBStore: ShardStore {
         do {
             let environment = try Environment(directory: shard)
             let tables = try LocalTables.open(environment, create: true)
-            try FoldMark(lsn: 0).write(environment, tables)
+            try environment.write {
+                try FoldMark(lsn: 0).write($0, tables)
+                try tables.markUIDLsComplete($0)
+            }
         } catch {
             throw .failed("\(shard): \(error)")
         }

@@ -23,6 +23,18 @@ struct LocalTables: Sendable {
     /// The row of `meta` that names the state tree in use.
     static let stateNameKey = Array("schema.state".utf8)
 
+    /// The row of `meta` that is there when each UIDL of the log has its row. A store that was raised from format 3 lacks it
+    /// until its tree is made anew.
+    static let uidlsCompleteKey = Array("state.uidls".utf8)
+
+    func hasAllUIDLs(_ transaction: Transaction) throws(LMDBError) -> Bool {
+        try transaction.getBytes(meta, key: Self.uidlsCompleteKey) != nil
+    }
+
+    func markUIDLsComplete(_ write: WriteTransaction) throws(LMDBError) {
+        try write.put(meta, Self.uidlsCompleteKey, [1])
+    }
+
     static func otherStateName(than name: String) -> String { name == "state.1" ? "state.2" : "state.1" }
 
     subscript(table: DerivedTable) -> Database {
