@@ -109,6 +109,26 @@ extension Request {
         }
     }
 
+    @Test("a report for an address here that waits goes nowhere else when its domain is ours no more")
+    func reportStays() async throws {
+        let host = try NextHost(NextHost.script { $0.contains("nobody@") ? "550 5.1.1 no such user" : nil })
+        try await withSite(port: host.port, resolver: .loopback("there.test", "example.test")) { site in
+            try site.setQuota(1, of: "alice@example.test")
+            let id = try site.enqueue(["nobody@there.test"])
+            try await site.wait("the report waits") {
+                let queue = try site.queue()
+                return try site.entry(id) == nil && queue.count == 1 && queue[0].recipients[0].attempts == 1
+            }
+            let account = try #require(try site.engine.read { try $0.owner(ofAddress: "alice@example.test") })
+            _ = site.engine.performAndWait(
+                Request([Request.Item(account, .removeAccount)], origin: Origin(gateway: .admin)))
+            site.now.advance(bySeconds: 301)
+            try site.enqueue(["carol@there.test"], from: "")
+            try await site.wait("the queue is empty") { try site.queue().isEmpty }
+            #expect(host.received.map(\.recipients) == [["carol@there.test"]])
+        }
+    }
+
     @Test("what strangers sent to an address here goes nowhere else when its domain is ours no more")
     func inward() async throws {
         let host = try NextHost()

@@ -201,7 +201,11 @@ import Testing
             #expect(try second.command("MAIL FROM:<alice@example.test>").hasPrefix("250"))
             #expect(try second.command("RCPT TO:<x@there.test>").hasPrefix("450 4.7.1"))
         } then: { (node: TestNode) throws in
-            #expect(try queue(node).map(\.recipients.count) == [3])
+            let entries = try queue(node)
+            let addresses = entries.map { $0.recipients.map(\.address) }
+            #expect(addresses == [["bob@example.test"], ["x@there.test", "y@there.test"]])
+            // What is to stay here has an entry that does, whoever sent it.
+            #expect(entries.map { $0.wishes.flags.contains(.inward) } == [true, false])
         }
     }
 

@@ -33,7 +33,7 @@ package struct QueueFlags: OptionSet, Hashable, Sendable {
     package static let deliverByTrace = QueueFlags(rawValue: 32)
     /// RFC 3030: lines of any length, any octets.
     package static let binary = QueueFlags(rawValue: 64)
-    /// Taken from whoever came, for addresses here: it leaves for no other host, also where its domain is ours no more.
+    /// For addresses here: it leaves for no other host, also where its domain is ours no more.
     package static let inward = QueueFlags(rawValue: 128)
     package static let all = QueueFlags(rawValue: 255)
 }

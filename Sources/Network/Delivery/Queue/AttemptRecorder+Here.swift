@@ -29,7 +29,7 @@ extension AttemptRecorder {
         switch local {
         case .elsewhere:
             guard message.entry.wishes.flags.contains(.inward) else { return nil }
-            // Nobody who may send outward has asked for it: it would be a relay for strangers.
+            // It was taken to stay here. A stranger's would be relayed, anybody else's would go to whoever has the domain now.
             let reply = SMTPServerReply(550, .init(5, 1, 2), lines: ["mail for this domain is not taken here any more"])
             return await record(message, [.failed(index, reply)], original)
         case .refused(let reply):

@@ -203,13 +203,18 @@ struct AttemptRecorder: Sendable {
     }
 
     /// Reports go to the sender, whose mailbox is here or elsewhere. One that his mailbox does not take, now or by the time
-    /// of the commit, waits in the queue.
+    /// of the commit, waits in the queue, and leaves for no other host: it was to stay here.
     private func report(to message: QueuedMessage, body: Int) -> [Request.Item] {
         let sender = message.entry.mailFrom
         // RFC 8689 section 5.
-        let flags = message.entry.wishes.flags.intersection(.requireTLS)
+        var flags = message.entry.wishes.flags.intersection(.requireTLS)
+        let local = try? inbox(sender)
+        switch local {
+        case .mailbox, .refused: flags.insert(.inward)
+        case .elsewhere, nil: break
+        }
         let enqueue = Enqueue(body: body, mailFrom: "", recipients: [sender], wishes: QueueWishes(flags: flags))
-        guard case .mailbox(let account, let mailbox)? = try? inbox(sender) else {
+        guard case .mailbox(let account, let mailbox)? = local else {
             return [Request.Item(.queue, .enqueue(enqueue), needsPrevious: true)]
         }
         let append = AppendMessages(

@@ -162,16 +162,13 @@ extension SMTPSession {
         return .queue(QueuedRecipient(recipient))
     }
 
-    /// The items that put the message into the queue for `recipients`: one, but for very many long addresses, and where
-    /// whoever came without a login wrote to addresses here, and a filter adds others.
+    /// The items that put the message into the queue for `recipients`: one, but for very many long addresses. Addresses here
+    /// have one of their own, which leaves for no other host.
     func enqueueing(
         _ recipients: [QueuedRecipient], from envelope: SMTPEnvelope, isHeld: Bool
     ) -> [Request.Item] {
-        let isStranger = machine.configuration.dialect != .submission || account == nil
-        let inward = isStranger ? recipients.filter { !$0.isElsewhere } : []
-        let outward = isStranger ? recipients.filter(\.isElsewhere) : recipients
-        return enqueueing(inward, from: envelope, isHeld, isInward: true)
-            + enqueueing(outward, from: envelope, isHeld, isInward: false)
+        enqueueing(recipients.filter { !$0.isElsewhere }, from: envelope, isHeld, isInward: true)
+            + enqueueing(recipients.filter(\.isElsewhere), from: envelope, isHeld, isInward: false)
     }
 
     private func enqueueing(

@@ -145,8 +145,10 @@ extension SMTPSession {
         guard isMixed, machine.configuration.dialect == .submission, connection.gateway.sending.isOpen else {
             return delivered(outcomes, itemOfRecipient, destinations)
         }
-        let left = zip(destinations.recipients, itemOfRecipient).filter { !outcomes[$0.1].isStored }
-            .map { QueuedRecipient($0.0) }
+        let left = destinations.targets.indices.filter { !outcomes[itemOfRecipient[$0]].isStored }.map { index in
+            if case .queue(let queued) = destinations.targets[index] { return queued }
+            return QueuedRecipient(destinations.recipients[index])
+        }
         let origin = Origin(actor: account, session: connection.id, gateway: .submission)
         let answer = connection.answering { [self] (second: [CommandOutcome]) in
             let failed = second.first { !$0.isStored }
