@@ -316,6 +316,24 @@ import Testing
         }
     }
 
+    @Test("what comes while nothing is to be sent waits, and goes when something is")
+    func switchedOff() async throws {
+        let host = try NextHost()
+        try await withSite(port: host.port, resolver: .loopback("there.test"), { $0.isOn = false }) { site in
+            try site.enqueue(["bob@there.test"])
+            // Also for a mailbox here.
+            try site.enqueue(["alice@example.test"], from: "bob@there.test")
+            try await Task.sleep(nanoseconds: 200_000_000)
+            #expect(try site.queue().count == 2 && host.connections == 0)
+            var options = DeliveryOptions(hostName: "mx.example.test", draw: { 4 })
+            options.port = host.port
+            await site.runner.reconfigure(options)
+            try await site.wait("the queue is empty") { try site.queue().isEmpty }
+            #expect(host.received.count == 1)
+            #expect(try site.letters("alice@example.test").count == 1)
+        }
+    }
+
     @Test("more recipients than the next host takes at once")
     func recipientsMax() async throws {
         let host = try NextHost(

@@ -28,6 +28,8 @@ package struct SmartHost: Sendable {
 
 /// What an operator may set. The defaults are those of RFC 5321 section 4.5.4.
 package struct DeliveryOptions: Sendable {
+    /// Messages are taken from the queue; otherwise they wait in it.
+    package var isOn = true
     /// Our name in EHLO, Received and reports.
     package var hostName: String
     package var smartHost: SmartHost?

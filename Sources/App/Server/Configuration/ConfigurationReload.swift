@@ -18,7 +18,6 @@ package struct ConfigurationReload: Sendable {
         configuration.encryption = new.encryption
         configuration.encryption.enabled = old.encryption.enabled
         configuration.sending = new.sending
-        configuration.sending.enabled = old.sending.enabled
     }
 }
 

@@ -46,13 +46,10 @@ package enum SmartHostTLS: String, CaseIterable, Sendable {
 }
 
 extension ConfigurationKey {
-    static let sending: [ConfigurationKey] =
-        [
-            // Listeners offer what a queue makes possible, and the queue's runner starts and ends with them.
-            bool("sending.enabled", \.sending.enabled)
-        ] + sendingNow.map { $0.reloading() }
+    static let sending: [ConfigurationKey] = sendingKeys.map { $0.reloading() }
 
-    private static let sendingNow: [ConfigurationKey] = [
+    private static let sendingKeys: [ConfigurationKey] = [
+        bool("sending.enabled", \.sending.enabled),
         ConfigurationKey("sending.hostname", show: { $0.sending.hostName ?? "" }) {
             configuration, value throws(ConfigurationRefusal) in
             configuration.sending.hostName = try value.domain()

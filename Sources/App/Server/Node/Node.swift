@@ -33,8 +33,9 @@ package final class Node: AdministrationBackend {
     private let tls: TLSServer?
     private let ownCertificate: OwnCertificate
     private let retention: RetentionCollector
-    /// Nil where the node sends nothing.
-    private let sending: Sending?
+    private let hostName: String
+    /// Nil until the node is to send for the first time.
+    private let sending: Mutex<Sending?>
     private let sampler: MaildirSampler?
     private let administration = Mutex<AdministrationSocket?>(nil)
 
@@ -84,11 +85,12 @@ package final class Node: AdministrationBackend {
                 (projector?.status.metrics ?? "") + (sampler?.metrics ?? "") + (cache?.statistics.metrics ?? "")
                     + (sendingMetrics.withLock { $0 }?() ?? "")
             })
-        sending =
+        hostName = options.hostName
+        sending = Mutex(
             configuration.sending.enabled
-            ? try Sending(configuration, hostName: options.hostName, engine: engine, gateways: listeners, log: log)
-            : nil
-        if let sending { sendingMetrics.withLock { $0 = { sending.statistics.metrics } } }
+                ? try Sending(configuration, hostName: options.hostName, engine: engine, gateways: listeners, log: log)
+                : nil)
+        sendingMetrics.withLock { $0 = { [weak self] in self?.sending.withLock { $0 }?.statistics.metrics ?? "" } }
     }
 
     private static func openCache(_ store: String, _ configuration: NodeConfiguration, _ log: Logger) -> MessageCache? {
@@ -108,7 +110,7 @@ package final class Node: AdministrationBackend {
         administration.withLock { $0 = socket }
         let configuration = configuration
         let bound = try await listeners.start(configuration.listenerList)
-        await sending?.start()
+        sending.withLock { $0 }?.start()
         retention.start()
         sampler?.start()
         return "ready" + bound.map { " \($0.0.rawValue)=\($0.1)" }.joined()
@@ -118,7 +120,7 @@ package final class Node: AdministrationBackend {
     package func stop() async {
         log.info("stopping")
         await listeners.drain(deadline: .seconds(configuration.limits.drainSecondsMax))
-        await sending?.stop(within: configuration.limits.drainSecondsMax)
+        await sending.withLock { $0 }?.stop(within: configuration.limits.drainSecondsMax)
         administration.withLock { $0 }?.close()
         retention.stop()
         sampler?.stop()
@@ -145,16 +147,13 @@ package final class Node: AdministrationBackend {
                     metadata: ["reason": "\(AdministrationFailure(error).text)"])
             }
         }
-        if let sending {
-            do {
-                try sending.reconfigure(new)
-                listeners.replace(new.sending.gatewayOptions)
-            } catch {
-                new.sending = configuration.sending
-                log.error(
-                    "what concerns sending not reloaded, it goes on as it was",
-                    metadata: ["reason": "\(AdministrationFailure(error).text)"])
-            }
+        do {
+            try replaceSending(new)
+        } catch {
+            new.sending = configuration.sending
+            log.error(
+                "what concerns sending not reloaded, it goes on as it was",
+                metadata: ["reason": "\(AdministrationFailure(error).text)"])
         }
         let reload = ConfigurationReload(from: configuration, to: new)
         current.withLock { $0 = reload.configuration }
@@ -165,6 +164,18 @@ package final class Node: AdministrationBackend {
                 "these keys have new values that wait for a restart",
                 metadata: ["keys": "\(reload.waiting.joined(separator: ", "))"])
         }
+    }
+
+    /// What sends is made when the node is to send for the first time, and rests where it is not to any more.
+    private func replaceSending(_ new: NodeConfiguration) throws {
+        if let sending = sending.withLock({ $0 }) {
+            try sending.reconfigure(new)
+        } else if new.sending.enabled {
+            let made = try Sending(new, hostName: hostName, engine: engine, gateways: listeners, log: log)
+            sending.withLock { $0 = made }
+            made.start()
+        }
+        listeners.replace(new.sending.gatewayOptions)
     }
 }
 

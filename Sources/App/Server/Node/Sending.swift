@@ -67,7 +67,14 @@ final class Sending: Sendable {
 
     var statistics: DeliveryStatistics { runner.statistics }
 
-    func start() async { await runner.start() }
+    func start() {
+        current.withLock { current in
+            current.change = Task { [runner, before = current.change] in
+                await before?.value
+                await runner.start()
+            }
+        }
+    }
 
     /// Takes a new configuration; on an error nothing changes. Changes are made in the order in which they come.
     func reconfigure(_ configuration: NodeConfiguration) throws {
@@ -86,6 +93,7 @@ final class Sending: Sendable {
     }
 
     func stop(within seconds: Int) async {
+        await current.withLock { $0.change }?.value
         await runner.stop(within: .seconds(Int64(seconds)))
         try? await group.shutdownGracefully()
         try? await fileThreads.shutdownGracefully()
@@ -105,6 +113,7 @@ extension NodeConfiguration.Sending {
 
     func options(hostName: String) throws -> DeliveryOptions {
         var options = DeliveryOptions(hostName: self.hostName ?? hostName, draw: { UInt64.random(in: .min ... .max) })
+        options.isOn = enabled
         options.port = port
         options.connectionsPerDestinationMax = connectionsPerHostMax
         options.connectionsMax = connectionsMax

@@ -147,7 +147,7 @@ package actor QueueRunner {
     }
 
     private func takeDue() async {
-        guard isRunning, !isStopped else { return }
+        guard isRunning, !isStopped, options.isOn else { return }
         await pool.closeIdle(before: .now() - options.idleMax)
         resting = resting.filter { $0.value > engine.clock() }
         let room = resting.count > DeliveryLimits.restingMax ? 0 : options.messagesMax - inFlight.count
@@ -165,7 +165,7 @@ package actor QueueRunner {
             return wake(after: .seconds(10))
         }
         // The end may have come while the queue was read.
-        guard isRunning, !isStopped else { return }
+        guard isRunning, !isStopped, options.isOn else { return }
         for (id, destinations) in found.due where inFlight.insert(id).inserted {
             for destination in destinations { load[destination, default: 0] += 1 }
             Task { [weak self] in

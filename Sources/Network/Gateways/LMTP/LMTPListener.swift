@@ -4,5 +4,5 @@ import SMTP
 /// session is an `SMTPSession` in this dialect. What differs for the listener: its clients are mail systems of the same
 /// site, so that Unix sockets are usual, and a domain literal or a strange name in LHLO is nobody's concern.
 extension GatewayOptions {
-    var lmtp: SMTPServerConfiguration { smtp(.lmtp) }
+    func lmtp(_ sending: SendingOptions) -> SMTPServerConfiguration { smtp(.lmtp, sending) }
 }

@@ -1,8 +1,8 @@
 import SMTP
 
 extension GatewayOptions {
-    /// What a listener of SMTP is configured with. LMTP's is in LMTP/.
-    func smtp(_ dialect: SMTPDialect) -> SMTPServerConfiguration {
+    /// What a session of SMTP or LMTP that begins now is configured with.
+    func smtp(_ dialect: SMTPDialect, _ sending: SendingOptions) -> SMTPServerConfiguration {
         var configuration = SMTPServerConfiguration(dialect: dialect, hostName: hostName)
         configuration.messageOctetsMax = messageOctetsMax
         configuration.recipientsMax = recipientsMax
@@ -27,7 +27,7 @@ extension GatewayOptions {
 extension Connection {
     /// The same, as it stands for this client.
     func smtpConfiguration(_ dialect: SMTPDialect) -> SMTPServerConfiguration {
-        var configuration = gateway.options.smtp(dialect)
+        var configuration = gateway.options.smtp(dialect, gateway.sending)
         configuration.offersTLS = offersTLS
         configuration.beginsSecure = isSecure
         configuration.trustsPeer = dialect != .submission && gateway.options.clientsFrom.contains(client)

@@ -86,14 +86,8 @@ final class GatewayContext: Sendable {
     /// What people who have logged in may send, as it is now; the options have how it began.
     var sending: SendingOptions { sendingNow.withLock { $0 } }
 
-    /// From the next command on. Whether there is a queue stays as it was at the start.
-    func replace(_ sending: SendingOptions) {
-        sendingNow.withLock { now in
-            let isOpen = now.isOpen
-            now = sending
-            now.isOpen = isOpen
-        }
-    }
+    /// From the next command on; what a queue makes possible is offered, or no longer, to sessions that begin.
+    func replace(_ sending: SendingOptions) { sendingNow.withLock { $0 = sending } }
 
     /// Who receives for an address.
     var directory: RecipientDirectory {

@@ -26,6 +26,10 @@ extension SMTPSession {
         }
         switch answer {
         case .target(let target):
+            guard connection.gateway.sending.isOpen || machine.envelope?.hold == nil else {
+                connection.counters.reject(.temporary)
+                return .tryLater("What is to wait is not taken any more")
+            }
             targets.append(place(recipient, at: target))
             return .accepted
         case .refused(let refusal):
