@@ -14,7 +14,7 @@ private typealias M = ScriptedMilter
 
 /// Runs a node with these filters.
 func withMilters(
-    _ milters: [ScriptedMilter], spoolsAt threshold: Int? = nil,
+    _ milters: [ScriptedMilter], spoolsAt threshold: Int? = nil, in spool: String = "/tmp",
     change: (inout [MilterOptions]) -> Void = { _ in }, options: (inout GatewayOptions) -> Void = { _ in },
     _ body: @escaping @Sendable (TestNode) throws -> Void
 ) async throws {
@@ -33,7 +33,11 @@ func withMilters(
             $0.milters = chosen
             $0.sending.isOpen = true
             options(&$0)
-        }, engine: { if let threshold { $0.spoolThresholdOctets = threshold } }
+        },
+        engine: {
+            if let threshold { $0.spoolThresholdOctets = threshold }
+            $0.spoolDirectory = spool
+        }
     ) { node in
         try await onOwnThread { try body(node) }
     }

@@ -10,6 +10,8 @@ enum MilterMove {
     case say([[UInt8]])
     /// Sends these octets, whatever they are.
     case octets([UInt8])
+    /// Sends these octets one part after the other, with time between for each to be read.
+    case parts([[UInt8]])
     /// Says nothing, and goes on to listen.
     case silence
     case close
@@ -143,6 +145,11 @@ final class ScriptedMilter: Sendable {
             switch rule(told) ?? usual(told) {
             case .say(let packets): guard write(socket, packets.flatMap { $0 }) else { return }
             case .octets(let octets): guard write(socket, octets) else { return }
+            case .parts(let parts):
+                for part in parts {
+                    guard write(socket, part) else { return }
+                    usleep(50_000)
+                }
             case .silence: break
             case .close: return
             case .last(let packets):

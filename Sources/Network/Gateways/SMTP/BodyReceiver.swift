@@ -36,7 +36,7 @@ final class BodyReceiver {
     private var backlogOctets = 0
     private var failure: EngineFailure?
     private var finished: ((Result<any BodySource, EngineFailure>) -> Void)?
-    /// Called on the loop when there may be room again.
+    /// Called on the loop when there may be room again, whatever has become of the body: whoever feeds it may be waiting.
     var hadRoom: (() -> Void)?
 
     /// - Parameter spoolsAtOnce: the body is a file from its first octet.
@@ -90,6 +90,7 @@ final class BodyReceiver {
         failure = .fault("abandoned")
         backlog = []
         backlogOctets = 0
+        hadRoom?()
     }
 
     private func writeBacklog() {
@@ -104,15 +105,14 @@ final class BodyReceiver {
             backlogOctets = backlog.reduce(0) { $0 + $1.count }
             switch result {
             case .success(let source?): end(.success(source))
-            case .success(nil):
-                writeBacklog()
-                hadRoom?()
+            case .success(nil): writeBacklog()
             case .failure(let error):
                 failure = error
                 backlog = []
                 backlogOctets = 0
                 end(.failure(error))
             }
+            hadRoom?()
         }
         connection.gateway.fileThreads.submit { _ in
             do throws(EngineFailure) {
