@@ -54,9 +54,8 @@ extension SMTPSession {
     /// RCPT, when the recipient would be accepted.
     func filter(_ recipient: SMTPRecipient, _ completion: @escaping (SMTPReply?) -> Void) {
         guard let milters else { return completion(nil) }
-        var isHere = false
-        if case .here? = targets.last { isHere = true }
-        milterFacts.recipient = (recipient.address, isHere)
+        // One that goes into the queue for its report may have its mailbox here all the same.
+        milterFacts.recipient = (recipient.address, isHere: targets.last?.isElsewhere == false)
         milters.recipient(.recipient(path: "<\(recipient.address)>", parameters: [])) { [self] reply in
             answer(reply, completion)
         }

@@ -11,6 +11,13 @@ enum RecipientTarget: Hashable, Sendable {
     case here(DeliveryTarget)
     /// Into the queue: to another host, or to a mailbox here with what its sender wants told or put off.
     case queue(QueuedRecipient)
+
+    var isElsewhere: Bool {
+        switch self {
+        case .here: false
+        case .queue(let queued): queued.isElsewhere
+        }
+    }
 }
 
 /// A recipient on its way into the queue.
