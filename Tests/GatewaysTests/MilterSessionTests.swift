@@ -32,4 +32,48 @@ private typealias M = ScriptedMilter
             #expect(try mailer("<bob@example.test> NOTIFY=SUCCESS,FAILURE", stranger) == "local")
         }
     }
+
+    /// The sender's hour has three, and no more of it is gone than recipients elsewhere that got something.
+    @Test func recipientsThatFiltersRefuseAreNotCounted() async throws {
+        let stage = Stage()
+        let milter = try M { told in
+            switch told.command {
+            case "R" where told.text.hasPrefix("<no"): .one("r")
+            case "E" where stage.current == "remove": .change(M.packet("-", M.text("<gone@elsewhere.test>")))
+            case "E" where stage.current == "replace":
+                .change(
+                    M.packet("-", M.text("<gone@elsewhere.test>")), M.packet("+", M.text("<other@elsewhere.test>")))
+            default: nil
+            }
+        }
+        try await withMilters([milter], options: { $0.sending.recipientsPerHourMax = 3 }) { (node: TestNode) throws in
+            let client = try node.submission("alice")
+            let letter = plainLetter.replacing("joe@client", with: "alice@example")
+            /// How many more the account may write to.
+            func left() throws -> Int {
+                #expect(try client.command("MAIL FROM:<alice@example.test>").hasPrefix("250"))
+                for _ in 0..<4 { #expect(try client.command("RCPT TO:<no@elsewhere.test>").hasPrefix("550")) }
+                var count = 0
+                while try client.command("RCPT TO:<\(count)@elsewhere.test>").hasPrefix("250"), count < 5 { count += 1 }
+                #expect(try client.command("RSET").hasPrefix("250"))
+                return count
+            }
+            func send(_ recipients: String...) throws {
+                #expect(try client.deliver(letter, from: "alice@example.test", to: recipients).hasPrefix("250"))
+            }
+            #expect(try left() == 3)
+            stage.current = "remove"
+            try send("gone@elsewhere.test", "bob@example.test")
+            #expect(try left() == 3)
+            try send("bob@example.test", "gone@elsewhere.test", "far@elsewhere.test")
+            #expect(try left() == 2)
+            // Nobody is left.
+            try send("gone@elsewhere.test")
+            #expect(try left() == 2)
+            // Another address instead is no way around it.
+            stage.current = "replace"
+            try send("gone@elsewhere.test")
+            #expect(try left() == 1)
+        }
+    }
 }

@@ -15,6 +15,9 @@ struct Destinations {
     var added: Range<Int> = 0..<0
     /// What became of those that were added in vain.
     var inVain: [DeliveryOutcome] = []
+    /// Of the recipients elsewhere that filters have taken out, with nobody elsewhere instead: their places among all those
+    /// elsewhere that the client has named.
+    var uncounted: ArraySlice<Int> = []
     /// A filter wants it kept from its readers.
     var isQuarantined = false
 
@@ -36,9 +39,12 @@ extension SMTPSession {
         var found = Destinations()
         let wishes = preface?.wishes ?? MilterChanges()
         let removed = Set(wishes.removed.map(\.directoryKey))
+        var elsewhere = 0
         for (recipient, target) in zip(envelope.recipients, targets) {
+            defer { elsewhere += target.isElsewhere ? 1 : 0 }
             guard !removed.contains(recipient.address.directoryKey) else {
                 found.places.append(nil)
+                if target.isElsewhere { found.uncounted.append(elsewhere) }
                 continue
             }
             found.places.append(found.recipients.count)
@@ -62,6 +68,8 @@ extension SMTPSession {
             }
         }
         found.added = first..<found.recipients.count
+        // A filter that writes other addresses for those of the client is no way around the sender's hour.
+        found.uncounted = found.uncounted.dropFirst(found.targets[found.added].count(where: \.isElsewhere))
         if wishes.quarantine != nil {
             found.isQuarantined = true
             found.targets = found.targets.map(quarantined)

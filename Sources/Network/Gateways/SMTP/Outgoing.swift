@@ -106,20 +106,22 @@ final class SendingRates: Sendable {
         }
     }
 
-    fileprivate func giveBack(_ count: Int, of account: AccountID, hour: Int64) {
+    fileprivate func giveBack(to account: AccountID, hour: Int64) {
         hours.withLock { hours in
             guard hour == hours.hour, let counted = hours.counts[account] else { return }
-            hours.counts[account] = counted > count ? counted - count : nil
+            hours.counts[account] = counted > 1 ? counted - 1 : nil
         }
     }
 }
 
 /// What the recipients of an open transaction took of their sender's hour. It goes back unless the message goes to the
-/// engine: so whoever asks in many sessions at once gets no more, and whoever gives up loses nothing.
+/// engine: so whoever asks in many sessions at once gets no more, and whoever gives up loses nothing. What a filter refuses
+/// or takes out goes back by itself.
 final class SendingAllowance {
     private let rates: SendingRates
     private let account: AccountID
-    private var taken: [Int64: Int] = [:]
+    /// In which hour each recipient elsewhere was counted, in their order; nil where it is not, or not any more.
+    private var hours: [Int64?] = []
     /// The engine has the message; whoever goes before its answer has sent it all the same.
     var isSpent = false
 
@@ -130,16 +132,29 @@ final class SendingAllowance {
 
     deinit { if !isSpent { giveBack() } }
 
-    func giveBack() {
-        for (hour, count) in taken { rates.giveBack(count, of: account, hour: hour) }
-        taken = [:]
+    func giveBack() { for index in hours.indices { giveBack(at: index) } }
+
+    /// - Parameter index: of a recipient, among those elsewhere.
+    func giveBack(at index: Int) {
+        guard hours.indices.contains(index), let hour = hours[index] else { return }
+        hours[index] = nil
+        rates.giveBack(to: account, hour: hour)
+    }
+
+    /// The recipient that was taken last is none after all.
+    func takeBackLast() {
+        giveBack(at: hours.count - 1)
+        _ = hours.popLast()
     }
 
     /// - Parameter max: 0 is no limit.
     func takes(at now: Timestamp, max: Int) -> Bool {
-        guard max > 0 else { return true }
+        guard max > 0 else {
+            hours.append(nil)
+            return true
+        }
         guard let hour = rates.take(account, at: now, max: max) else { return false }
-        taken[hour, default: 0] += 1
+        hours.append(hour)
         return true
     }
 }

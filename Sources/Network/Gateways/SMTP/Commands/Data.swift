@@ -126,6 +126,7 @@ extension SMTPSession {
         }
         // What goes into the queue is taken or refused together: the first tells.
         let places = itemOfRecipient.map { $0 ?? first }
+        for index in destinations.uncounted { allowance?.giveBack(at: index) }
         allowance?.isSpent = true
         let origin = Origin(actor: account, session: connection.id, gateway: gatewayKind)
         let answer = connection.answering { [self] (outcomes: [CommandOutcome]) in

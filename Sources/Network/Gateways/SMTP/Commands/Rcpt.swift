@@ -10,7 +10,7 @@ extension SMTPSession {
         let verdict = verdict(on: recipient)
         guard verdict == .accepted else { return machine.recipientChecked(verdict, into: &actions) }
         filter(recipient) { [self] reply in
-            if reply != nil { targets.removeLast() }
+            if reply != nil, targets.removeLast().isElsewhere { allowance?.takeBackLast() }
             machine.recipientChecked(reply.map { .refused($0) } ?? .accepted, into: &actions)
         }
     }
