@@ -5,7 +5,8 @@ Promised: OpenDKIM verifies what comes in and says so on top of the message, and
 client hears; it signs what is handed in by submission, by TCP and over a Unix socket, and dkimpy verifies the stored message.
 rspamd passes ordinary mail, marks and rewrites junk, and refuses it, over one connection for a session; it is told the client that
 XCLIENT names. Both work one after the other. When a filter dies, mail is put off or goes by, as the site wants, and the filter is
-used again when it is back. Nothing else of a message changes, and a large one is not held in memory.
+used again when it is back. SIGHUP brings other filters to sessions that begin afterwards. Nothing else of a message changes, and a
+large one is not held in memory.
 
 Usage: milters.py LETTERLOG
 """
@@ -271,6 +272,34 @@ def in_order(program, folder, judge, signed):
             expect(b"\r\nX-Spam: Yes\r\n" in marked, "the second has no say")
 
 
+def reloads(program):
+    """SIGHUP: other filters, for the sessions that begin afterwards."""
+    with Node(program, [ALICE]) as node, node.wire("smtp") as old:
+        def reload(text, says="configuration reloaded"):
+            with open(os.path.join(node.store, "letterlog.yaml"), "w") as file:
+                file.write(text)
+            with open(node.log_path) as log:
+                before = log.read().count(says)
+            node.process.send_signal(signal.SIGHUP)
+            wait_until("the log says `%s`" % says, 30, lambda: open(node.log_path).read().count(says) > before)
+
+        def is_filtered():
+            with node.wire("smtp") as wire:
+                wire.command("EHLO mta.example", "250")
+                return is_put_off(wire)
+
+        old.command("EHLO mta.example", "250")
+        reload("milters:\n  - address: 127.0.0.1:%d\n" % free_port())
+        expect(is_filtered(), "a new session goes by the new filter")
+        transaction(old, letter())
+        reload("milters:\n  - address: nowhere\n", "configuration not reloaded")
+        expect(is_filtered(), "a mistake has taken the filter away")
+        reload("")
+        expect(not is_filtered(), "the filter is still asked")
+        transaction(old, letter())
+        old.command("QUIT", "221")
+
+
 def body(program):
     dkim = package("dkim")
     with tempfile.TemporaryDirectory(prefix="letterlog-milters-") as folder:
@@ -285,6 +314,7 @@ def body(program):
             signed = dkim.sign(letter(), b"s", b"plain.example", file.read()) + letter()
         verifies(program, folder, signed)
         streams(program, folder)
+        reloads(program)
         signs(program, folder, record)
         with rspamd(folder) as judge:
             judges(program, judge)

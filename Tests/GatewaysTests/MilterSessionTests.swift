@@ -76,4 +76,28 @@ private typealias M = ScriptedMilter
             #expect(try left() == 1)
         }
     }
+
+    // MARK: Other filters
+
+    /// A session that runs keeps those that it began with, whether or not it has come to a transaction.
+    @Test func aSiteTakesOtherFilters() async throws {
+        let (first, second) = (try M { _ in nil }, try M { _ in nil })
+        defer { second.stop() }
+        let other = MilterOptions(.tcp(host: "127.0.0.1", port: second.port))
+        try await withMilters([first]) { (node: TestNode) throws in
+            let (early, used) = (try node.smtp(), try node.smtp())
+            #expect(try used.deliver(plainLetter).hasPrefix("250"))
+            node.gateways.replace([other])
+            first.forget()
+            #expect(try node.smtp().deliver(plainLetter).hasPrefix("250"))
+            #expect(first.commands.isEmpty && second.commands == "CHMRTLLLLNBE")
+            for client in [early, used] { #expect(try client.deliver(plainLetter).hasPrefix("250")) }
+            #expect(first.commands == "CHMRTLLLLNBEMRTLLLLNBE" && second.connections == 1)
+            node.gateways.replace([])
+            #expect(try node.smtp().deliver(plainLetter).hasPrefix("250"))
+            #expect(first.connections == 2 && second.connections == 1)
+            #expect(try used.deliver(plainLetter).hasPrefix("250"))
+            #expect(first.commands.hasSuffix("MRTLLLLNBE") && first.connections == 2)
+        }
+    }
 }

@@ -65,6 +65,14 @@ import Testing
         #expect(NodeConfiguration().gatewayOptions(storeDomain: nil).milters.isEmpty)
     }
 
+    @Test func aReloadTakesThem() {
+        var new = NodeConfiguration()
+        new.milters = expected
+        let reload = ConfigurationReload(from: NodeConfiguration(), to: new)
+        #expect(reload.taken == ["milters"] && reload.waiting.isEmpty)
+        #expect(reload.configuration.milters == expected)
+    }
+
     @Test(
         arguments: [
             ("timeout=5s", "`address`"), ("127.0.0.1", "addresses such as"), ("127.0.0.1:0", "with a port"),

@@ -6,7 +6,7 @@ import SMTP
 
 extension ConfigurationKey {
     static let milters: [ConfigurationKey] = [
-        ConfigurationKey("milters", show: { $0.milters.map(\.text).joined(separator: ", ") }) {
+        ConfigurationKey("milters", reloads: true, show: { $0.milters.map(\.text).joined(separator: ", ") }) {
             configuration, value throws(ConfigurationRefusal) in
             let milters = try value.milters()
             guard milters.count <= MilterLimits.filtersMax else {

@@ -17,6 +17,7 @@ package struct ConfigurationReload: Sendable {
         configuration.log.level = new.log.level
         configuration.encryption = new.encryption
         configuration.encryption.enabled = old.encryption.enabled
+        configuration.milters = new.milters
         configuration.sending = new.sending
     }
 }

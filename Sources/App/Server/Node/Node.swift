@@ -155,6 +155,7 @@ package final class Node: AdministrationBackend {
                 "what concerns sending not reloaded, it goes on as it was",
                 metadata: ["reason": "\(AdministrationFailure(error).text)"])
         }
+        listeners.replace(new.milters)
         let reload = ConfigurationReload(from: configuration, to: new)
         current.withLock { $0 = reload.configuration }
         LineLogHandler.setLevel(reload.configuration.log.level)

@@ -24,8 +24,7 @@ struct MilterFacts {
 
 extension SMTPSession {
     private func makeMilters() -> MilterChain? {
-        let dialect = machine.configuration.dialect
-        let links = connection.gateway.options.milters.filter { $0.dialects.contains(dialect) }.map { options in
+        let links = filters.map { options in
             MilterLink(connection, options) { [unowned self] in milterMacros }
         }
         return links.isEmpty ? nil : MilterChain(links)

@@ -7,7 +7,6 @@ extension GatewayOptions {
         configuration.messageOctetsMax = messageOctetsMax
         configuration.recipientsMax = recipientsMax
         configuration.bareLineEnds = bareLineEnds
-        configuration.checksSenders = milters.contains { $0.dialects.contains(dialect) }
         if sending.isOpen {
             // What the queue can keep: reports about copies here come from it too.
             configuration.offersDSN = true

@@ -35,6 +35,8 @@ final class SMTPSession: MailSession {
     var account: AccountID?
     /// Of the login, or of the last try.
     var mechanism = ""
+    /// Those that there were when the session began: it keeps them when the site takes others.
+    let filters: [MilterOptions]
     /// From the first transaction on that a filter sees.
     var milters: MilterChain?
     /// What filters may ask about.
@@ -46,6 +48,9 @@ final class SMTPSession: MailSession {
     init(_ connection: Connection, _ configuration: SMTPServerConfiguration) {
         self.connection = connection
         peer = connection.client
+        filters = connection.gateway.milters.filter { $0.dialects.contains(configuration.dialect) }
+        var configuration = configuration
+        configuration.checksSenders = !filters.isEmpty
         machine = SMTPServerMachine(configuration)
         directory = connection.gateway.directory
     }

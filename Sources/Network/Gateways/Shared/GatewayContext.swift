@@ -18,6 +18,7 @@ final class GatewayContext: Sendable {
     let notices: Notices
     let rates = SendingRates()
     private let sendingNow: Mutex<SendingOptions>
+    private let miltersNow: Mutex<[MilterOptions]>
     /// The domains of our accounts' addresses.
     let domains: LocalDomains
     /// Read and write the files of large messages, and large maildrops.
@@ -43,6 +44,7 @@ final class GatewayContext: Sendable {
         self.engine = engine
         self.options = options
         sendingNow = Mutex(options.sending)
+        miltersNow = Mutex(options.milters)
         self.log = log
         notices = Notices(log)
         domains = LocalDomains(engine)
@@ -88,6 +90,12 @@ final class GatewayContext: Sendable {
 
     /// From the next command on; what a queue makes possible is offered, or no longer, to sessions that begin.
     func replace(_ sending: SendingOptions) { sendingNow.withLock { $0 = sending } }
+
+    /// The filters of sessions that begin now; the options have those of the start.
+    var milters: [MilterOptions] { miltersNow.withLock { $0 } }
+
+    /// For the sessions that begin from now on.
+    func replace(_ milters: [MilterOptions]) { miltersNow.withLock { $0 = milters } }
 
     /// Who receives for an address.
     var directory: RecipientDirectory {

@@ -69,6 +69,9 @@ package final class Gateways: Sendable {
     /// Takes other rules about what people may send.
     package func replace(_ sending: SendingOptions) { context.replace(sending) }
 
+    /// Takes other filters, for the sessions that begin from now on.
+    package func replace(_ milters: [MilterOptions]) { context.replace(milters) }
+
     /// Logins by SASL that have begun and are not over.
     package var exchangesUnderWay: Int { context.sasl.exchangesUnderWay }
 
