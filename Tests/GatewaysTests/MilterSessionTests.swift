@@ -77,6 +77,36 @@ private typealias M = ScriptedMilter
         }
     }
 
+    /// As in RCPT, where the node keeps a queue; what cannot be read is as if it were not there.
+    @Test(arguments: [true, false])
+    func parametersOfRecipientsThatAreAdded(_ isOpen: Bool) async throws {
+        let milter = try M { told in
+            guard told.command == "E" else { return nil }
+            return .change(
+                M.packet("2", M.text("<far@elsewhere.test>", "NOTIFY=NEVER ORCPT=rfc822;a+2Bb@c.test")),
+                M.packet("2", M.text("<near@elsewhere.test>", "notify=SOMETIMES  X=1 ORCPT=rfc822;d@e.test")),
+                M.packet("2", M.text("<bob@example.test>", "NOTIFY=SUCCESS,DELAY")),
+                M.packet("2", M.text("carol@example.test", "NOTIFY=NEVER")),
+                M.packet("2", M.text("<last@elsewhere.test>")))
+        }
+        try await withMilters([milter], options: { $0.sending.isOpen = isOpen }) { (node: TestNode) throws in
+            #expect(try node.smtp().deliver(plainLetter).hasPrefix("250"))
+            for (name, count) in [("alice", 1), ("bob", isOpen ? 0 : 1), ("carol", 1)] {
+                #expect(try node.letters("\(name)@example.test").count == count, "\(name)")
+            }
+            let queued = try node.queueEntries().flatMap(\.recipients)
+            let expected: [String: (QueueNotify, String)] = [
+                "far@elsewhere.test": (.never, "rfc822;a+2Bb@c.test"), "near@elsewhere.test": ([], "rfc822;d@e.test"),
+                "bob@example.test": ([.success, .delay], ""), "last@elsewhere.test": ([], ""),
+            ]
+            #expect(queued.count == (isOpen ? expected.count : 0))
+            for recipient in queued {
+                let (notify, original) = try #require(expected[recipient.address])
+                #expect(recipient.notify == notify && recipient.original == original, "\(recipient)")
+            }
+        }
+    }
+
     // MARK: Other filters
 
     /// A session that runs keeps those that it began with, whether or not it has come to a transaction.

@@ -56,7 +56,7 @@ extension TestClient {
 }
 
 extension TestNode {
-    fileprivate func queueEntries() throws -> [QueueEntry] {
+    func queueEntries() throws -> [QueueEntry] {
         var entries: [QueueEntry] = []
         try engine.read { state in
             try state.queue { _, entry in

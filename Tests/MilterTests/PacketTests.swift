@@ -44,7 +44,11 @@ func number(_ value: UInt32) -> [UInt8] { withUnsafeBytes(of: value.bigEndian) {
             (packet("m", number(1) + text("X-A", "")), .changeField(index: 1, name: name, value: [])),
             (packet("e", text("<a@b>", "SIZE=1")), .changeSender(Array("<a@b>".utf8))),
             (packet("+", text("<a@b>")), .addRecipient(Array("<a@b>".utf8))),
-            (packet("2", text("<a@b>", "NOTIFY=NEVER")), .addRecipient(Array("<a@b>".utf8))),
+            (packet("2", text("<a@b>")), .addRecipient(Array("<a@b>".utf8))),
+            (
+                packet("2", text("<a@b>", "NOTIFY=NEVER  ORCPT=rfc822;c@d", "X")),
+                .addRecipient(Array("<a@b>".utf8), parameters: ["NOTIFY=NEVER", "ORCPT=rfc822;c@d", "X"])
+            ),
             (packet("-", text("<a@b>")), .removeRecipient(Array("<a@b>".utf8))),
             (packet("q", text("spam")), .quarantine(reason: "spam")),
         ]
@@ -86,6 +90,12 @@ func number(_ value: UInt32) -> [UInt8] { withUnsafeBytes(of: value.bigEndian) {
         ])
     func malformed(_ octets: [UInt8]) {
         #expect(throws: MilterFault.malformed) { try read(octets) }
+    }
+
+    @Test func limits() throws {
+        let most = String(repeating: "x", count: MilterLimits.recipientParameterOctetsMax - 1)
+        #expect(try read(packet("2", text("<a@b>", most))).count == 1)
+        #expect(throws: MilterFault.malformed) { try read(packet("2", text("<a@b>", most + "x"))) }
     }
 
     @Test func replies() {

@@ -11,6 +11,8 @@ package enum MilterLimits {
     package static let changesMax = 2_000
     /// Octets of these changes.
     package static let changeOctetsMax = 1 << 20
+    /// Octets of the parameters that stand behind a recipient that a filter adds: what a line of RCPT has room for.
+    package static let recipientParameterOctetsMax = 2_048
     /// Packets that say only that a filter is still at work, for one message.
     package static let progressesMax = 1_000
     /// Octets of the header of a message that is shown to filters.

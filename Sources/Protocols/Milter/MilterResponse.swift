@@ -31,7 +31,8 @@ package enum MilterChange: Hashable, Sendable {
     case changeField(index: Int, name: [UInt8], value: [UInt8])
     /// As a path of SMTP, without looking at it.
     case changeSender([UInt8])
-    case addRecipient([UInt8])
+    /// The parameters as they stand in RCPT, without looking at them either.
+    case addRecipient([UInt8], parameters: [String] = [])
     case removeRecipient([UInt8])
     /// The next octets of a new body.
     case body([UInt8])
@@ -55,7 +56,8 @@ package enum MilterChange: Hashable, Sendable {
         switch self {
         case .addField(let name, let value), .insertField(_, let name, let value), .changeField(_, let name, let value):
             name.count + value.count
-        case .changeSender(let path), .addRecipient(let path), .removeRecipient(let path): path.count
+        case .addRecipient(let path, let parameters): path.count + parameters.reduce(0) { $0 + $1.utf8.count }
+        case .changeSender(let path), .removeRecipient(let path): path.count
         case .quarantine(let reason): reason.utf8.count
         case .body: 0
         }
@@ -106,7 +108,13 @@ enum MilterResponse: Hashable {
             let (name, value) = try Self.field(data.dropFirst(4))
             self = .change(.changeField(index: try Self.number(data), name: name, value: value))
         case "e": self = .change(.changeSender(try Self.firstText(data)))
-        case "+", "2": self = .change(.addRecipient(try Self.firstText(data)))
+        case "+": self = .change(.addRecipient(try Self.firstText(data)))
+        case "2":
+            let path = try Self.firstText(data)
+            let rest = data.dropFirst(path.count + 1)
+            guard rest.count <= MilterLimits.recipientParameterOctetsMax else { throw .malformed }
+            let parameters = rest.split { $0 == 0 || $0 == 32 || $0 == 9 }.map { String(decoding: $0, as: UTF8.self) }
+            self = .change(.addRecipient(path, parameters: parameters))
         case "-": self = .change(.removeRecipient(try Self.firstText(data)))
         case "q":
             let reason = data.prefix { $0 != 0 }.map { (0x20...0x7E).contains($0) ? $0 : 0x3F }
@@ -131,7 +139,7 @@ enum MilterResponse: Hashable {
         return (Array(parts[0]), Array(parts[1]))
     }
 
-    /// What is in front of the first NUL; parameters behind it are passed over.
+    /// What is in front of the first NUL.
     private static func firstText(_ data: ArraySlice<UInt8>) throws(MilterFault) -> [UInt8] {
         guard let end = data.firstIndex(of: 0) else { throw .malformed }
         return Array(data[..<end])

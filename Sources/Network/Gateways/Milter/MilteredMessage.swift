@@ -6,13 +6,20 @@ import MailTypes
 import Milter
 import NIOCore
 
+/// A recipient that a filter adds.
+struct AddedRecipient {
+    let address: Address
+    /// As RCPT has them, without looking at them.
+    let parameters: [String]
+}
+
 /// What a filter wants done to a message, until it has said its verdict.
 struct MilterChanges {
     /// Of the header, in their order.
     var header: [MilterChange] = []
     /// Nil within is the null path.
     var sender: Address??
-    var added: [Address] = []
+    var added: [AddedRecipient] = []
     var removed: [Address] = []
     var quarantine: String?
 
@@ -21,9 +28,9 @@ struct MilterChanges {
         switch change {
         case .addField, .insertField, .changeField: header.append(change)
         case .changeSender(let path): sender = .some(try Self.address(path))
-        case .addRecipient(let path):
+        case .addRecipient(let path, let parameters):
             guard let address = try Self.address(path) else { throw .malformed }
-            added.append(address)
+            added.append(AddedRecipient(address: address, parameters: parameters))
         case .removeRecipient(let path):
             guard let address = try Self.address(path) else { throw .malformed }
             removed.append(address)
@@ -81,9 +88,10 @@ final class MilteredMessage {
         }
         // A later filter may take out what an earlier one has added.
         let gone = Set(new.removed.map(\.directoryKey))
-        changes.added.removeAll { gone.contains($0.directoryKey) }
-        for address in new.added where !changes.added.contains(where: { $0.directoryKey == address.directoryKey }) {
-            changes.added.append(address)
+        changes.added.removeAll { gone.contains($0.address.directoryKey) }
+        var known = Set(changes.added.map(\.address.directoryKey))
+        for recipient in new.added where known.insert(recipient.address.directoryKey).inserted {
+            changes.added.append(recipient)
         }
         changes.removed += new.removed
         changes.quarantine = changes.quarantine ?? new.quarantine

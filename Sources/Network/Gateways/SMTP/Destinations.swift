@@ -52,12 +52,12 @@ extension SMTPSession {
             found.targets.append(target)
         }
         let first = found.recipients.count
-        for address in wishes.added {
-            let key = address.directoryKey
+        var known = Set(found.recipients.map(\.address.directoryKey))
+        for added in wishes.added {
             // Who is to get it anyway gets it once.
-            if found.recipients.contains(where: { $0.address.directoryKey == key }) { continue }
-            let recipient = SMTPRecipient(address)
-            switch standIn(recipient) {
+            guard known.insert(added.address.directoryKey).inserted else { continue }
+            let recipient = recipient(added, envelope)
+            switch standIn(recipient, envelope) {
             case .success(let target):
                 found.recipients.append(recipient)
                 found.targets.append(target)
@@ -77,16 +77,26 @@ extension SMTPSession {
         return found
     }
 
+    private func recipient(_ added: AddedRecipient, _ envelope: SMTPEnvelope) -> SMTPRecipient {
+        let (recipient, passedOver) = machine.recipient(added.address, parameters: added.parameters, in: envelope)
+        if !passedOver.isEmpty {
+            connection.log.warning(
+                "parameters of a recipient that a milter adds are passed over",
+                metadata: ["message": "\(messageName)", "parameters": "\(passedOver.joined(separator: " "))"])
+        }
+        return recipient
+    }
+
     private struct Vain: Error {
         let outcome: DeliveryOutcome
     }
 
     /// Where a recipient that a filter adds gets the message: filters are trusted as the site's configuration is, so that what is
     /// elsewhere goes into the queue.
-    private func standIn(_ recipient: SMTPRecipient) -> Result<RecipientTarget, Vain> {
+    private func standIn(_ recipient: SMTPRecipient, _ envelope: SMTPEnvelope) -> Result<RecipientTarget, Vain> {
         do {
             switch try directory.look(up: recipient, octets: 0) {
-            case .target(let target): return .success(.here(target))
+            case .target(let target): return .success(place(recipient, at: target, in: envelope))
             case .refused(.relayDenied) where connection.gateway.sending.isOpen:
                 return .success(.queue(QueuedRecipient(recipient, isElsewhere: true)))
             case .refused(let verdict): return .failure(Vain(outcome: .refused(verdict.reply)))

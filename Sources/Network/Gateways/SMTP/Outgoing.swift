@@ -177,10 +177,10 @@ extension SMTPSession {
 
     /// Where the copy of a recipient here goes. The queue delivers with a report, which is one transaction then, and at a
     /// later time (RFC 4865).
-    func place(_ recipient: SMTPRecipient, at target: DeliveryTarget) -> RecipientTarget {
+    func place(_ recipient: SMTPRecipient, at target: DeliveryTarget, in envelope: SMTPEnvelope?) -> RecipientTarget {
         let isOpen = connection.gateway.sending.isOpen
-        let wantsReport = recipient.notify?.contains(.success) == true && machine.envelope?.reversePath != nil
-        guard isOpen, wantsReport || machine.envelope?.hold != nil else { return .here(target) }
+        let wantsReport = recipient.notify?.contains(.success) == true && envelope?.reversePath != nil
+        guard isOpen, wantsReport || envelope?.hold != nil else { return .here(target) }
         return .queue(QueuedRecipient(recipient))
     }
 

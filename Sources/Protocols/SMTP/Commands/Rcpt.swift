@@ -45,3 +45,28 @@ extension SMTPServerMachine {
         }
     }
 }
+
+extension SMTPServerMachine {
+    /// A recipient that a filter adds to a message with this envelope, with parameters as RCPT has them. What RCPT would refuse is
+    /// passed over: the client has not said it, and nobody else would hear of a refusal.
+    package func recipient(
+        _ address: Address, parameters: [String], in envelope: SMTPEnvelope
+    ) -> (recipient: SMTPRecipient, passedOver: [String]) {
+        var machine = self
+        machine.envelope = envelope
+        var recipient = SMTPRecipient(address)
+        let passedOver = parameters.filter { parameter in
+            Array(" \(parameter)".utf8).withUnsafeBytes { bytes in
+                var line = ArgumentCursor(bytes)
+                do throws(SMTPParameterRefusal) {
+                    try SMTPParameterRule.applyAll(
+                        &line, table: RecipientParameters.table, to: &recipient, machine: machine)
+                    return false
+                } catch {
+                    return true
+                }
+            }
+        }
+        return (recipient, passedOver)
+    }
+}

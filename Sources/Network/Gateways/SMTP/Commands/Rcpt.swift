@@ -30,7 +30,7 @@ extension SMTPSession {
                 connection.counters.reject(.temporary)
                 return .tryLater("What is to wait is not taken any more")
             }
-            targets.append(place(recipient, at: target))
+            targets.append(place(recipient, at: target, in: machine.envelope))
             return .accepted
         case .refused(let refusal):
             let verdict = refusal == .relayDenied ? verdict(onOutside: recipient) : refusal
