@@ -11,6 +11,85 @@ import Testing
 private typealias M = ScriptedMilter
 
 @Suite struct MilterSessionTests {
+    // MARK: STARTTLS
+
+    /// The connection stays. What the client has said in the clear is forgotten: its greeting is told again, with what TLS has
+    /// settled, and a transaction that had begun is over.
+    @Test func startTLS() async throws {
+        let milter = try M { _ in nil }
+        let server = try tlsServer()
+        try await withMilters([milter], options: { $0.tls = server }) { (node: TestNode) throws in
+            let client = try node.smtp()
+            #expect(try client.command("MAIL FROM:<joe@client.test>").hasPrefix("250"))
+            #expect(try client.command("RCPT TO:<alice@example.test>").hasPrefix("250"))
+            #expect(try client.command("RSET").hasPrefix("250"))
+            #expect(milter.macros["H"] == nil && milter.macros["C"]?["{client_addr}"] == "127.0.0.1")
+            milter.forget()
+            try secure(client)
+            #expect(try client.command("MAIL FROM:<joe@client.test>").hasPrefix("503"))
+            #expect(try client.command("EHLO client.test").hasPrefix("250"))
+            for _ in 0..<2 { #expect(try client.deliver(plainLetter).hasPrefix("250")) }
+            // Once, and with the name that it had before.
+            #expect(milter.commands == "AHMRTLLLLNBEMRTLLLLNBE")
+            #expect(milter.told[1].texts == ["client.test"])
+            #expect(milter.macros["H"]?["{tls_version}"] == "TLSv1.3")
+            #expect(milter.macros["H"]?["{cipher}"]?.hasPrefix("TLS_") == true)
+            #expect(milter.connections == 1 && !milter.hasQuit)
+            #expect(try node.letters("alice@example.test").allSatisfy { $0.contains(" with ESMTPS ") })
+            #expect(try client.command("QUIT").hasPrefix("221"))
+            try waitUntil { milter.hasQuit }
+        }
+    }
+
+    /// With TLS before the first transaction nothing was told in the clear.
+    @Test func startTLSBeforeMail() async throws {
+        let milter = try M { _ in nil }
+        let server = try tlsServer()
+        try await withMilters(
+            [milter], change: { $0[0].dialects = [.smtp, .lmtp] }, options: { $0.tls = server }
+        ) { (node: TestNode) throws in
+            for client in [try node.smtp(), try node.lmtp()] {
+                milter.forget()
+                try secure(client)
+                let hello = milter.connections == 0 ? "EHLO" : "LHLO"
+                #expect(try client.command("\(hello) other.test").hasPrefix("250"))
+                #expect(try client.deliver(plainLetter).hasPrefix("250"))
+                #expect(milter.commands == "CHMRTLLLLNBE")
+                #expect(milter.told[1].texts == ["other.test"])
+                #expect(milter.macros["H"]?["{tls_version}"] == "TLSv1.3")
+            }
+        }
+    }
+
+    /// A verdict on the client stands; one on what it said in the clear does not.
+    @Test(
+        arguments: [
+            ("C", "r", "550", "550"), ("H", "r", "550", "250"), ("C", "a", "250", "250"), ("H", "a", "250", "250"),
+        ])
+    func verdictsBeforeTLS(_ command: String, _ verdict: String, _ clear: String, _ secured: String) async throws {
+        let stage = Stage()
+        stage.current = command
+        let milter = try M { told in told.command == stage.current ? .one(verdict) : nil }
+        let server = try tlsServer()
+        try await withMilters([milter], options: { $0.tls = server }) { (node: TestNode) throws in
+            let client = try node.smtp()
+            #expect(try client.command("MAIL FROM:<joe@client.test>").hasPrefix(clear))
+            stage.current = ""
+            #expect(try client.command("RSET").hasPrefix("250"))
+            try secure(client)
+            milter.forget()
+            #expect(try client.command("EHLO client.test").hasPrefix("250"))
+            #expect(try client.command("MAIL FROM:<joe@client.test>").hasPrefix(secured))
+            #expect(milter.commands == (command == "H" ? "HM" : ""))
+            #expect(milter.connections == 1)
+        }
+    }
+
+    private func secure(_ client: TestClient) throws {
+        #expect(try client.command("STARTTLS").hasPrefix("220"))
+        try client.secure()
+    }
+
     // MARK: Recipients
 
     /// Also where the copy waits in the queue for its report.

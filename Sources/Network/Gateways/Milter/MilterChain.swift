@@ -32,6 +32,9 @@ final class MilterChain {
         ask(0, { $0.message(message, $1) }, completion)
     }
 
+    /// TLS has begun, and the client is to say anew who it is.
+    func forgetGreeting() { for link in links { link.forgetGreeting() } }
+
     /// The session is over, or speaks for another client.
     func end() {
         isOver = true

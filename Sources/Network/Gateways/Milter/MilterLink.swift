@@ -3,7 +3,8 @@
 //
 // Invariants
 // - Every piece of work that is handed in is answered once, unless the link is ended; an ended link says nothing.
-// - A filter is told of the connection and of the greeting when the first transaction begins, and again over a new connection.
+// - A filter is told of the connection and of the greeting when the first transaction begins, and again over a new connection; of
+//   another greeting, and of one behind STARTTLS, over the same connection.
 // - A filter that fails in a transaction is not asked again in it: what the site wants then (`absence`) is the answer to all that
 //   comes. Nothing that it has asked for in that message is done.
 // - No more of the message is held for it than one piece of `MilterLimits.sentOctetsMax`.
@@ -39,8 +40,10 @@ final class MilterLink: MilterConnectionOwner {
     private var isPumping = false
     private var isEnded = false
 
-    /// What it said to the connection or the greeting; stands for all that follows.
+    /// What it said to the connection or the greeting; stands for all that follows...
     private var sessionVerdict: MilterVerdict?
+    /// ...and to which of them.
+    private var isVerdictOnGreeting = false
     private var toldGreeting: MilterQuestion?
     /// Asked about this transaction; false when it has accepted it, or does not see it.
     private var isInterested = false
@@ -105,6 +108,13 @@ final class MilterLink: MilterConnectionOwner {
         let connection = MilterConnection(self, eventLoop: session.eventLoop, open: count)
         self.connection = connection
         connection.connect(to: options.address, timeout: options.timeout)
+    }
+
+    /// What a client says before TLS counts no more (RFC 3207 section 4.2), nor does a verdict on it. The connection is the same:
+    /// the filter hears the next greeting with the macros of TLS, and of no other client.
+    func forgetGreeting() {
+        toldGreeting = nil
+        if isVerdictOnGreeting { sessionVerdict = nil }
     }
 
     /// RCPT of the transaction.
@@ -303,7 +313,11 @@ final class MilterLink: MilterConnectionOwner {
     }
 
     private func greeted(_ question: MilterQuestion, _ verdict: MilterVerdict) {
-        if case .helo = question { toldGreeting = question }
+        isVerdictOnGreeting = false
+        if case .helo = question {
+            toldGreeting = question
+            isVerdictOnGreeting = true
+        }
         // A connection cannot be discarded.
         guard verdict != .continue, verdict != .discard else { return }
         sessionVerdict = verdict

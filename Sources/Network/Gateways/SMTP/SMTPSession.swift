@@ -68,9 +68,7 @@ final class SMTPSession: MailSession {
     }
     func refuse() { act { machine.refuseConnection(into: &actions) } }
     func tlsStarted() {
-        // Filters have been told of another client.
-        milters?.end()
-        milters = nil
+        milters?.forgetGreeting()
         refreshMechanisms()
         act { machine.tlsStarted(into: &actions) }
     }
