@@ -34,6 +34,7 @@ private typealias M = ScriptedMilter
             #expect(milter.told[1].texts == ["client.test"])
             #expect(milter.macros["H"]?["{tls_version}"] == "TLSv1.3")
             #expect(milter.macros["H"]?["{cipher}"]?.hasPrefix("TLS_") == true)
+            #expect(["128", "256"].contains(milter.macros["H"]?["{cipher_bits}"]))
             #expect(milter.connections == 1 && !milter.hasQuit)
             #expect(try node.letters("alice@example.test").allSatisfy { $0.contains(" with ESMTPS ") })
             #expect(try client.command("QUIT").hasPrefix("221"))

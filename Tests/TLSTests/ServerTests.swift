@@ -119,7 +119,7 @@ import Testing
         #expect(try present(nil) == nil)
         let alice = try #require(try present(try authority.issue("Alice", mail: ["alice@example.test", "a@b.test"])))
         #expect(alice.commonName == "Alice" && alice.mailAddresses == ["alice@example.test", "a@b.test"])
-        #expect(alice.subject == "CN=Alice" && alice.fingerprint.count == 32)
+        #expect(alice.subject == "CN=Alice" && alice.issuer == "CN=People" && alice.fingerprint.count == 32)
         for wrong in [
             try stranger.issue("Alice", mail: ["alice@example.test"]),
             try authority.issue("Alice", mail: [], days: -1),

@@ -13,7 +13,7 @@ import Testing
         try shakeHands(client, session, piece: piece)
         #expect(client.version == "TLSv1.3")
         let info = try #require(session.info)
-        #expect(info.version == "TLSv1.3" && info.cipher == "TLS_AES_128_GCM_SHA256")
+        #expect(info.version == "TLSv1.3" && info.cipher == "TLS_AES_128_GCM_SHA256" && info.cipherBits == 128)
         #expect(info.serverName == "mail.example.test" && info.applicationProtocol == nil && !info.isResumed)
     }
 

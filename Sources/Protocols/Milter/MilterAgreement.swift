@@ -89,7 +89,7 @@ package enum MilterStage: UInt32, CaseIterable, Sendable {
                 "j", "_", "v", "{daemon_name}", "{daemon_addr}", "{daemon_port}", "{client_addr}", "{client_name}",
                 "{client_ptr}", "{client_port}",
             ]
-        case .helo: ["{tls_version}", "{cipher}", "{cipher_bits}", "{cert_subject}"]
+        case .helo: ["{tls_version}", "{cipher}", "{cipher_bits}", "{cert_subject}", "{cert_issuer}"]
         case .sender:
             [
                 "i", "{auth_type}", "{auth_authen}", "{auth_author}", "{client_addr}", "{client_name}", "{mail_addr}",

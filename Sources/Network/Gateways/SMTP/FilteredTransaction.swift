@@ -168,7 +168,9 @@ extension SMTPSession {
         if let tls = connection.tlsInfo {
             macros["{tls_version}"] = tls.version
             macros["{cipher}"] = tls.cipher
+            macros["{cipher_bits}"] = "\(tls.cipherBits)"
             macros["{cert_subject}"] = tls.clientCertificate?.subject
+            macros["{cert_issuer}"] = tls.clientCertificate?.issuer
         }
         if let sender = milterFacts.sender {
             macros["{mail_addr}"] = "\(sender)"

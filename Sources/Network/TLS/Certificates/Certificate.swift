@@ -78,7 +78,8 @@ extension ClientCertificate {
         let subject = X509_get_subject_name(certificate)
         self.init(
             mailAddresses: alternativeNames(of: certificate, GEN_EMAIL), commonName: soleCommonName(subject),
-            subject: oneLine(subject), fingerprint: digest(of: certificate, EVP_sha256()) ?? [])
+            subject: oneLine(subject), issuer: oneLine(X509_get_issuer_name(certificate)),
+            fingerprint: digest(of: certificate, EVP_sha256()) ?? [])
     }
 }
 

@@ -4,6 +4,8 @@ package struct TLSInfo: Equatable, Sendable {
     package var version: String
     /// The cipher suite, by the name of its RFC: `TLS_AES_128_GCM_SHA256`.
     package var cipher: String
+    /// Of its key, as libssl counts them.
+    package var cipherBits: Int
     /// The name that the client asked for (SNI, RFC 6066 section 3), in lower case.
     package var serverName: String?
     /// The application protocol agreed on (RFC 7301).
@@ -22,6 +24,8 @@ package struct ClientCertificate: Equatable, Sendable {
     package var commonName: String?
     /// The whole subject in one line, for the log.
     package var subject: String
+    /// Whoever has signed it, in the same form.
+    package var issuer: String
     /// SHA-256 of the certificate.
     package var fingerprint: [UInt8]
 }

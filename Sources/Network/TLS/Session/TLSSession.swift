@@ -264,6 +264,7 @@ package final class TLSSession {
         return TLSInfo(
             version: String(cString: SSL_get_version(ssl)),
             cipher: SSL_CIPHER_standard_name(cipher).map { String(cString: $0) } ?? "",
+            cipherBits: Int(SSL_CIPHER_get_bits(cipher, nil)),
             serverName: SSL_get_servername(ssl, TLSEXT_NAMETYPE_host_name).map { String(cString: $0).lowercased() },
             applicationProtocol: name, isResumed: SSL_session_reused(ssl) == 1, clientCertificate: clientCertificate)
     }
