@@ -17,6 +17,8 @@ enum MilterMove {
     case close
     /// Sends these packets and hangs up.
     case last([[UInt8]])
+    /// Takes nothing any more, and stays.
+    case deaf
     /// Sends the same packet as long as anybody listens.
     case endless([UInt8])
 
@@ -152,6 +154,9 @@ final class ScriptedMilter: Sendable {
                 }
             case .silence: break
             case .close: return
+            case .deaf:
+                while !state.withLock({ $0.isOver }) { usleep(10_000) }
+                return
             case .last(let packets):
                 _ = write(socket, packets.flatMap { $0 })
                 return

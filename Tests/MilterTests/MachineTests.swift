@@ -164,6 +164,13 @@ struct Player {
         #expect(player.answers(large).count == 1)
         #expect(player.answers(large) == [.failed(.tooManyChanges)])
 
+        // Pieces of a body do not count, but for those that hold nothing.
+        player = Player()
+        _ = player.ask(.endOfMessage)
+        for _ in 0...MilterLimits.changesMax { #expect(player.answers(packet("b", [0x61])).count == 1) }
+        for _ in 0..<MilterLimits.changesMax { _ = player.answers(packet("b")) }
+        #expect(player.answers(packet("b")) == [.failed(.tooManyChanges)])
+
         player = Player()
         _ = player.ask(.endOfMessage)
         for _ in 0..<MilterLimits.progressesMax { #expect(player.answers(packet("p")) == [.progress]) }

@@ -126,8 +126,9 @@ package struct MilterClientMachine: Sendable {
             actions.append(.progress)
         case (.asked(.endOfMessage), .change(let change)):
             guard !agreement.actions.isDisjoint(with: change.needs) else { throw .unexpected }
-            if case .body = change {
-            } else {
+            // A new body has a limit of its own; pieces of it that hold nothing have this one.
+            let isPiece = if case .body(let octets) = change { !octets.isEmpty } else { false }
+            if !isPiece {
                 changes += 1
                 changeOctets += change.octets
                 guard changes <= MilterLimits.changesMax, changeOctets <= MilterLimits.changeOctetsMax else {
