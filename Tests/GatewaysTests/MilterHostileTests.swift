@@ -104,4 +104,19 @@ private typealias M = ScriptedMilter
             #expect(try node.letters("alice@example.test")[0].hasSuffix("X-A: 2\r\n\r\n"))
         }
     }
+
+    /// A field that no other filter could be told is the fault of the one that writes it.
+    @Test(arguments: [
+        String(repeating: "y", count: MilterLimits.fieldOctetsMax), String(repeating: "y\n", count: 30_000),
+    ])
+    func fieldsThatAreTooLong(_ value: String) async throws {
+        let first = try M { told in told.command == "E" ? .change(M.addField("X-Long", value)) : nil }
+        let second = try M { _ in nil }
+        try await withMilters([first, second], change: { $0[0].absence = .accept }) { (node: TestNode) throws in
+            #expect(try node.smtp().deliver(plainLetter).hasPrefix("250"))
+            #expect(second.told.allSatisfy { $0.data.count <= MilterLimits.sentOctetsMax })
+            #expect(second.commands == "CHMRTLLLLNBE")
+            #expect(try node.letters("alice@example.test")[0].hasSuffix("\r\n" + plainLetter))
+        }
+    }
 }

@@ -158,10 +158,10 @@ struct Player {
         for _ in 0..<MilterLimits.changesMax { _ = player.answers(add) }
         #expect(player.answers(add) == [.failed(.tooManyChanges)])
 
-        let large = packet("h", text("X", String(repeating: "y", count: MilterLimits.changeOctetsMax / 2)))
+        let large = packet("h", text("X", String(repeating: "y", count: 59_999)))
         player = Player()
         _ = player.ask(.endOfMessage)
-        #expect(player.answers(large).count == 1)
+        for _ in 0..<MilterLimits.changeOctetsMax / 60_000 { #expect(player.answers(large).count == 1) }
         #expect(player.answers(large) == [.failed(.tooManyChanges)])
 
         // Pieces of a body do not count, but for those that hold nothing.

@@ -96,6 +96,10 @@ func number(_ value: UInt32) -> [UInt8] { withUnsafeBytes(of: value.bigEndian) {
         let most = String(repeating: "x", count: MilterLimits.recipientParameterOctetsMax - 1)
         #expect(try read(packet("2", text("<a@b>", most))).count == 1)
         #expect(throws: MilterFault.malformed) { try read(packet("2", text("<a@b>", most + "x"))) }
+        // Told again, a value has a space in front and a tab in each fold.
+        let value = String(repeating: "\n", count: MilterLimits.fieldOctetsMax / 2 - 1)
+        #expect(try read(packet("h", text("X", value))).count == 1)
+        #expect(throws: MilterFault.tooManyChanges) { try read(packet("h", text("X", value + "\n"))) }
     }
 
     @Test func replies() {

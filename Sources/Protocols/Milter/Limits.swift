@@ -4,6 +4,8 @@ package enum MilterLimits {
     package static let filtersMax = 10
     /// What a packet of ours carries behind its command: no filter has to take more (MILTER_MAX_DATA_SIZE of mfdef.h).
     package static let sentOctetsMax = 65_535
+    /// Octets of the name and the value of a field as it is told: a packet's, less their two NULs.
+    package static let fieldOctetsMax = 65_533
     /// A packet of a filter with its command, but for a piece of a new body, which is passed on as it comes. A longer one
     /// ends the connection before it is read.
     package static let packetOctetsMax = 1 << 20

@@ -44,9 +44,8 @@ package struct MilterHeader: Sendable {
                 let name = lowercased(field.name)
                 let found = ours.firstIndex(of: name)
                 if let found { ours.remove(at: found) }
-                let room = MilterLimits.sentOctetsMax - fieldPacketOverheadOctets
                 guard fields.count < MilterLimits.headerFieldsMax,
-                    found != nil || field.name.count + field.body.count <= room
+                    found != nil || field.name.count + field.body.count <= MilterLimits.fieldOctetsMax
                 else { return false }
                 fields.append(
                     Field(

@@ -105,9 +105,6 @@ package enum MilterQuestion: Hashable, Sendable {
     }
 }
 
-/// Octets that a field's packet has beside its name and value.
-let fieldPacketOverheadOctets = 2
-
 enum MilterPacket {
     static func append(_ command: Unicode.Scalar, _ data: [UInt8], to output: inout [UInt8]) {
         output.reserveCapacity(output.count + data.count + 5)

@@ -117,7 +117,9 @@ enum MilterResponse: Hashable {
             self = .change(.addRecipient(path, parameters: parameters))
         case "-": self = .change(.removeRecipient(try Self.firstText(data)))
         case "q":
-            let reason = data.prefix { $0 != 0 }.map { (0x20...0x7E).contains($0) ? $0 : 0x3F }
+            let reason = data.prefix { $0 != 0 }.map {
+                (0x20...0x7E).contains($0) ? $0 : 0x3F
+            }
             self = .change(.quarantine(reason: String(decoding: reason, as: UTF8.self)))
         default: throw .malformed
         }
@@ -128,7 +130,7 @@ enum MilterResponse: Hashable {
         return data.prefix(4).reduce(0) { $0 << 8 | Int($1) }
     }
 
-    /// A name and a value, each ended by a NUL.
+    /// A name and a value, each ended by a NUL. Other filters will be told of it, with a tab and a space more where it has folds.
     private static func field(_ data: ArraySlice<UInt8>) throws(MilterFault) -> (name: [UInt8], value: [UInt8]) {
         let parts = data.split(separator: 0, maxSplits: 2, omittingEmptySubsequences: false)
         // RFC 5322 section 3.6.8: printable ASCII but the colon.
@@ -136,6 +138,8 @@ enum MilterResponse: Hashable {
             (1...MilterLimits.fieldNameOctetsMax).contains(parts[0].count),
             parts[0].allSatisfy({ $0 > 0x20 && $0 < 0x7F && $0 != UInt8(ascii: ":") })
         else { throw .malformed }
+        let folds = parts[1].count { $0 == 10 }
+        guard parts[0].count + 1 + parts[1].count + folds <= MilterLimits.fieldOctetsMax else { throw .tooManyChanges }
         return (Array(parts[0]), Array(parts[1]))
     }
 
