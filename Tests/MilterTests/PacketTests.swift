@@ -100,6 +100,8 @@ func number(_ value: UInt32) -> [UInt8] { withUnsafeBytes(of: value.bigEndian) {
         let value = String(repeating: "\n", count: MilterLimits.fieldOctetsMax / 2 - 1)
         #expect(try read(packet("h", text("X", value))).count == 1)
         #expect(throws: MilterFault.tooManyChanges) { try read(packet("h", text("X", value + "\n"))) }
+        let reason = String(repeating: "x", count: MilterLimits.reasonOctetsMax)
+        #expect(try read(packet("q", text(reason + "x"))) == [.change(.quarantine(reason: reason))])
     }
 
     @Test func replies() {

@@ -23,6 +23,8 @@ package enum MilterLimits {
     package static let headerFieldsMax = 5_000
     /// Octets of the name of a field that a filter adds (RFC 5322 section 2.1.1: a line).
     package static let fieldNameOctetsMax = 998
+    /// Octets of the reason that a filter gives for keeping a message from its readers; what is above is left out.
+    package static let reasonOctetsMax = 200
     /// Macros that a filter may ask for at one stage; what is above is not looked at.
     package static let macrosMax = 100
     /// Lines of the reply that a filter has for the client.

@@ -117,7 +117,7 @@ enum MilterResponse: Hashable {
             self = .change(.addRecipient(path, parameters: parameters))
         case "-": self = .change(.removeRecipient(try Self.firstText(data)))
         case "q":
-            let reason = data.prefix { $0 != 0 }.map {
+            let reason = data.prefix(MilterLimits.reasonOctetsMax).prefix { $0 != 0 }.map {
                 (0x20...0x7E).contains($0) ? $0 : 0x3F
             }
             self = .change(.quarantine(reason: String(decoding: reason, as: UTF8.self)))
