@@ -113,6 +113,30 @@ private typealias M = ScriptedMilter
         }
     }
 
+    /// What the client asks for beside delivery.
+    @Test func parametersOfTheEnvelope() async throws {
+        let milter = try M { _ in nil }
+        try await withMilters([milter]) { (node: TestNode) throws in
+            let client = try node.submission("alice")
+            #expect(
+                try client.command(
+                    "MAIL FROM:<alice@example.test> BODY=8BITMIME SIZE=9 RET=HDRS ENVID=a+2Bb HOLDFOR=60 BY=3600;NT"
+                ).hasPrefix("250"))
+            #expect(try client.command("RCPT TO:<bob@example.test> NOTIFY=NEVER").hasPrefix("250"))
+            #expect(
+                try client.command("RCPT TO:<x@elsewhere.test> ORCPT=rfc822;y@z.test NOTIFY=DELAY,FAILURE")
+                    .hasPrefix("250"))
+            let told = milter.told
+            #expect(
+                told[2].texts == [
+                    "<alice@example.test>", "SIZE=9", "BODY=8BITMIME", "RET=HDRS", "ENVID=a+2Bb", "HOLDFOR=60",
+                    "BY=3600;NT",
+                ])
+            #expect(told[3].texts == ["<bob@example.test>", "NOTIFY=NEVER"])
+            #expect(told[4].texts == ["<x@elsewhere.test>", "NOTIFY=FAILURE,DELAY", "ORCPT=rfc822;y@z.test"])
+        }
+    }
+
     /// The sender's hour has three, and no more of it is gone than recipients elsewhere that got something.
     @Test func recipientsThatFiltersRefuseAreNotCounted() async throws {
         let stage = Stage()

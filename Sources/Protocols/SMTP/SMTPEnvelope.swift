@@ -52,3 +52,37 @@ package struct SMTPEnvelope: Equatable, Sendable {
 
     package init(reversePath: Address?) { self.reversePath = reversePath }
 }
+
+extension SMTPEnvelope {
+    /// What the client has asked for, as the parameters of MAIL: for a filter to read. AUTH is not believed, and is not here.
+    package var parameters: [String] {
+        var parameters: [String] = []
+        if let declaredOctets { parameters.append("SIZE=\(declaredOctets)") }
+        switch bodyType {
+        case .sevenBit: break
+        case .eightBit: parameters.append("BODY=8BITMIME")
+        case .binary: parameters.append("BODY=BINARYMIME")
+        }
+        if isUTF8 { parameters.append("SMTPUTF8") }
+        if requiresTLS { parameters.append("REQUIRETLS") }
+        if let returnedContent { parameters.append("RET=\(returnedContent.rawValue)") }
+        if let envelopeID { parameters.append("ENVID=\(envelopeID.encoded)") }
+        switch hold {
+        case .seconds(let seconds): parameters.append("HOLDFOR=\(seconds)")
+        case .until(let time): parameters.append("HOLDUNTIL=\(InternetTime.text(time))")
+        case nil: break
+        }
+        if let deliverBy { parameters.append("BY=\(deliverBy.parameter)") }
+        return parameters
+    }
+}
+
+extension SMTPRecipient {
+    /// The same of RCPT.
+    package var parameters: [String] {
+        var parameters: [String] = []
+        if let notify { parameters.append("NOTIFY=\(notify.parameter)") }
+        if let originalRecipient { parameters.append("ORCPT=\(originalRecipient.parameter)") }
+        return parameters
+    }
+}

@@ -35,18 +35,10 @@ extension SMTPSession {
         guard let milters = milters ?? makeMilters() else { return completion(nil) }
         self.milters = milters
         milterFacts = MilterFacts(sender: envelope.reversePath, login: loginAddress, name: upcomingMessageName)
-        var parameters: [String] = []
-        if let octets = envelope.declaredOctets { parameters.append("SIZE=\(octets)") }
-        switch envelope.bodyType {
-        case .sevenBit: break
-        case .eightBit: parameters.append("BODY=8BITMIME")
-        case .binary: parameters.append("BODY=BINARYMIME")
-        }
-        if envelope.isUTF8 { parameters.append("SMTPUTF8") }
         let path = envelope.reversePath.map { "<\($0)>" } ?? "<>"
         milters.begin(
             connect: .connect(host: milterHost, milterPeer), greeting: .helo(machine.clientName),
-            sender: .sender(path: path, parameters: parameters)
+            sender: .sender(path: path, parameters: envelope.parameters)
         ) { [self] reply in answer(reply, completion) }
     }
 
@@ -55,9 +47,8 @@ extension SMTPSession {
         guard let milters else { return completion(nil) }
         // One that goes into the queue for its report may have its mailbox here all the same.
         milterFacts.recipient = (recipient.address, isHere: targets.last?.isElsewhere == false)
-        milters.recipient(.recipient(path: "<\(recipient.address)>", parameters: [])) { [self] reply in
-            answer(reply, completion)
-        }
+        let question = MilterQuestion.recipient(path: "<\(recipient.address)>", parameters: recipient.parameters)
+        milters.recipient(question) { [self] reply in answer(reply, completion) }
     }
 
     private func answer(_ reply: MilterReply?, _ completion: (SMTPReply?) -> Void) {
