@@ -84,6 +84,8 @@ class Filter:
         process, self.process = self.process, None
         os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+        # Its workers hold the socket until they are gone too.
+        wait_until("%s listens no more" % self.command[0], 30, lambda: not is_taken(self.address))
 
 
 def opendkim(folder, name, address, *lines):
