@@ -147,6 +147,68 @@ final class TwoWayRestartTests: TwoWayTree {
         #expect(try site.mail().count == 19)
     }
 
+    /// A restore that is killed when this many files are written; its note stays.
+    private func breakOffRestore(files count: Int) throws {
+        var written = 0
+        let doomed = site.projection { step in
+            written += step == .filePlaced ? 1 : 0
+            if written == count { throw Full() }
+        }
+        try doomed.catchUp()
+        #expect(throws: Full.self) { try doomed.restore(self.site.account) }
+        #expect(names(site.root + "/.letterlog/rebuilding") == ["\(site.account.rawValue)"])
+    }
+
+    @Test(
+        "a broken restore is done once, with or without a checkpoint: what others do in the tree later holds",
+        arguments: [false, true])
+    func restoreDoneOnce(hasCheckpoint: Bool) throws {
+        for number in 1...20 { try site.deliver("m\(number)", flags: .seen) }
+        try settle()
+        for name in names(site.home + "/cur") { remove(site.home + "/cur/" + name) }
+        try breakOffRestore(files: 15)
+        if !hasCheckpoint { remove(site.root + "/.letterlog/checkpoint") }
+        let next = site.projection()
+        try next.settleImports()
+        try next.storeCheckpoint()
+        #expect(site.files().count == 20)
+        // The node is down.
+        remove(site.home + "/" + (try site.file("m7")))
+        try letters("m8", "FS")
+        let restarted = site.projection()
+        try restarted.settleImports()
+        #expect(try site.mail().count == 19)
+        #expect(try site.mail().contains("m8|FS"))
+        #expect(try site.differences(restarted) == [])
+        try restarted.storeCheckpoint()
+        #expect(names(site.root + "/.letterlog/rebuilding") == [])
+    }
+
+    @Test("a checkpoint beyond the log, of a store that went back, is not believed when the log has grown to it")
+    func staleCheckpoint() throws {
+        for number in 1...5 { try site.deliver("m\(number)", flags: .seen) }
+        try settle()
+        for name in names(site.home + "/cur") { remove(site.home + "/cur/" + name) }
+        let path = site.root + "/.letterlog/checkpoint"
+        let head = try site.head.rawValue
+        let good = try #require(contents(path))
+        #expect(good.contains("cursor \(head)\n"))
+        try write(good.replacing("cursor \(head)\n", with: "cursor \(head + 1)\n"), to: path)
+        // The tree is made anew from the state, and that is broken off.
+        var written = 0
+        let doomed = site.projection { step in
+            written += step == .filePlaced ? 1 : 0
+            if written == 2 { throw Full() }
+        }
+        #expect(throws: Full.self) { try doomed.catchUp() }
+        for number in 6...7 { try site.deliver("m\(number)", flags: .seen) }
+        let restarted = site.projection()
+        try restarted.settleImports()
+        #expect(try site.mail().count == 7)
+        #expect(site.files().count == 7)
+        #expect(try site.differences(restarted) == [])
+    }
+
     @Test("folders that go or are renamed while nobody follows are seen at the next start")
     func folders() throws {
         for name in ["Gone", "Old"] {

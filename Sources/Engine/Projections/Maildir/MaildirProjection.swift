@@ -267,7 +267,8 @@ package final class MaildirProjection {
             return try openImports()
         }
         // No checkpoint, other names, or a store restored to an earlier moment: only the state tells.
-        try convergeAll()
+        try rememberRebuilds()
+        try rebuildAll()
         projected = head
     }
 

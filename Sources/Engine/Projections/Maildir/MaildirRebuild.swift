@@ -23,9 +23,7 @@ extension MaildirProjection {
                 try note("\(account.rawValue)")
                 try converge(account)
             } else {
-                isRebuildingAll = true
-                try note(Self.everything)
-                try convergeAll()
+                try rebuildAll()
             }
         } catch {
             // Nobody takes what is missing in a one-way tree for deleted; who asked has been told.
@@ -41,6 +39,14 @@ extension MaildirProjection {
     }
 
     private func converge(_ account: AccountID) throws {
+    /// Makes all trees as the state has them. It is noted also where no checkpoint can be used: the one that is there may
+    /// look like one as soon as the log has grown to where it was.
+    func rebuildAll() throws {
+        isRebuildingAll = true
+        try note(Self.everything)
+        try convergeAll()
+    }
+
         accounts[account] = nil
         var work = AccountWork(first: .zero)
         work.everything = true
@@ -48,7 +54,7 @@ extension MaildirProjection {
         if rebuilding.remove(account) != nil { rebuilt.insert(account) }
     }
 
-    func convergeAll() throws {
+    private func convergeAll() throws {
         accounts = [:]
         var all: [(Int, AccountID)] = []
         try engine.read { state in
@@ -96,8 +102,17 @@ extension MaildirProjection {
         for account in rebuilt where !rebuilding.contains(account) { try disk.remove("\(notes)/\(account.rawValue)") }
         if isRebuiltAll, !isRebuildingAll { try disk.remove("\(notes)/\(Self.everything)") }
         rebuilt = []
-        isRebuiltAll = false
         try disk.sync(notes)
+        rebuilt = []
+        isRebuiltAll = false
+    }
+
+    /// To be called when a sync has failed: what was made since the last may be lost, so it is made once more before the notes
+    /// go.
+    func repeatRebuilds() {
+        rebuilding.formUnion(rebuilt)
+        isRebuildingAll = isRebuildingAll || isRebuiltAll
+        isRebuiltAll = false
     }
 
     /// Notes are left of trees that are made.
