@@ -209,6 +209,37 @@ final class TwoWayRestartTests: TwoWayTree {
         #expect(try site.differences(restarted) == [])
     }
 
+    @Test("a rebuild whose sync failed is made and synced again before its note goes", arguments: [false, true])
+    func failedSync(isAll: Bool) throws {
+        for number in 1...20 { try site.deliver("m\(number)", flags: .seen) }
+        try settle()
+        var isFailing = false
+        let projection = site.projection { step in
+            if isFailing, step == .synced { throw MaildirFailure(operation: "syncfs", path: "somewhere", code: EIO) }
+        }
+        try projection.settleImports()
+        for name in names(site.home + "/cur") { remove(site.home + "/cur/" + name) }
+        isFailing = true
+        try projection.rebuild(isAll ? nil : site.account)
+        #expect(throws: MaildirFailure.self) { try projection.storeCheckpoint() }
+        isFailing = false
+        // The page cache has it all, and the disk may have nothing of it.
+        #expect(site.files().count == 20)
+        let before = projection.filesWritten
+        try projection.catchUp()
+        #expect(projection.filesWritten - before == 20)
+        #expect(names(site.root + "/.letterlog/rebuilding") == [isAll ? "all" : "\(site.account.rawValue)"])
+        try projection.settleImports()
+        #expect(try site.mail().count == 20)
+        #expect(try site.differences(projection) == [])
+        try projection.storeCheckpoint()
+        #expect(names(site.root + "/.letterlog/rebuilding") == [])
+        #expect(names(site.root + "/.letterlog/aside") == [])
+        // What is on the disk is not written again.
+        try projection.rebuild(site.account)
+        #expect(projection.filesWritten - before == 20)
+    }
+
     @Test("folders that go or are renamed while nobody follows are seen at the next start")
     func folders() throws {
         for name in ["Gone", "Old"] {

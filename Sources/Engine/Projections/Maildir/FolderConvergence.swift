@@ -9,6 +9,7 @@ extension MaildirProjection {
     func converge(_ place: FolderPlace, _ memory: AccountMemory) throws {
         try makeParts(place.path, isInbox: place.path == memory.path)
         try sweep(place.path)
+        place.memory.index = nil
         var index = FolderIndex()
         for part in ["cur", "new"] {
             // Collected first: renaming while reading a directory may show a name twice or not at all.
@@ -46,6 +47,7 @@ extension MaildirProjection {
             }
             let entry = target.entry.beside(FolderEntry(file, in: part), staysInCur: place.isTwoWay)
             let isThere = index[file.name.uid] != nil
+            let isVolatile = try !isThere && self.isVolatile(path)
             if entry.path(target.name) == "\(part)/\(name)" {
                 // A name met again after it was given, or the right one.
                 index[file.name.uid] = entry
@@ -55,6 +57,7 @@ extension MaildirProjection {
                 try disk.rename(path, to: "\(place.path)/\(entry.path(target.name))", .fileRenamed)
                 index[file.name.uid] = entry
             }
+            if isVolatile { try write(WantedFile(name: target.name, entry: entry, blob: target.blob), place) }
         }
     }
 

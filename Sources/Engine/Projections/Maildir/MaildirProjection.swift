@@ -73,6 +73,8 @@ package final class MaildirProjection {
     /// Files changed from this moment on, in nanoseconds since 1970, are read before they are believed to be whole: a run
     /// wrote them that ended before they were synced. Until its events are done again and synced.
     private(set) var distrusted: Int64?
+    /// A sync has failed since: then reading them tells nothing, for the page cache may show what the disk does not have.
+    private(set) var isCacheDistrusted = false
     /// The log's last event at the start.
     private var opened = Cursor.start
     /// Of the running system; nil where it has none, and then nothing that is not synced is relied on.
@@ -149,10 +151,12 @@ package final class MaildirProjection {
             // The kernel may have dropped what it could not write: all since the checkpoint is done again.
             projected = checkpoint
             accounts = [:]
+            repeatRebuilds()
             horizon = Cursor(.max)
             doubtful = try engine.read { $0.head }
             opened = doubtful
             distrusted = try checkpointTime()
+            isCacheDistrusted = true
             try MaildirMark.remove(in: stateDirectory, disk)
             throw error
         }
@@ -160,7 +164,10 @@ package final class MaildirProjection {
             .store(in: stateDirectory, disk)
         checkpoint = reached
         isCheckpointWanted = false
-        if reached >= opened { distrusted = nil }
+        if reached >= opened {
+            distrusted = nil
+            isCacheDistrusted = false
+        }
         try forgetRebuilds()
     }
 

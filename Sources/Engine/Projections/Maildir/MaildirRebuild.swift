@@ -5,6 +5,7 @@
 // makes the tree again. In a two-way account that comes before anybody looks, since what is missing there would be taken
 // for deleted; and what a power cut may have left half-written is read, and not believed by its size.
 import EventStore
+import Glibc
 import MailCore
 import MailEngine
 import MailTypes
@@ -38,7 +39,6 @@ extension MaildirProjection {
         }
     }
 
-    private func converge(_ account: AccountID) throws {
     /// Makes all trees as the state has them. It is noted also where no checkpoint can be used: the one that is there may
     /// look like one as soon as the log has grown to where it was.
     func rebuildAll() throws {
@@ -47,6 +47,7 @@ extension MaildirProjection {
         try convergeAll()
     }
 
+    private func converge(_ account: AccountID) throws {
         accounts[account] = nil
         var work = AccountWork(first: .zero)
         work.everything = true
@@ -101,7 +102,6 @@ extension MaildirProjection {
         guard isRebuilt else { return }
         for account in rebuilt where !rebuilding.contains(account) { try disk.remove("\(notes)/\(account.rawValue)") }
         if isRebuiltAll, !isRebuildingAll { try disk.remove("\(notes)/\(Self.everything)") }
-        rebuilt = []
         try disk.sync(notes)
         rebuilt = []
         isRebuiltAll = false
@@ -112,6 +112,7 @@ extension MaildirProjection {
     func repeatRebuilds() {
         rebuilding.formUnion(rebuilt)
         isRebuildingAll = isRebuildingAll || isRebuiltAll
+        rebuilt = []
         isRebuiltAll = false
     }
 
@@ -121,7 +122,16 @@ extension MaildirProjection {
     /// Whether a file has all that it should have. It is read where a power cut may have taken part of it.
     func isWhole(_ path: String, _ file: WantedFile) throws -> Bool {
         guard let status = try disk.status(path), Int(status.st_size) == Int(file.name.size) else { return false }
-        guard let distrusted, MaildirDisk.nanoseconds(status.st_ctim) >= distrusted else { return true }
-        return try hasContent(path, file)
+        return try !isDistrusted(status) || hasContent(path, file)
+    }
+
+    /// Whether a file that is whole may be so in the page cache alone.
+    func isVolatile(_ path: String) throws -> Bool {
+        guard isCacheDistrusted, let status = try disk.status(path) else { return false }
+        return isDistrusted(status)
+    }
+
+    private func isDistrusted(_ status: stat) -> Bool {
+        distrusted.map { MaildirDisk.nanoseconds(status.st_ctim) >= $0 } ?? false
     }
 }
