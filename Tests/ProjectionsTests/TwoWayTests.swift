@@ -301,6 +301,26 @@ final class TwoWayTests: TwoWayTree {
         #expect(tree(site.root + "/.letterlog/aside").values.sorted() == ["another text"])
     }
 
+    @Test("each file that was written over is set aside, also of one message")
+    func overwrittenAgain() throws {
+        try site.deliver("one", flags: .seen)
+        try settle()
+        for text in ["first text", "second text"] {
+            try site.put(text, (try site.file("one")))
+            try projection.rebuild(site.account)
+            try settle()
+        }
+        // Two files of it at once.
+        let name = try site.file("one")
+        try site.put("third text", name.replacing(":2,S", with: ":2,FS"))
+        try site.put("fourth text", name)
+        try projection.rebuild(site.account)
+        try settle()
+        #expect(try site.mail() == ["one|S"])
+        let aside = tree(site.root + "/.letterlog/aside").values.sorted()
+        #expect(aside == ["first text", "fourth text", "second text", "third text"])
+    }
+
     @Test("a switch to two-way takes what lies there, and one back lets it be")
     func modes() throws {
         try site.deliver("one", flags: .seen)

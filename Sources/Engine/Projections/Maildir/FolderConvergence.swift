@@ -72,9 +72,20 @@ extension MaildirProjection {
         guard message?.name == file.name, try disk.size(path) ?? 0 > 0 else { return false }
         let aside = "\(stateDirectory)/aside"
         try disk.makeDirectory(aside)
-        let target = "\(aside)/\(place.account.rawValue).\(file.name.base)"
+        let target = unusedPath("\(aside)/\(place.account.rawValue).\(file.name.base)")
         report("\(path) was written over; it is now \(target)")
         return try disk.rename(path, to: target, .fileSetAside)
+    }
+
+    /// The path, or one with a number behind it: a message may have been written over before, or have two files.
+    private func unusedPath(_ path: String) -> String {
+        var unused = path
+        var number = 1
+        while disk.exists(unused) {
+            number += 1
+            unused = "\(path).\(number)"
+        }
+        return unused
     }
 
     private func writeMissing(_ place: FolderPlace) throws {
