@@ -154,6 +154,46 @@ final class TreeWatchTests: TwoWayTree {
         #expect(gone.waiting.count == 1)
     }
 
+    enum Loss: CaseIterable { case files, folder, tree }
+
+    @Test("an account that waits for a word is looked at when something comes, and not before", arguments: Loss.allCases)
+    func idleQuarantine(_ loss: Loss) throws {
+        try site.create("Box")
+        for number in 1...20 { try site.deliver("m\(number)", to: "Box", flags: .seen) }
+        try site.deliver("other", flags: .seen)
+        try settle()
+        #expect(try isIdle(projection))
+        let elsewhere = site.directory.path + "/elsewhere"
+        let lost = loss == .files ? "/.Box/cur" : loss == .folder ? "/.Box" : ""
+        if loss == .files {
+            mkdir(elsewhere, 0o700)
+            for name in names(site.home + lost) {
+                #expect(Glibc.rename("\(site.home)\(lost)/\(name)", "\(elsewhere)/\(name)") == 0)
+            }
+        } else {
+            #expect(Glibc.rename(site.home + lost, elsewhere) == 0)
+        }
+        #expect(try isIdle(projection))
+        #expect(projection.importCounts.quarantined == (loss == .tree ? 21 : 20))
+        if loss == .files {
+            for name in names(elsewhere) {
+                #expect(Glibc.rename("\(elsewhere)/\(name)", "\(site.home)\(lost)/\(name)") == 0)
+            }
+        } else {
+            #expect(Glibc.rename(elsewhere, site.home + lost) == 0)
+        }
+        // Nothing tells of a whole tree that is back, but for the next turn or who asks.
+        if loss == .tree { try projection.settleImports() }
+        #expect(try isIdle(projection))
+        #expect(projection.importCounts.quarantined == 0)
+        #expect(projection.importCounts.watches == 5)
+        // It is watched as before.
+        try site.put("late", ".Box/new/1.late")
+        try looks(projection)
+        #expect(try site.mail("Box").count == 21)
+        #expect(try site.differences(projection) == [])
+    }
+
     @Test("what is left alone is told once, and again when it is another")
     func told() throws {
         var lines: [String] = []

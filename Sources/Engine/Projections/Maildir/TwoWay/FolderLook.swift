@@ -41,6 +41,7 @@ extension MaildirProjection {
             found = try disk.times(place.path)
         }
         guard let times = found else {
+            box.isTouched = false
             box.isQuiet = true
             return
         }

@@ -86,6 +86,8 @@ final class AccountImport {
     /// Directories that are left alone and why, so that it is told once; of those that are there.
     var told: [String: String] = [:]
     var failure: String?
+    /// The account's directory is gone, so that there is nothing to watch.
+    var isGone = false
     /// The account's directory and all its folders are watched.
     var isWatched = false
     /// Something was told of a folder, or of the folders, since the last look.
@@ -115,7 +117,7 @@ final class AccountImport {
     }
 
     /// Whether there is a reason to look.
-    func isDue(_ now: Double) -> Bool { !isResting || isTouched || !isWatched || now >= nextTurn }
+    func isDue(_ now: Double) -> Bool { !isResting || isTouched || !(isWatched || isGone) || now >= nextTurn }
 
     /// To be called when a look has ended.
     func noteRest() {

@@ -10,7 +10,11 @@ extension MaildirProjection {
     func lookAtLayout(
         _ account: AccountID, _ memory: AccountMemory, _ memo: AccountImport, isForced: Bool, isTurn: Bool
     ) throws -> Bool {
-        guard let time = try disk.modified(memory.path) else { return try missAll(account, memory, memo) }
+        guard let time = try disk.modified(memory.path) else {
+            if !isForced { memo.areFoldersTouched = false }
+            return try missAll(account, memory, memo)
+        }
+        memo.isGone = false
         let isSecond = memo.layoutTime == time
         let isTold = memo.isWatched && memo.areFoldersTouched || isTurn && memo.hasUnfinished
         if !isForced, isSecond, memo.isLayoutQuiet, !isTold { return false }
@@ -47,7 +51,10 @@ extension MaildirProjection {
         }
         memo.strangers = Set(strangers)
         memo.missingFolders = Set(missing.keys).intersection(memory.folders.keys)
+        let awaited = memo.quarantinedFolders
         memo.quarantinedFolders.formIntersection(memo.missingFolders)
+        // What came back is to be watched again.
+        if memo.quarantinedFolders != awaited { memo.areFoldersTouched = true }
         memo.layoutTime = time
         memo.told = memo.told.filter { memo.strangers.contains($0.key) }
         let untold = strangers.contains { memo.told[$0] == nil }
@@ -58,6 +65,9 @@ extension MaildirProjection {
 
     /// The account's directory is gone: nothing of it is believed.
     private func missAll(_ account: AccountID, _ memory: AccountMemory, _ memo: AccountImport) throws -> Bool {
+        memo.isGone = true
+        // It may come back with the time that it had.
+        memo.layoutTime = nil
         let all = Set(memory.folders.keys)
         if memo.quarantinedFolders != all {
             memo.quarantinedFolders = all

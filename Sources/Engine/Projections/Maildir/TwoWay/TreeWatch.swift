@@ -75,7 +75,11 @@ final class TreeWatch {
         guard known != nil || places.count < watchesMax else { return .refused }
         let events = (place.mailbox == nil ? Self.folderEvents : Self.fileEvents) | UInt32(IN_MOVE_SELF)
         let watch = inotify_add_watch(descriptor, path, events | UInt32(IN_DELETE_SELF) | Self.conditions)
-        guard watch >= 0 else { return errno == ENOENT || errno == ENOTDIR ? .absent : .refused }
+        guard watch >= 0 else {
+            guard errno == ENOENT || errno == ENOTDIR else { return .refused }
+            if let known { drop(known) }
+            return .absent
+        }
         if let known, known != watch { drop(known) }
         // Under the name of another place before: that one is asked for again.
         if let other = places[watch], other != place { watches[other.account]?[other] = nil }
@@ -165,7 +169,9 @@ extension MaildirProjection {
             let box = memo.folder(mailbox)
             box.isWatched = parts == [.watched, .watched]
             box.isTouched = true
-            outcomes += parts
+            // Of a folder that is gone and waits for a word, the account's directory tells when it comes back.
+            let isAwaited = memo.quarantinedFolders.contains(mailbox)
+            outcomes += isAwaited ? parts.filter { $0 != .absent } : parts
         }
         if outcomes.contains(.refused) {
             watch.forget(account)
