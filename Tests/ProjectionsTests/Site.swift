@@ -144,11 +144,11 @@ final class Site {
     @discardableResult
     func deliver(
         _ text: String, to name: String = "INBOX", flags: SystemFlags = [], keywords: [String] = [],
-        date: Int64 = 1_234_567_890, in account: AccountID? = nil
+        date: Int64 = 1_234_567_890, uidl: String? = nil, in account: AccountID? = nil
     ) throws -> UID {
         let new = NewMessage(
             body: 0, flags: flags, keywords: keywords.compactMap { Keyword($0) },
-            internalDate: InternalDate(time: Timestamp(seconds: date)))
+            internalDate: InternalDate(time: Timestamp(seconds: date)), uidl: uidl)
         let append = AppendMessages(mailbox: try mailbox(name, in: account), messages: [new], origin: .lmtp)
         guard case .appended(_, let uids) = try run(.append(append), as: account, bodies: [text]) else {
             throw Unexpected(text: "not appended")

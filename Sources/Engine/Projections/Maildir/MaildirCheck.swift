@@ -271,8 +271,12 @@ extension MaildirProjection {
             }
             let found = try lines.line(of: uid)
             let uidl = uidls[uid].flatMap { UniqueID.isValid($0) ? $0 : nil }
-            if found?.base != name.base(marked: present[uid]?.mark ?? 0) || found?.uidl != uidl {
+            if found?.base != name.base(marked: present[uid]?.mark ?? 0) {
                 report.add(.wrongList, path, "has no right line for UID \(uid.rawValue)")
+            } else if let uidl, found?.uidl != uidl {
+                // One that the state does not have is no offence: a store from before format 4 has it in the log alone, until
+                // its state is rebuilt. One that the list does not have is: a server that takes over would give another.
+                report.add(.wrongList, path, "does not give UID \(uid.rawValue) its POP3 UIDL, \(uidl)")
             }
         }
         let last = try lines.finish()
