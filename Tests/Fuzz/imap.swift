@@ -23,24 +23,6 @@ public func fuzzIMAP(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     return 0
 }
 
-/// Lengths of the pieces in which input arrives: all at once without `cut`, single octets for 0.
-private struct Pieces {
-    let cut: UInt8?
-    private var state: UInt32
-
-    init(cut: UInt8?) {
-        self.cut = cut
-        state = UInt32(cut ?? 0)
-    }
-
-    mutating func next() -> Int {
-        guard let cut else { return .max }
-        if cut == 0 { return 1 }
-        state = state &* 1_664_525 &+ 1_013_904_223
-        return 1 + Int(state >> 16) % Int(cut)
-    }
-}
-
 private enum Entry: Equatable {
     case action(IMAPAction)
     case text([UInt8])

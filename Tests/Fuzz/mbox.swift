@@ -45,7 +45,7 @@ private struct Reading: Equatable {
     var strayOctets = 0
 }
 
-/// Pieces of lengths that follow from `cut`: all at once without it, single octets for 0.
+/// Reads in the pieces that follow from `cut`.
 private func read(_ file: [UInt8], _ quoting: MboxQuoting, _ drops: Bool, cut: UInt8?) -> Reading {
     let isEnd: @Sendable (Int, Int) -> Bool = { body, length in
         let (end, isOver) = body.addingReportingOverflow(length)
@@ -71,15 +71,7 @@ private func read(_ file: [UInt8], _ quoting: MboxQuoting, _ drops: Bool, cut: U
             reading.messages[reading.messages.count - 1].status = status
         }
     }
-    var state = UInt32(cut ?? 0)
-    var position = 0
-    while position < file.count {
-        state = state &* 1_664_525 &+ 1_013_904_223
-        let length = cut.map { $0 == 0 ? 1 : 1 + Int(state >> 16) % Int($0) } ?? file.count
-        let chunk = Array(file[position..<min(file.count, position + length)])
-        chunk.withUnsafeBytes { reader.consume($0, sink) }
-        position += chunk.count
-    }
+    Pieces.each(of: file[...], cut: cut) { $0.withUnsafeBytes { reader.consume($0, sink) } }
     reader.finish(sink)
     precondition(!isOpen && reader.messages == reading.messages.count)
     reading.strayOctets = reader.strayOctets

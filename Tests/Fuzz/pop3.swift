@@ -67,24 +67,6 @@ public func fuzzPOP3(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 {
     return 0
 }
 
-/// Lengths of the pieces in which input arrives: all at once without `cut`, single octets for 0.
-private struct Pieces {
-    let cut: UInt8?
-    private var state: UInt32
-
-    init(cut: UInt8?) {
-        self.cut = cut
-        state = UInt32(cut ?? 0)
-    }
-
-    mutating func next() -> Int {
-        guard let cut else { return .max }
-        if cut == 0 { return 1 }
-        state = state &* 1_664_525 &+ 1_013_904_223
-        return 1 + Int(state >> 16) % Int(cut)
-    }
-}
-
 /// UIDs 3, 6, 9... with sizes that include the largest, and ids from another server for some.
 private func maildrop(_ count: Int) -> POP3Maildrop {
     let messages = (1...10).prefix(count).map {

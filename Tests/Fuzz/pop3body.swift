@@ -22,19 +22,13 @@ public func fuzzPOP3Body(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32 
 private func encode(_ message: [UInt8], lines: Int?, cut: UInt8?) -> [UInt8] {
     var encoder = POP3BodyEncoder(lines: lines)
     var output: [UInt8] = []
-    var state = UInt32(cut ?? 0)
-    var position = 0
-    while position < message.count {
-        state = state &* 1_664_525 &+ 1_013_904_223
-        let length = cut.map { $0 == 0 ? 1 : 1 + Int(state >> 16) % Int($0) } ?? message.count
-        let chunk = Array(message[position..<min(message.count, position + length)])
+    Pieces.each(of: message[...], cut: cut) { chunk in
         var ranges: [Range<Int>] = []
         chunk.withUnsafeBytes { encoder.encode($0, into: &ranges) }
         for range in ranges {
             precondition(range.lowerBound >= 0 && range.upperBound <= chunk.count, "a range outside the chunk")
             output += chunk[range]
         }
-        position += chunk.count
     }
     return output + encoder.finish()
 }

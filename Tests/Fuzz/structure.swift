@@ -22,17 +22,8 @@ public func fuzzStructure(_ start: UnsafePointer<UInt8>?, _ count: Int) -> Int32
     return 0
 }
 
-/// Pieces of lengths that follow from `cut`: single octets for 0.
 private func pieces(_ octets: ArraySlice<UInt8>, _ cut: UInt8, _ body: (UnsafeRawBufferPointer) -> Void) {
-    var state = UInt32(cut)
-    var position = octets.startIndex
-    while position < octets.endIndex {
-        state = state &* 1_664_525 &+ 1_013_904_223
-        let length = cut == 0 ? 1 : 1 + Int(state >> 16) % Int(cut)
-        let end = min(octets.endIndex, position + length)
-        Array(octets[position..<end]).withUnsafeBytes(body)
-        position = end
-    }
+    Pieces.each(of: octets, cut: cut) { $0.withUnsafeBytes(body) }
 }
 
 private func scan(_ message: [UInt8], cut: UInt8) -> MessageSummary {
