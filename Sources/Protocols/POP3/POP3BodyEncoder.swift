@@ -8,6 +8,7 @@
 // - A dot is stuffed at the start of a line, and a line starts at the beginning and after CRLF only: a client that goes
 //   by RFC 1939 gets back exactly the stored octets. After a bare LF nothing is stuffed.
 // - For TOP, a line ends in LF with or without CR, so that an imported message with bare LFs has a header too.
+import Octets
 
 package struct POP3BodyEncoder: Sendable {
     private enum Ending { case lineStart, afterCarriageReturn, inLine }

@@ -22,6 +22,7 @@
 // - Messages go only by QUIT in the TRANSACTION state (RFC 1939 section 6), never by a time-out or a lost connection.
 // - After `close` nothing follows and input is swallowed.
 import MailTypes
+import Octets
 
 /// What is fixed for a session when it begins.
 package struct POP3ServerConfiguration: Equatable, Sendable {

@@ -1,3 +1,5 @@
+import Octets
+
 /// Counts the `Received` fields of a message as its octets go by, in any pieces, and stops at the end of the header
 /// (RFC 5321 section 6.3). Lines may end in CRLF or LF.
 package struct HopCounter: Sendable {

@@ -1,3 +1,5 @@
+import Octets
+
 /// Looks for a CR or LF outside a CRLF in octets that are not dot-stuffed, however they are cut up.
 struct LineEndReader: Sendable {
     private var isAfterCarriageReturn = false

@@ -27,6 +27,7 @@
 //
 // Rejected: accumulating lines here (two copies of every octet, and a second place to bound memory).
 import MailTypes
+import Octets
 
 /// Which protocol a listener speaks.
 package enum SMTPDialect: Hashable, Sendable {

@@ -9,6 +9,7 @@
 // - Text for people ends a status response, and may end like the announcement of a literal (`{5}`) without being one.
 //
 // Rejected: handing out tokens. Each consumer would need the grammar then.
+import Octets
 
 package enum IMAPClientEvent {
     case response(IMAPServerResponse)

@@ -9,6 +9,7 @@
 //
 // What was accepted beyond the grammar, because clients send it: UTF-8 in quoted strings in any mode (where it is valid
 // UTF-8; RFC 6855 section 3 wants BAD otherwise).
+import Octets
 
 /// Why reading stopped.
 enum GrammarStop: Error, Equatable {

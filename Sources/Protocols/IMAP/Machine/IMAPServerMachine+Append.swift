@@ -1,4 +1,5 @@
 // APPEND and REPLACE: message texts pass through, nothing of them is kept (RFC 9051 section 6.3.12, RFC 8508).
+import Octets
 
 /// An APPEND that is being read.
 struct AppendProgress: Equatable {

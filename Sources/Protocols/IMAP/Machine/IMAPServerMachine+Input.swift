@@ -1,4 +1,5 @@
 // Framing: lines, literals, and the way to the end of what was refused.
+import Octets
 
 extension IMAPServerMachine {
     /// Octets of a command, without message texts.

@@ -1,6 +1,7 @@
 // Small things that every response is made of, appended to an array without a `String` between.
 //
 // All is `@inlinable`-free and within this module, because a response is written by one call from outside.
+import Octets
 
 extension [UInt8] {
     mutating func put(_ text: StaticString) {

@@ -1,3 +1,5 @@
+import Octets
+
 /// Prepares a message for DATA (RFC 5321 section 4.5.2): a dot that begins a line is doubled, and the end is marked.
 /// Lines end in CRLF as stored; however the message is cut into calls, the output is the same.
 package struct SMTPDotStuffer: Sendable {

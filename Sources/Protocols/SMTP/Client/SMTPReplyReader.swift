@@ -4,6 +4,7 @@
 // - Nothing is kept but the reply being read, of at most `clientReplyOctetsMax`; a server that sends more is given up.
 // - How the octets were cut up does not change what is read.
 // - A bare LF ends a line as CRLF does: a reply carries nothing that could be smuggled, and some servers send it.
+import Octets
 
 /// A reply as another server gave it.
 package struct SMTPServerReply: Equatable, Sendable {
