@@ -115,8 +115,10 @@ let package = Package(
             dependencies: ["Server", .product(name: "ArgumentParser", package: "swift-argument-parser")],
             path: "Sources/App/letterlog", swiftSettings: settings),
         // Tests
+        .target(name: "InputSupport", path: "Tests/Support/Input", swiftSettings: settings),
         .target(
-            name: "PowerCutSupport", path: "Tests/Support/PowerCut", exclude: ["Preload"], swiftSettings: settings),
+            name: "PowerCutSupport", dependencies: ["InputSupport"], path: "Tests/Support/PowerCut",
+            exclude: ["Preload"], swiftSettings: settings),
         .testTarget(
             name: "PowerCutTests", dependencies: ["PowerCutSupport"], path: "Tests/PowerCutTests",
             exclude: ["Programs"], swiftSettings: settings),
@@ -125,12 +127,12 @@ let package = Package(
         .executableTarget(
             name: "StoreWorkload",
             dependencies: [
-                "Server", "SourceSupport", "Gateways", "Projections", "MailEngine", "EventStore", "EventFormat",
-                "MailCore", "MailTypes", "Octets", "Digests", "LMDB",
+                "Server", "SourceSupport", "InputSupport", "Gateways", "Projections", "MailEngine", "EventStore",
+                "EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "LMDB",
             ],
             path: "Tests/Support/StoreWorkload", swiftSettings: settings),
         .testTarget(
-            name: "RecoveryTests", dependencies: ["StoreWorkload", "PowerCutSupport", "letterlog"],
+            name: "RecoveryTests", dependencies: ["StoreWorkload", "PowerCutSupport", "InputSupport", "letterlog"],
             path: "Tests/RecoveryTests", exclude: ["kill9.py"], swiftSettings: settings),
         .testTarget(
             name: "ClientTests",
@@ -159,13 +161,16 @@ let package = Package(
                 "imapwords.py", "letterlog-differences.tsv", "lmtp", "pop3", "servers.py", "smtp", "submission",
             ],
             swiftSettings: settings),
-        tests("SMTPTests", ["SMTP", "MailTypes", "Octets"]),
+        tests("SMTPTests", ["SMTP", "MailTypes", "Octets", "InputSupport"]),
         tests("MilterTests", ["Milter"]),
-        tests("POP3Tests", ["POP3", "MailTypes"]),
-        tests("IMAPTests", ["IMAP", "MIME", "MailTypes"]),
-        tests("EventStoreTests", ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets", "Digests"]),
+        tests("POP3Tests", ["POP3", "MailTypes", "InputSupport"]),
+        tests("IMAPTests", ["IMAP", "MIME", "MailTypes", "InputSupport"]),
+        tests(
+            "EventStoreTests",
+            ["EventStore", "EventFormat", "LMDB", "MailCore", "MailTypes", "Octets", "Digests", "InputSupport"]),
         .testTarget(
-            name: "EventFormatTests", dependencies: ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests"],
+            name: "EventFormatTests",
+            dependencies: ["EventFormat", "MailCore", "MailTypes", "Octets", "Digests", "InputSupport"],
             path: "Tests/EventFormatTests", exclude: ["fixtures"], swiftSettings: settings),
         tests("OctetsTests", ["Octets"]),
         tests("MIMETests", ["MIME", "MailTypes"]),
@@ -180,7 +185,7 @@ let package = Package(
                 "MailTypes", "Digests", .product(name: "Logging", package: "swift-log"),
             ] + nio,
             path: "Tests/ServerTests", swiftSettings: settings),
-        tests("SimulationTests", ["EventStore", "LMDB", "MailCore", "MailTypes"]),
+        tests("SimulationTests", ["EventStore", "LMDB", "MailCore", "MailTypes", "InputSupport"]),
         tests(
             "AuthenticationTests",
             [
@@ -193,7 +198,7 @@ let package = Package(
             [
                 "Gateways", "MessageAuthentication", "Authentication", "MailEngine", "EventStore", "MailCore",
                 "MailTypes",
-                "Octets", "SMTP", "Milter", "POP3", "TLS", "COpenSSL", "Digests",
+                "Octets", "SMTP", "Milter", "POP3", "TLS", "COpenSSL", "Digests", "InputSupport",
                 .product(name: "Logging", package: "swift-log"), .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ]),
@@ -204,8 +209,8 @@ let package = Package(
                 "TLS", "Digests", .product(name: "Logging", package: "swift-log"),
                 .product(name: "NIOCore", package: "swift-nio"), .product(name: "NIOPosix", package: "swift-nio"),
             ]),
-        tests("MailEngineTests", ["MailEngine", "EventStore", "MailCore", "MailTypes"]),
-        tests("DigestsTests", ["Digests"]),
+        tests("MailEngineTests", ["MailEngine", "EventStore", "MailCore", "MailTypes", "InputSupport"]),
+        tests("DigestsTests", ["Digests", "InputSupport"]),
         tests("LMDBTests", ["LMDB"]),
         tests(
             "TLSTests",

@@ -1,4 +1,5 @@
 import Digests
+import InputSupport
 import Testing
 
 @Suite("CRC-32C")
@@ -34,7 +35,7 @@ struct CRC32CTests {
 
     @Test("the instruction and the table agree at every length and alignment")
     func instructionAgainstTable() {
-        var random = SeededRandom(state: 0x5EED)
+        var random = SeededGenerator(seed: 0x5EED)
         let bytes = (0..<4200).map { _ in UInt8.random(in: 0...255, using: &random) }
         bytes.withUnsafeBytes { all in
             for alignment in 0..<16 {
@@ -55,7 +56,7 @@ struct CRC32CTests {
 
     @Test("pieces chained by the seed give the checksum of the whole")
     func incremental() {
-        var random = SeededRandom(state: 1)
+        var random = SeededGenerator(seed: 1)
         let bytes = (0..<1000).map { _ in UInt8.random(in: 0...255, using: &random) }
         let whole = CRC32C.checksum(bytes)
         for cut in stride(from: 0, through: bytes.count, by: 37) {

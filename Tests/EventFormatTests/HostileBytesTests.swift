@@ -1,5 +1,6 @@
 // Decoders meet bytes that nothing of ours wrote. They answer or refuse; a trap would end the test run.
 import EventFormat
+import InputSupport
 import MailCore
 import Octets
 import Testing

@@ -1,6 +1,7 @@
 // Records: their bytes against ones made elsewhere, round trips, damage, erasure, limits, seals.
 import Digests
 import EventFormat
+import InputSupport
 import MailCore
 import MailTypes
 import Octets

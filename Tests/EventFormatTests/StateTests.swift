@@ -1,6 +1,7 @@
 // Keys and values of the state tree.
 import Digests
 import EventFormat
+import InputSupport
 import MailCore
 import MailTypes
 import Octets

@@ -1,23 +1,16 @@
+// The sorted map of rows that wait for a fold, against a dictionary; its copies against what was there when they were made.
+import InputSupport
 import Testing
 
-// The sorted map of rows that wait for a fold, against a dictionary; its copies against what was there when they were made.
 @testable import EventStore
 
 @Suite("RowTree")
 struct RowTreeTests {
     /// Keys of all the shapes there are: short, long, one the beginning of another, ending in zeros.
-    private static func key(_ random: inout Numbers) -> [UInt8] {
+    private static func key(_ random: inout SeededGenerator) -> [UInt8] {
         let head = [UInt8](repeating: 0, count: 3) + [UInt8(random.next() % 4)]
         let tail = (0..<Int(random.next() % 24)).map { _ in UInt8(random.next() % 3) }
         return head + tail
-    }
-
-    private struct Numbers: RandomNumberGenerator {
-        var state: UInt64
-        mutating func next() -> UInt64 {
-            state = state &* 6_364_136_223_846_793_005 &+ 1_442_695_040_888_963_407
-            return state >> 33
-        }
     }
 
     private static func rows(_ tree: RowTree, from start: [UInt8] = []) -> [([UInt8], [UInt8]?)] {
@@ -41,7 +34,7 @@ struct RowTreeTests {
 
     @Test("agrees with a dictionary, and a copy keeps what it had", arguments: 1...5)
     func model(seed: Int) {
-        var random = Numbers(state: UInt64(seed))
+        var random = SeededGenerator(seed: UInt64(seed))
         var tree = RowTree()
         var model: [[UInt8]: [UInt8]?] = [:]
         var copies: [(RowTree, [[UInt8]: [UInt8]?])] = []

@@ -4,28 +4,13 @@
 //
 // With LETTERLOG_SOAK_SECONDS other seeds follow for so long, from LETTERLOG_SOAK_SEED on.
 import Foundation
+import InputSupport
 import MailCore
 import MailEngine
 import MailTypes
 import Testing
 
 @testable import Gateways
-
-/// SplitMix64: the same numbers for the same seed everywhere.
-private struct SeededNumbers {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
-}
 
 /// A client that knows what it was told.
 private final class ModelClient {
@@ -235,7 +220,7 @@ struct IMAPModelTests {
     }
 
     private static func play(_ node: TestNode, seed: UInt64) throws {
-        var random = SeededNumbers(seed: seed)
+        var random = SeededGenerator(seed: seed)
         let account = try node.account("alice@example.test")
         let inbox = try #require(try node.engine.read { try $0.mailboxID(account, named: .inbox) })
         for _ in 0..<6 { try node.deposit("alice@example.test", Array(letter.utf8)) }
@@ -310,7 +295,7 @@ struct IMAPModelTests {
         return false
     }
 
-    private static func command(_ client: ModelClient, _ random: inout SeededNumbers) -> String {
+    private static func command(_ client: ModelClient, _ random: inout SeededGenerator) -> String {
         let count = client.messages.count
         let uids = client.messages.compactMap(\.uid)
         let isUID = random.below(2) == 0 && !uids.isEmpty

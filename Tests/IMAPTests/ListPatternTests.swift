@@ -1,4 +1,5 @@
 import IMAP
+import InputSupport
 import Testing
 
 /// RFC 9051 section 6.3.9 written down as plainly as possible.
@@ -58,18 +59,5 @@ private func naive(_ name: ArraySlice<UInt8>, _ pattern: ArraySlice<UInt8>) -> B
     @Test func noPatternIsDear() {
         let pattern = ListPattern(reference: "", pattern: String(repeating: "*a", count: 2_000))
         #expect(!pattern.matches(String(repeating: "a", count: 200) + "b"))
-    }
-}
-
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-
-    init(seed: UInt64) { state = seed &* 0x9E37_79B9_7F4A_7C15 | 1 }
-
-    mutating func next() -> UInt64 {
-        state ^= state << 13
-        state ^= state >> 7
-        state ^= state << 17
-        return state &* 0x2545_F491_4F6C_DD1D
     }
 }

@@ -1,4 +1,5 @@
 import EventStore
+import InputSupport
 import MailCore
 import MailEngine
 import MailTypes
@@ -56,7 +57,7 @@ struct MailboxViewTests {
         }
     }
 
-    private func randomCommand(_ random: inout SeededRandom, _ uidNext: UInt32) -> AccountCommand {
+    private func randomCommand(_ random: inout SeededGenerator, _ uidNext: UInt32) -> AccountCommand {
         let pick = UIDSet((0..<(1 + random.below(4))).map { _ in UID(UInt32(random.below(Int(uidNext))) + 1) })
         switch random.below(8) {
         case 0...2: return .append(AppendMessages(mailbox: inbox, messages: [NewMessage(body: 0)], origin: .lmtp))
@@ -73,7 +74,7 @@ struct MailboxViewTests {
     @Test(
         "a client that applies every report has exactly the mailbox, whenever expunges may be told", arguments: 0..<40)
     func clientEndsEqual(seed: UInt64) throws {
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var (state, timeline) = try newState()
         var view = try #require(try MailboxView(state, account, inbox))
         var client = ModelClient()
@@ -106,7 +107,7 @@ struct MailboxViewTests {
 
     @Test("views that share an index agree with the mailbox: UIDs, seen, deleted, first unseen", arguments: 0..<30)
     func sharedIndexes(seed: UInt64) throws {
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var (state, timeline) = try newState()
         let indexes = MailboxIndexes()
         var views = [try #require(try MailboxView(state, account, inbox, sharing: indexes))]
@@ -141,7 +142,7 @@ struct MailboxViewTests {
 
     @Test("a step that one view has made is the step of every view that stands there", arguments: 0..<20)
     func sharedSteps(seed: UInt64) throws {
-        var random = SeededRandom(seed: seed)
+        var random = SeededGenerator(seed: seed)
         var (state, timeline) = try newState()
         let (indexes, steps) = (MailboxIndexes(), MailboxSteps())
         var views = try (0..<4).map { _ in try #require(try MailboxView(state, account, inbox, sharing: indexes)) }

@@ -1,3 +1,4 @@
+import InputSupport
 import MailEngine
 import MailTypes
 import Testing
@@ -6,7 +7,7 @@ import Testing
 struct UIDMapTests {
     @Test("agrees with a sorted array, whatever is inserted and removed")
     func agreesWithArray() {
-        var random = SeededRandom(seed: 7)
+        var random = SeededGenerator(seed: 7)
         for _ in 0..<40 {
             var map = UIDMap()
             var model: Set<UInt32> = []
@@ -67,20 +68,4 @@ struct UIDMapTests {
         #expect(one.count == 2)
         #expect(other.sequenceNumber(of: UID(2)) == 1)
     }
-}
-
-/// SplitMix64: the same numbers for the same seed everywhere.
-struct SeededRandom: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
-    }
-
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 }

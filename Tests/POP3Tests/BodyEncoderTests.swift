@@ -1,3 +1,4 @@
+import InputSupport
 import POP3
 import Testing
 

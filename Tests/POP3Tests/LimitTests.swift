@@ -1,3 +1,4 @@
+import InputSupport
 import MailTypes
 import POP3
 import Testing

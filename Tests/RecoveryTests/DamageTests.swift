@@ -4,6 +4,7 @@
 // bodies and compares it with its replay. A flip that none of these finds must leave every row of every table and every
 // body as they were. A crash of the child is never an answer: the walk of the pages is there to prevent it.
 import Foundation
+import InputSupport
 import PowerCutSupport
 import Testing
 
@@ -53,7 +54,7 @@ import Testing
         let files = try Self.filesInUse(scratch("store"))
         #expect(files.count >= 3)
         let seed = ProcessInfo.processInfo.environment["LETTERLOG_SEED"].flatMap { UInt64($0) } ?? 20_261_123
-        var random = SplitMix(seed)
+        var random = SeededGenerator(seed: seed)
         var verdicts = Verdicts()
         for flip in 0..<flips {
             // Half of them in the database, the manifest now and then, the rest in segments.
@@ -119,18 +120,5 @@ import Testing
         #expect(status == 0, "\(output)")
         let verdict = try CheckProcess("inspect").ask(scratch("store"), digest)
         #expect(damage.verdicts.contains { verdict.hasPrefix($0) }, "\(verdict)")
-    }
-}
-
-/// SplitMix64: a seed means the same flips on every machine.
-struct SplitMix: RandomNumberGenerator {
-    private var state: UInt64
-    init(_ seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

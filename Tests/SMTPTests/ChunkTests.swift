@@ -1,5 +1,6 @@
 // BDAT (RFC 3030): bodies in chunks, and what becomes of chunks that cannot be taken. Every input is fed whole, octet by
 // octet and in odd pieces; the record must be the same.
+import InputSupport
 import MailTypes
 import SMTP
 import Testing

@@ -1,4 +1,5 @@
 // XCLIENT and XFORWARD: for peers that are trusted, and unknown to all others.
+import InputSupport
 import SMTP
 import Testing
 

@@ -1,5 +1,6 @@
 // Whole conversations as a mail admin would read them. `C:` is the client, `S:` the server; replies are expected
 // exactly there, line by line. Each is then fed again split at every octet and octet by octet.
+import InputSupport
 import MailTypes
 import SMTP
 import Testing
@@ -7,33 +8,17 @@ import Testing
 struct Conversation: Sendable, CustomTestStringConvertible {
     let name: String
     let site: Site
-    let script: String
+    let script: ConversationScript
 
     init(_ name: String, _ site: Site, _ script: String) {
         self.name = name
         self.site = site
-        self.script = script
+        self.script = ConversationScript(script)
     }
 
     init(_ name: String, _ script: String) { self.init(name, Site(), script) }
 
     var testDescription: String { name }
-
-    /// Client lines with the server lines that follow each; the first group has the greeting only.
-    var steps: [(client: String, server: [String])] {
-        var steps: [(client: String, server: [String])] = [("", [])]
-        for line in script.split(separator: "\n", omittingEmptySubsequences: true) {
-            let content = String(line.dropFirst(3))
-            if line.hasPrefix("C:") {
-                steps.append((content + "\r\n", []))
-            } else {
-                steps[steps.count - 1].server.append(content)
-            }
-        }
-        return steps
-    }
-
-    var input: [UInt8] { Array(steps.map(\.client).joined().utf8) }
 }
 
 let conversations: [Conversation] =
@@ -332,7 +317,7 @@ extension Site {
     func repliesComeInTurn(_ conversation: Conversation) {
         var session = Session(conversation.site)
         var seen = 0
-        for step in conversation.steps {
+        for step in conversation.script.steps {
             session.send(step.client)
             let lines = session.record.lines
             #expect(Array(lines[seen...]) == step.server, "after \(step.client)")
@@ -342,7 +327,7 @@ extension Site {
 
     @Test(arguments: conversations)
     func cutsDoNotMatter(_ conversation: Conversation) {
-        let input = conversation.input
+        let input = conversation.script.input
         let whole = Session.run(input, site: conversation.site)
         #expect(Session.run(input, .octetByOctet, site: conversation.site) == whole)
         for index in 0...input.count {
@@ -355,7 +340,7 @@ extension Site {
     }
 
     @Test func contentArrivesUnstuffed() {
-        let record = Session.run(conversations[0].input)
+        let record = Session.run(conversations[0].script.input)
         #expect(record.messages.count == 1)
         #expect(record.messages[0].body == Array("Subject: hello\r\n\r\n.a dot\r\n".utf8))
         #expect(record.messages[0].envelope.declaredOctets == 100)

@@ -1,4 +1,5 @@
 // The DATA phase: dots, smuggling variants, limits, against a naive reference.
+import InputSupport
 import MailTypes
 import SMTP
 import Testing

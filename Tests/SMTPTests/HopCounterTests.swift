@@ -1,3 +1,4 @@
+import InputSupport
 import SMTP
 import Testing
 

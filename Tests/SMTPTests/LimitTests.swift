@@ -1,3 +1,4 @@
+import InputSupport
 import MailTypes
 import SMTP
 import Testing

@@ -1,5 +1,6 @@
 // Parameters of MAIL and RCPT: what each does to the envelope, what it refuses, and that it is unknown where its extension
 // is not offered.
+import InputSupport
 import MailTypes
 import SMTP
 import Testing

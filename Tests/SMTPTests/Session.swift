@@ -1,34 +1,9 @@
 // Plays the handler's part for a machine: owns the input buffer, answers its questions from a table, and writes down
 // what came out.
+import InputSupport
 import MailTypes
 import SMTP
 import Testing
-
-/// How input is cut into reads.
-enum Chunking: Sendable {
-    case whole
-    case octetByOctet
-    case splitAt(Int)
-    /// Reads of these sizes, over and over.
-    case sizes([Int])
-
-    func cut(_ input: [UInt8]) -> [ArraySlice<UInt8>] {
-        switch self {
-        case .whole: return [input[...]]
-        case .octetByOctet: return input.indices.map { input[$0...$0] }
-        case .splitAt(let index): return [input[..<index], input[index...]]
-        case .sizes(let sizes):
-            var pieces: [ArraySlice<UInt8>] = []
-            var start = 0
-            while start < input.count {
-                let end = min(input.count, start + sizes[pieces.count % sizes.count])
-                pieces.append(input[start..<end])
-                start = end
-            }
-            return pieces
-        }
-    }
-}
 
 /// What a site answers: the same in every test unless it says otherwise.
 struct Site: Sendable {
@@ -219,18 +194,5 @@ struct Session {
 extension Site {
     func outcomes(_ envelope: SMTPEnvelope) -> [DeliveryOutcome] {
         envelope.recipients.map { outcomes[$0.address.directoryKey] ?? .stored(id: "42") }
-    }
-}
-
-/// SplitMix64: the same numbers for the same seed on every machine.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
     }
 }

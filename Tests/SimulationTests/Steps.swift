@@ -1,22 +1,10 @@
 // What virtual clients do, as values: a run is a list of steps, and any part of the list is a run too, so a failing
 // one can be shrunk. A step names mailboxes and UIDs by numbers that are looked up when it is taken.
+import InputSupport
 import MailCore
 import MailTypes
 
-/// SplitMix64: the whole run follows from its seed.
-struct SeededGenerator: RandomNumberGenerator {
-    private var state: UInt64
-    init(seed: UInt64) { state = seed }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var mixed = state
-        mixed = (mixed ^ mixed >> 30) &* 0xBF58_476D_1CE4_E5B9
-        mixed = (mixed ^ mixed >> 27) &* 0x94D0_49BB_1331_11EB
-        return mixed ^ mixed >> 31
-    }
-
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
+extension SeededGenerator {
     mutating func chance(_ percent: Int) -> Bool { below(100) < percent }
 }
 

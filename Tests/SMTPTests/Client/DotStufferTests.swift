@@ -1,4 +1,5 @@
 // What the stuffer makes of a message, our own receiving machine must read back as the same message.
+import InputSupport
 import SMTP
 import Testing
 

@@ -1,4 +1,5 @@
 import Glibc
+import InputSupport
 
 /// One record of a trace, as the recorder wrote it (layout: Preload/recorder.c). Payloads stay in the trace's bytes.
 package enum PowerCutEvent: Equatable, Sendable {
@@ -115,20 +116,9 @@ struct PowerCutEventReader {
     }
 }
 
-/// The random numbers of image building: SplitMix64, so that a seed means the same image on every machine.
-struct PowerCutRandom {
-    private var state: UInt64
-
-    init(seed: UInt64, cut: Int) { state = seed &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(cut) &* 0xD1B5_4A32_D192_ED03 }
-
-    mutating func next() -> UInt64 {
-        state &+= 0x9E37_79B9_7F4A_7C15
-        var z = state
-        z = (z ^ (z >> 30)) &* 0xBF58_476D_1CE4_E5B9
-        z = (z ^ (z >> 27)) &* 0x94D0_49BB_1331_11EB
-        return z ^ (z >> 31)
+extension SeededGenerator {
+    /// The random numbers of building an image, which differ from cut to cut.
+    init(seed: UInt64, cut: Int) {
+        self.init(seed: seed &* 0x9E37_79B9_7F4A_7C15 ^ UInt64(cut) &* 0xD1B5_4A32_D192_ED03)
     }
-
-    /// A number in `0..<bound`.
-    mutating func below(_ bound: Int) -> Int { Int(next() % UInt64(bound)) }
 }

@@ -19,6 +19,7 @@
 // one did (O_DSYNC) is applied followed by every durable change that came after it.
 
 import Glibc
+import InputSupport
 
 package enum PowerCutMode: Sendable, CaseIterable {
     case none, random, all
@@ -66,7 +67,7 @@ package final class PowerCutImageBuilder {
         try advance(to: cut)
         PowerCutFile.removeTree(directory)
         try PowerCutFile.makeDirectory(directory)
-        var random = PowerCutRandom(seed: seed, cut: cut)
+        var random = SeededGenerator(seed: seed, cut: cut)
         let entries = survivingEntries(at: cut, mode, &random)
         var linked: [Int: String] = [:]
         numbers = []
@@ -110,7 +111,7 @@ package final class PowerCutImageBuilder {
 
     // MARK: Names
 
-    private func drawFate(_ mode: PowerCutMode, _ random: inout PowerCutRandom) -> Fate {
+    private func drawFate(_ mode: PowerCutMode, _ random: inout SeededGenerator) -> Fate {
         switch mode {
         case .none: .lost
         case .all: .kept
@@ -124,7 +125,7 @@ package final class PowerCutImageBuilder {
     }
 
     private func survivingEntries(
-        at cut: Int, _ mode: PowerCutMode, _ random: inout PowerCutRandom
+        at cut: Int, _ mode: PowerCutMode, _ random: inout SeededGenerator
     ) -> [Int: [String: Int]] {
         var entries: [Int: [String: Int]] = [:]
         for (index, node) in trace.nodes.enumerated() where node.isDirectory { entries[index] = node.baseEntries }
@@ -152,7 +153,7 @@ package final class PowerCutImageBuilder {
 
     private func build(
         directory: Int, at path: String, _ entries: [Int: [String: Int]], _ cut: Int, _ mode: PowerCutMode,
-        _ random: inout PowerCutRandom, _ linked: inout [Int: String]
+        _ random: inout SeededGenerator, _ linked: inout [Int: String]
     ) throws(PowerCutTraceError) {
         for (name, node) in (entries[directory] ?? [:]).sorted(by: { $0.key < $1.key }) {
             let child = "\(path)/\(name)"
@@ -176,7 +177,7 @@ package final class PowerCutImageBuilder {
     // MARK: Content
 
     private func buildFile(
-        _ node: Int, at path: String, _ cut: Int, _ mode: PowerCutMode, _ random: inout PowerCutRandom
+        _ node: Int, at path: String, _ cut: Int, _ mode: PowerCutMode, _ random: inout SeededGenerator
     ) throws(PowerCutTraceError) {
         if stored.contains(node) { try PowerCutFile.copySparse(from: durablePath(node), to: path) }
         let file = try PowerCutFile(path, bytes: trace.bytes)
@@ -205,7 +206,7 @@ package final class PowerCutImageBuilder {
     }
 
     private func drawWrite(
-        _ offset: Int, _ payload: Range<Int>, to file: borrowing PowerCutFile, _ random: inout PowerCutRandom
+        _ offset: Int, _ payload: Range<Int>, to file: borrowing PowerCutFile, _ random: inout SeededGenerator
     ) throws(PowerCutTraceError) {
         let end = offset + payload.count
         let draw = random.below(3)

@@ -22,6 +22,7 @@
 // other threads make while it runs, and those are what group commit with an overlapped sync must get right).
 
 import Glibc
+import InputSupport
 
 /// How strict the file system is assumed to be.
 package struct PowerCutModel: Equatable, Sendable {
@@ -92,7 +93,7 @@ package final class PowerCutTrace: Sendable {
     /// `count` cuts, ascending, spread evenly with a random step inside each part; the last is the end of the run.
     package func sampledCuts(_ count: Int, seed: UInt64) -> [Int] {
         guard count < cuts else { return Array(0..<cuts) }
-        var random = PowerCutRandom(seed: seed, cut: cuts)
+        var random = SeededGenerator(seed: seed, cut: cuts)
         return (1...count).map { part in
             let start = (part - 1) * cuts / count
             return part == count ? cuts - 1 : start + random.below(part * cuts / count - start)

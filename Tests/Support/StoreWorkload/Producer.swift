@@ -1,6 +1,7 @@
 // One client of the load: draws what to do from its seed, does it, and writes down what it was told.
 import EventStore
 import Glibc
+import InputSupport
 import MailCore
 import MailEngine
 import MailTypes
@@ -10,7 +11,7 @@ struct Producer {
     private let engine: MailEngine
     private let journal: JournalWriter
     private let settings: WorkloadSettings
-    private var random: SeededRandom
+    private var random: SeededGenerator
     private var sequence: UInt64 = 0
     private let run: UInt64
     private let number: Int
@@ -21,14 +22,14 @@ struct Producer {
         self.journal = journal
         self.settings = settings
         self.number = number
-        random = SeededRandom(settings.seed &* 1000 &+ UInt64(number))
+        random = SeededGenerator(seed: settings.seed &* 1000 &+ UInt64(number))
         // A store may be used by several runs; their commands must differ.
         run = UInt64(getpid()) << 32 | UInt64(number)
     }
 
     /// Text that every body is cut from; printable, without runs of zeros.
     private static let noise: [UInt8] = {
-        var random = SeededRandom(1)
+        var random = SeededGenerator(seed: 1)
         return (0..<(64 << 10)).map { _ in UInt8(32 + random.below(90)) }
     }()
 
