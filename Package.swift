@@ -116,6 +116,7 @@ let package = Package(
             path: "Sources/App/letterlog", swiftSettings: settings),
         // Tests
         .target(name: "InputSupport", path: "Tests/Support/Input", swiftSettings: settings),
+        .target(name: "ProgramSupport", path: "Tests/Support/Program", swiftSettings: settings),
         .target(
             name: "PowerCutSupport", dependencies: ["InputSupport"], path: "Tests/Support/PowerCut",
             exclude: ["Preload"], swiftSettings: settings),
@@ -132,12 +133,14 @@ let package = Package(
             ],
             path: "Tests/Support/StoreWorkload", swiftSettings: settings),
         .testTarget(
-            name: "RecoveryTests", dependencies: ["StoreWorkload", "PowerCutSupport", "InputSupport", "letterlog"],
+            name: "RecoveryTests",
+            dependencies: ["StoreWorkload", "PowerCutSupport", "ProgramSupport", "InputSupport", "letterlog"],
             path: "Tests/RecoveryTests", exclude: ["kill9.py"], swiftSettings: settings),
         .testTarget(
             name: "ClientTests",
             dependencies: [
-                "letterlog", "Projections", "MailEngine", "EventStore", "MailCore", "MailTypes", "Octets",
+                "letterlog", "ProgramSupport", "Projections", "MailEngine", "EventStore", "MailCore", "MailTypes",
+                "Octets",
             ],
             path: "Tests/ClientTests",
             exclude: [
@@ -155,7 +158,7 @@ let package = Package(
             ],
             swiftSettings: settings),
         .testTarget(
-            name: "ConversationTests", dependencies: ["letterlog"], path: "Tests/ConversationTests",
+            name: "ConversationTests", dependencies: ["letterlog", "ProgramSupport"], path: "Tests/ConversationTests",
             exclude: [
                 "README.md", "conversation.py", "conversations.py", "coverage.py", "dovecot-differences.tsv", "imap",
                 "imapwords.py", "letterlog-differences.tsv", "lmtp", "pop3", "servers.py", "smtp", "submission",
@@ -179,7 +182,8 @@ let package = Package(
         .testTarget(
             name: "ServerTests",
             dependencies: [
-                "Server", "SourceSupport", "letterlog", "Gateways", "Delivery", "SMTP", "Milter", "IMAP", "MailEngine",
+                "Server", "SourceSupport", "ProgramSupport", "letterlog", "Gateways", "Delivery", "SMTP", "Milter",
+                "IMAP", "MailEngine",
                 "EventStore",
                 "MailCore",
                 "MailTypes", "Digests", .product(name: "Logging", package: "swift-log"),
@@ -218,6 +222,6 @@ let package = Package(
                 "TLS", "COpenSSL", .product(name: "NIOCore", package: "swift-nio"),
                 .product(name: "NIOEmbedded", package: "swift-nio"),
             ]),
-        tests("HouseRulesTests", []),
+        tests("HouseRulesTests", ["ProgramSupport"]),
     ]
 )

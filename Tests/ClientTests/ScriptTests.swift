@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 import Testing
 
 /// Runs the scripts of this folder, each against the `letterlog` that was built with the tests. A script says in its
@@ -25,7 +26,7 @@ struct ScriptTests {
         ])
     func script(name: String) throws {
         let folder = URL(filePath: #filePath).deletingLastPathComponent()
-        var arguments = ["python3", "-B", folder.appending(path: name).path, try Self.letterlog()]
+        var arguments = [BuiltProgram.path(of: "letterlog")]
         let environment = ProcessInfo.processInfo.environment
         if name == "imap_soak.py", let seconds = environment["LETTERLOG_SOAK_SECONDS"].flatMap(Int.init) {
             arguments.append("\(min(seconds, 600))")
@@ -35,28 +36,7 @@ struct ScriptTests {
             arguments.append(seed)
         }
         if name == "sending_kill.py", environment["LETTERLOG_SOAK_SECONDS"] != nil { arguments.append("10000") }
-        let process = Process()
-        process.executableURL = URL(filePath: "/usr/bin/env")
-        process.arguments = arguments
-        // No variable of ours from outside: a node takes its configuration from them.
-        process.environment = environment.filter { !$0.key.hasPrefix("LETTERLOG_") }
-        process.standardInput = FileHandle.nullDevice
-        let output = Pipe()
-        process.standardOutput = output
-        process.standardError = output
-        try process.run()
-        let said = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0, "\(name) ended with \(process.terminationStatus):\n\(said)")
-    }
-
-    /// SwiftPM puts the program beside the tests' own executable, or beside the bundle that holds it.
-    private static func letterlog() throws -> String {
-        let own = try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")
-        let bundle = CommandLine.arguments.first { $0.contains(".xctest") } ?? own
-        let path = bundle.range(of: ".xctest").map { String(bundle[..<$0.upperBound]) } ?? own
-        let program = URL(filePath: path).deletingLastPathComponent().appending(path: "letterlog").path
-        try #require(FileManager.default.isExecutableFile(atPath: program), "\(program) is not built")
-        return program
+        let script = try PythonScript(running: folder.appending(path: name).path, arguments)
+        #expect(script.status == 0, "\(name) ended with \(script.status):\n\(script.said)")
     }
 }

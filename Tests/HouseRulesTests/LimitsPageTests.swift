@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 import Testing
 
 @Suite struct LimitsPageTests {
@@ -6,14 +7,7 @@ import Testing
     @Test func thePageFollowsTheSources() throws {
         let root = URL(fileURLWithPath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
             .deletingLastPathComponent()
-        let process = Process()
-        process.executableURL = URL(fileURLWithPath: "/usr/bin/env")
-        process.arguments = ["python3", "-B", root.appendingPathComponent("tools/limits").path, "--check"]
-        let output = Pipe()
-        process.standardError = output
-        try process.run()
-        let said = String(decoding: output.fileHandleForReading.readDataToEndOfFile(), as: UTF8.self)
-        process.waitUntilExit()
-        #expect(process.terminationStatus == 0, "\(said)")
+        let script = try PythonScript(running: root.appendingPathComponent("tools/limits").path, ["--check"])
+        #expect(script.status == 0, "\(script.said)")
     }
 }

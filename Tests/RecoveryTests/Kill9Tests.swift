@@ -86,11 +86,11 @@ import Testing
         let script = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "kill9.py").path
         let (status, output) = try PowerCutPreload.run(
             "/usr/bin/env",
-            ["python3", script, BuiltPrograms.path(of: "letterlog"), scratch.path, "\(cycles)", "\(getpid())"])
+            ["python3", script, BuiltPrograms.letterlog, scratch.path, "\(cycles)", "\(getpid())"])
         #expect(status == 0, "\(output)")
     }
 
     private static var nodeIsBuilt: Bool {
-        FileManager.default.isExecutableFile(atPath: BuiltPrograms.path(of: "letterlog"))
+        FileManager.default.isExecutableFile(atPath: BuiltPrograms.letterlog)
     }
 }

@@ -2,6 +2,7 @@
 // that answers checks and is started again when a check has killed it.
 import Foundation
 import PowerCutSupport
+import ProgramSupport
 import Testing
 
 /// A folder of one test, on a memory file system where there is one, removed with the value.
@@ -25,16 +26,8 @@ func soakCount(_ variable: String, ci count: Int) -> Int {
 }
 
 enum BuiltPrograms {
-    /// The folder of this test's own executable, where SwiftPM puts all that it builds.
-    private static var folder: URL {
-        let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
-        let bundle = CommandLine.arguments.first { $0.contains(".xctest") } ?? own
-        let path = bundle.range(of: ".xctest").map { String(bundle[..<$0.upperBound]) } ?? bundle
-        return URL(filePath: path).deletingLastPathComponent()
-    }
-
-    static func path(of name: String) -> String { folder.appending(path: name).path }
-    static var workload: String { path(of: "StoreWorkload") }
+    static let letterlog = BuiltProgram.path(of: "letterlog")
+    static let workload = BuiltProgram.path(of: "StoreWorkload")
 }
 
 /// A load that ran to its end, or to its kill.

@@ -1,4 +1,5 @@
 import Foundation
+import ProgramSupport
 import Testing
 
 /// The built `letterlog`, run as a process.
@@ -10,11 +11,7 @@ struct Program {
         var lines: [Substring] { output.split(separator: "\n") }
     }
 
-    /// Beside the test program.
-    static let path: String = {
-        let own = (try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe")) ?? ""
-        return (own as NSString).deletingLastPathComponent + "/letterlog"
-    }()
+    static let path = BuiltProgram.path(of: "letterlog")
 
     static func process(_ arguments: [String], environment: [String: String] = [:]) -> Process {
         let process = Process()
@@ -29,6 +26,12 @@ struct Program {
     @discardableResult
     static func run(
         _ arguments: String..., input: String = "", environment: [String: String] = [:]
+    ) throws -> Run {
+        try run(arguments, input: input, environment: environment)
+    }
+
+    static func run(
+        _ arguments: [String], input: String = "", environment: [String: String] = [:]
     ) throws -> Run {
         let process = process(arguments, environment: environment)
         let (output, error, stdin) = (Pipe(), Pipe(), Pipe())
