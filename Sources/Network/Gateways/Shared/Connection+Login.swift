@@ -1,5 +1,6 @@
 // What the login commands of all protocols share.
 import Authentication
+import Logging
 import MailCore
 import MailTypes
 import NIOCore
@@ -25,4 +26,36 @@ extension Connection {
             after(login.wait) { body(answer) }
         }
     }
+
+    /// Enters this session under its account. To be asked when the password has been found good; the client hears
+    /// nothing before.
+    ///
+    /// - Parameter credential: the one that was good; the session ends when it is revoked.
+    func logIn(_ account: AccountID, credential: UInt32?) -> LoginAdmission {
+        let admission = gateway.admit(card, SessionCard.Login(account: account, credential: credential))
+        switch admission {
+        case .admitted:
+            counters.loginsAccepted.add()
+            log.info("logged in", metadata: ["account": "\(account.rawValue)", "client": "\(client.description)"])
+        case .tooMany:
+            counters.reject(.accountLimit)
+            gateway.notices.say(
+                .loginRefused, log, ["client": "\(client.description)", "account": "\(account.rawValue)"])
+        case .denied: denyLogin(isUnheard: false)
+        case .tryLater: counters.reject(.temporary)
+        }
+        return admission
+    }
+
+    /// Counts and logs a login that was refused.
+    ///
+    /// - Parameter isUnheard: for its failures before, without a look at the password.
+    func denyLogin(isUnheard: Bool) {
+        counters.loginsDenied.add()
+        if isUnheard { counters.reject(.loginLimit) }
+        gateway.notices.say(isUnheard ? .loginBlocked : .loginDenied, log, ["client": "\(client.description)"])
+    }
+
+    /// The session goes on without its account.
+    func logOut() { gateway.registry.logOut(card) }
 }

@@ -164,58 +164,12 @@ final class Connection: ChannelInboundHandler {
         }
     }
 
-    /// Enters this session under its account. To be asked when the password has been found good; the client hears
-    /// nothing before.
-    ///
-    /// - Parameter credential: the one that was good; the session ends when it is revoked.
-    func logIn(_ account: AccountID, credential: UInt32?) -> LoginAdmission {
-        let admission = gateway.admit(card, SessionCard.Login(account: account, credential: credential))
-        switch admission {
-        case .admitted:
-            counters.loginsAccepted.add()
-            log.info("logged in", metadata: ["account": "\(account.rawValue)", "client": "\(client.description)"])
-        case .tooMany:
-            counters.reject(.accountLimit)
-            gateway.notices.say(
-                .loginRefused, log, ["client": "\(client.description)", "account": "\(account.rawValue)"])
-        case .denied: denyLogin(isUnheard: false)
-        case .tryLater: counters.reject(.temporary)
-        }
-        return admission
-    }
-
-    /// Counts and logs a login that was refused.
-    ///
-    /// - Parameter isUnheard: for its failures before, without a look at the password.
-    func denyLogin(isUnheard: Bool) {
-        counters.loginsDenied.add()
-        if isUnheard { counters.reject(.loginLimit) }
-        gateway.notices.say(isUnheard ? .loginBlocked : .loginDenied, log, ["client": "\(client.description)"])
-    }
-
-    /// The session goes on without its account.
-    func logOut() { gateway.registry.logOut(card) }
-
     /// Calls `body` on this loop after a while, and goes on from there.
     func after(_ delay: TimeAmount, _ body: @escaping () -> Void) {
         eventLoop.assumeIsolated().scheduleTask(in: delay) { [self] in
             body()
             resume()
         }
-    }
-
-    /// From the next octet on both directions are deflated; what has come and was not taken is so already.
-    /// - Returns: false when there is no memory for it; then nothing has changed.
-    func startDeflate(_ leftover: ByteBuffer) -> Bool {
-        guard let context, let handler = DeflateHandler() else { return false }
-        flush()
-        do {
-            try context.pipeline.syncOperations.addHandler(handler, position: .before(self))
-        } catch {
-            return false
-        }
-        handler.takeLeftover(leftover)
-        return true
     }
 
     // MARK: Flow

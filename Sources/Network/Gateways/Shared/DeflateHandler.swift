@@ -165,3 +165,19 @@ extension ByteBuffer {
         return code
     }
 }
+
+extension Connection {
+    /// From the next octet on both directions are deflated; what has come and was not taken is so already.
+    /// - Returns: false when there is no memory for it; then nothing has changed.
+    func startDeflate(_ leftover: ByteBuffer) -> Bool {
+        guard let context, let handler = DeflateHandler() else { return false }
+        flush()
+        do {
+            try context.pipeline.syncOperations.addHandler(handler, position: .before(self))
+        } catch {
+            return false
+        }
+        handler.takeLeftover(leftover)
+        return true
+    }
+}
