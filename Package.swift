@@ -88,9 +88,8 @@ let package = Package(
                 "Authentication", "Digests", "TLS",
                 "MailTypes", "Octets",
             ]),
-        .systemLibrary(
-            name: "CUnbound", path: "Sources/Network/CUnbound", pkgConfig: "libunbound",
-            providers: [.apt(["libunbound-dev"])]),
+        // Its module map says what to link: Debian's libunbound.pc wants packages that only a static build needs.
+        .systemLibrary(name: "CUnbound", path: "Sources/Network/CUnbound", providers: [.apt(["libunbound-dev"])]),
         room(
             "Network", "Delivery",
             nio + [

@@ -1,6 +1,7 @@
 // The store of bodies on a sound disk: what goes in comes out, and the files look as they should.
 import EventFormat
 import EventStore
+import Foundation
 import Glibc
 import MailTypes
 import Testing
@@ -150,9 +151,8 @@ struct SegmentStoreTests {
         }
         for name in names(in: "/proc/self/fd") {
             guard let file = Int32(name) else { continue }
-            var target = [CChar](repeating: 0, count: 4096)
-            let length = readlink("/proc/self/fd/\(name)", &target, target.count - 1)
-            guard length > 0, String(cString: target).hasPrefix(place.path) else { continue }
+            let target = try? FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/fd/\(name)")
+            guard target?.hasPrefix(place.path) == true else { continue }
             #expect(fcntl(file, F_GETFD) & FD_CLOEXEC != 0)
         }
         withExtendedLifetime(body) {}
