@@ -24,7 +24,7 @@ struct StoreOptions: ParsableArguments {
     @Option(
         name: .customLong("set"),
         help: ArgumentHelp(
-            "Sets a key of the configuration, before file and environment.", valueName: "key=value"))
+            "Sets a key of the configuration, over file and environment.", valueName: "key=value"))
     var settings: [String] = []
 
     @OptionGroup var output: OutputOptions

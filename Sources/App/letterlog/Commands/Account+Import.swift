@@ -9,7 +9,8 @@ extension Account {
             discussion: """
                 A field may stand in double quotes, a double quote in it is written twice (RFC 4180). A first line
                 `address,password` is passed over. In the place of a password a hash of crypt(5) may stand with its
-                scheme in front: {CRYPT}$y$..., also {SHA512-CRYPT} and {BLF-CRYPT}; {SASL} leaves the password to saslauthd. What cannot be added is listed, the rest is added.
+                scheme in front: {CRYPT}$y$..., also {SHA512-CRYPT}, {SHA256-CRYPT} and {BLF-CRYPT}; {SASL} leaves the
+                password to saslauthd. What cannot be added is listed, the rest is added.
                 """)
 
         @OptionGroup var options: StoreOptions
