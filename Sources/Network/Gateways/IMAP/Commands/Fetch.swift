@@ -24,7 +24,7 @@ extension IMAPSession {
     private func narrow(_ request: FetchRequest, _ uids: UIDSet, _ mailbox: SelectedMailbox, since: ModSeq) {
         let view = mailbox.view
         let named = request.isUID ? request.set.uids(last: view.uids.last) : uids
-        let find = { @Sendable [engine] () throws -> (vanished: UIDSet, changed: UIDSet) in
+        let find: @Sendable () throws -> (vanished: UIDSet, changed: UIDSet) = { [engine] in
             try engine.read { state in
                 guard let head = try state.head(view.account), let row = try state.mailbox(view.account, view.mailbox)
                 else { return (UIDSet(), UIDSet()) }

@@ -29,7 +29,7 @@ extension IMAPSession {
     func select(_ request: SelectRequest) {
         guard let account else { return }
         let known = keywords.count
-        let open = { @Sendable [engine] () throws -> Opened? in
+        let open: @Sendable () throws -> Opened? = { [engine] in
             try engine.read { state in
                 try Opened(state, engine, account, request, keywordsFrom: known)
             }
