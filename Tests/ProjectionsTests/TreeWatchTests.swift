@@ -156,7 +156,8 @@ final class TreeWatchTests: TwoWayTree {
 
     enum Loss: CaseIterable { case files, folder, tree }
 
-    @Test("an account that waits for a word is looked at when something comes, and not before", arguments: Loss.allCases)
+    @Test(
+        "an account that waits for a word is looked at when something comes, and not before", arguments: Loss.allCases)
     func idleQuarantine(_ loss: Loss) throws {
         try site.create("Box")
         for number in 1...20 { try site.deliver("m\(number)", to: "Box", flags: .seen) }
@@ -173,7 +174,7 @@ final class TreeWatchTests: TwoWayTree {
         } else {
             #expect(Glibc.rename(site.home + lost, elsewhere) == 0)
         }
-        #expect(try isIdle(projection))
+        #expect(try (0..<5).contains { _ in try isIdle(projection) })
         #expect(projection.importCounts.quarantined == (loss == .tree ? 21 : 20))
         if loss == .files {
             for name in names(elsewhere) {
@@ -184,7 +185,7 @@ final class TreeWatchTests: TwoWayTree {
         }
         // Nothing tells of a whole tree that is back, but for the next turn or who asks.
         if loss == .tree { try projection.settleImports() }
-        #expect(try isIdle(projection))
+        #expect(try (0..<5).contains { _ in try isIdle(projection) })
         #expect(projection.importCounts.quarantined == 0)
         #expect(projection.importCounts.watches == 5)
         // It is watched as before.
