@@ -5,7 +5,8 @@ Promised: what mutt flags, deletes and saves to another folder, what maildrop an
 carries both ways between the tree and an account elsewhere, is there over IMAP; changes of both sides to one message
 meet; nothing is lost and nothing there twice. `log why` names the import. Once all are done another look makes no event,
 and `verify --maildir` and `rebuild --check` hold. Much that is deleted at once waits for `maildir confirm` or `maildir
-restore`, with the account served. kill -9 at odd moments loses nothing and doubles nothing.
+restore`, with the account served; the samples that the node takes of its trees meanwhile find no drift in it, and end nothing
+of the waiting. kill -9 at odd moments loses nothing and doubles nothing.
 
 Usage: maildir_two_way.py LETTERLOG
 """
@@ -18,7 +19,7 @@ import time
 import urllib.request
 from random import Random
 
-from node import PASSWORD, Node, answer, deliver, expect, letter, main, need, run, run_well, write
+from node import PASSWORD, Node, answer, deliver, expect, letter, main, need, run, run_well, wait_until, write
 from terminal import Terminal
 
 TREE, FAR = "tree@example.test", "far@example.test"
@@ -103,6 +104,11 @@ SyncState %s/
         if "\\Deleted" in flags:
             answer(client.expunge())
         client.logout()
+
+    def metric(self, name):
+        host, port = self.node.addresses["http"][0]
+        text = urllib.request.urlopen("http://%s:%d/metrics" % (host, port), timeout=30).read().decode()
+        return int(re.search(r"(?m)^letterlog_maildir_%s (\d+)$" % name, text).group(1))
 
     def settle(self):
         """Looks until the tree is quiet."""
@@ -248,9 +254,13 @@ def with_accident(site):
     status = site.settle()
     expect([each["messages"] for each in status["waiting"]] == [len(before)], "not in quarantine: %s" % status)
     expect(site.over_imap() == before, "deleted without a word")
-    host, port = site.node.addresses["http"][0]
-    metrics = urllib.request.urlopen("http://%s:%d/metrics" % (host, port), timeout=30).read().decode()
-    expect("\nletterlog_maildir_quarantined_messages %d\n" % len(before) in metrics, "no metric: " + metrics[-600:])
+    expect(site.metric("quarantined_messages") == len(before), "no metric of it")
+    # Each account once more, whichever is next.
+    samples, drifted = site.metric("samples_total"), site.metric("drifted_total")
+    wait_until("samples were taken", 60, lambda: site.metric("samples_total") >= samples + 2)
+    expect(site.metric("drifted_total") == drifted, "what waits was sampled as drift")
+    expect(site.metric("quarantined_messages") == len(before), "a sample ended the waiting")
+    expect(site.over_imap() == before, "deleted by a sample")
     deliver(site.node, [TREE], letter("meanwhile"))
     expect("meanwhile" in site.over_imap(), "the account is not served")
     site.node.do("maildir", "restore", TREE)

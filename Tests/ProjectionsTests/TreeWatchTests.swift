@@ -138,6 +138,10 @@ final class TreeWatchTests: TwoWayTree {
         for number in 1...20 { try site.deliver("m\(number)", flags: .seen) }
         try site.deliver("kept")
         try settle()
+        // One has a number of mbsync's in its name.
+        let name = try site.file("m7")
+        site.move(name, to: name.replacing(":2,", with: ",U=9:2,"))
+        try settle()
         for number in 1...20 { remove(site.home + "/" + (try site.file("m\(number)"))) }
         try looks(projection)
         let report = try projection.check()

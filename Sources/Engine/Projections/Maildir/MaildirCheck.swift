@@ -271,7 +271,11 @@ extension MaildirProjection {
             }
             let found = try lines.line(of: uid)
             let uidl = uidls[uid].flatMap { UniqueID.isValid($0) ? $0 : nil }
-            if found?.base != name.base(marked: present[uid]?.mark ?? 0) {
+            // mbsync's number in the name is the file's alone: without one any is right.
+            let isRight =
+                present[uid].map { found?.base == name.base(marked: $0.mark) }
+                ?? (found.flatMap { MaildirFile(parsing: $0.base.utf8)?.name } == name)
+            if !isRight {
                 report.add(.wrongList, path, "has no right line for UID \(uid.rawValue)")
             } else if let uidl, found?.uidl != uidl {
                 // One that the state does not have is no offence: a store from before format 4 has it in the log alone, until
