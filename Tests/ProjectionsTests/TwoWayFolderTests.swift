@@ -48,6 +48,28 @@ final class TwoWayFolderTests: TwoWayTree {
         #expect(try site.mail("Copy") == ["one|S"])
     }
 
+    enum Change: CaseIterable { case deleted, renumbered }
+
+    @Test(
+        "a message moved into a folder that a client deletes or renumbers at that moment is moved",
+        arguments: Change.allCases)
+    func movedIntoChanging(_ change: Change) throws {
+        let box = try site.create("Box")
+        try site.deliver("kept", flags: .seen, keywords: ["work"])
+        try site.deliver("in Box", to: "Box", flags: .seen)
+        try settle()
+        let file = try site.file("kept")
+        site.move(file, to: ".Box/" + file)
+        try site.run(change == .deleted ? .deleteMailbox(box) : .bumpUIDValidity(box))
+        _ = try projection.importChanges()
+        _ = try projection.importChanges()
+        try projection.catchUp()
+        try settle()
+        #expect(try site.mail("Box").sorted() == (change == .deleted ? [] : ["in Box|S"]) + ["kept|S|work"])
+        #expect(try site.mail() == [])
+        #expect(projection.importCounts.moves == 1)
+    }
+
     @Test("many deletions wait until somebody confirms them, while everything else goes on")
     func quarantine() throws {
         try site.create("Box")

@@ -69,7 +69,10 @@ extension MaildirProjection {
             if imports[account] != nil { imports[account] = AccountImport() }
             // Done again after a crash, it would undo what others do from now on.
             isCheckpointWanted = true
-            for mailbox in memory.folders.keys { work.boxes[mailbox, default: MailboxWork()].everything = true }
+            for mailbox in memory.folders.keys {
+                work.boxes[mailbox, default: MailboxWork()].everything = true
+                work.boxes[mailbox]?.isOfWholeTree = true
+            }
             try raiseHorizon()
         }
         if work.keywords || work.everything || isHealing {
@@ -129,7 +132,7 @@ extension MaildirProjection {
 
     // MARK: The directory
 
-    private func link(_ account: AccountID) -> String { "\(stateDirectory)/accounts/\(account.rawValue)" }
+    func link(_ account: AccountID) -> String { "\(stateDirectory)/accounts/\(account.rawValue)" }
 
     /// What is known of the account, from memory or from a look at its directory.
     func remembered(_ account: AccountID, _ directory: String) throws -> AccountMemory {
@@ -226,7 +229,8 @@ extension MaildirProjection {
 
     /// Brings every folder to its wanted name. A name that another folder of ours still has is waited for; a circle is
     /// broken by parking one of them.
-    private func moveFolders(_ memory: AccountMemory, _ wanted: [MailboxID: WantedFolder]) throws {
+    private func moveFolders(_ memory: AccountMemory, _ wanted: [MailboxID: WantedFolder]) throws
+    {
         var waiting = memory.folders.filter { wanted[$0.key]?.name != $0.value }.keys.sorted()
         while !waiting.isEmpty {
             var next: [MailboxID] = []
@@ -305,73 +309,6 @@ extension MaildirProjection {
     func makeParts(_ path: String, isInbox: Bool) throws {
         for part in ["tmp", "new", "cur"] { try disk.makeDirectory(path + "/" + part) }
         if !isInbox { try replaceSmall(path, FolderFile.marker, with: "") }
-    }
-
-    /// Removes a parked folder that holds no message.
-    func discard(_ path: String) throws {
-        try disk.remove(path + "/" + UIDList.fileName)
-        if try empty(path) { try disk.removeDirectory(path) }
-    }
-
-    /// Removes what is ours in a folder, and the folder when nothing else is in it.
-    private func removeFolder(_ path: String) throws {
-        guard try empty(path) else { return }
-        // From here on only the list says whose the folder was; under a parked name it is known without.
-        let owner = try listHeader(path)?.owner?.mailbox
-        var place = path
-        if let owner, let slash = path.lastIndex(of: "/") {
-            place = path[...slash] + MaildirDirectoryName.parked(owner)
-            if place != path { try disk.rename(path, to: place, .folderEmptied) }
-        }
-        try disk.remove(place + "/" + UIDList.fileName)
-        try disk.removeDirectory(place)
-        try disk.passed(.folderRemoved)
-    }
-
-    /// Removes all that is ours but the list.
-    /// - Returns: whether nothing else is left; otherwise the list is removed too and the folder is no longer ours.
-    private func empty(_ path: String) throws -> Bool {
-        var isEmpty = true
-        for part in ["cur", "new", "tmp"] {
-            let directory = path + "/" + part
-            try disk.list(directory) { name in
-                if FolderFile.isOurs(name) { try disk.removeMessage(directory + "/" + name) }
-                return true
-            }
-            if try !disk.removeDirectory(directory) { isEmpty = false }
-        }
-        for name in [KeywordList.fileName, FolderFile.marker] { try disk.remove(path + "/" + name) }
-        try disk.list(path) { name in
-            if name != UIDList.fileName { isEmpty = false }
-            return isEmpty
-        }
-        if !isEmpty {
-            try disk.remove(path + "/" + UIDList.fileName)
-            report("\(path): its mailbox is gone; files that are not ours were left")
-        }
-        return isEmpty
-    }
-
-    private func removeAccount(_ account: AccountID) throws {
-        accounts[account] = nil
-        guard let target = try disk.linkTarget(link(account)), let name = target.split(separator: "/").last else {
-            return
-        }
-        let path = "\(options.root)/\(name)"
-        let (folders, unfinished) = try foldersOfOurs(account, path)
-        for name in unfinished { try discard(path + "/" + name) }
-        for (_, folder) in folders.sorted(by: { $0.key < $1.key }) where !folder.isEmpty {
-            try removeFolder(path + "/" + folder)
-        }
-        if disk.isDirectory(path) {
-            for name in [SubscriptionList.fileName, QuotaFile.fileName] { try disk.remove(path + "/" + name) }
-            if try empty(path) {
-                try disk.remove(path + "/" + UIDList.fileName)
-                try disk.removeDirectory(path)
-            }
-        }
-        try disk.remove(link(account))
-        try disk.passed(.folderRemoved)
     }
 
     // MARK: Small files

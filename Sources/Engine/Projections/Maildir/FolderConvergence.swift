@@ -62,12 +62,14 @@ extension MaildirProjection {
     }
 
     /// Octets that the store does not have: the file of a message it never had, which the next look takes, or one that
-    /// was written over, which is put aside.
+    /// was written over, which is put aside. Or the file of a message that is elsewhere, and that the next look moves here,
+    /// unless the whole tree is made as the state has it.
     private func isUnknown(
         _ file: MaildirFile, _ path: String, _ message: WantedFile?, _ place: FolderPlace
     ) throws -> Bool {
         guard let row = try engine.read({ try $0.mailbox(place.account, place.mailbox) }) else { return false }
         if message == nil, file.name.validity == row.uidValidity { return file.name.uid.rawValue >= row.uidNext }
+        if !place.isOfWholeTree, try isOfAnother(file.name, place.account, row.uidValidity) { return true }
         // A power cut leaves files with nothing in them.
         guard message?.name == file.name, try disk.size(path) ?? 0 > 0 else { return false }
         let aside = "\(stateDirectory)/aside"

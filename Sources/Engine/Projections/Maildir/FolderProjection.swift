@@ -89,6 +89,8 @@ struct FolderPlace {
     var memory: FolderMemory
     /// What others change in it becomes events.
     var isTwoWay: Bool
+    /// All folders of the account are being made as the state has them.
+    var isOfWholeTree = false
 }
 
 extension MaildirProjection {
@@ -102,7 +104,8 @@ extension MaildirProjection {
             // Deleted since; the folder went, or goes with the event that says so.
             return
         }
-        let place = folderPlace(account, mailbox, folder, memory, isTwoWay: plan.mode == .twoWay)
+        var place = folderPlace(account, mailbox, folder, memory, isTwoWay: plan.mode == .twoWay)
+        place.isOfWholeTree = work.isOfWholeTree
         let box = place.memory
         if work.everything { return try converge(place, memory) }
         var known = work.touched

@@ -19,6 +19,8 @@ struct MailboxWork {
     var list = false
     /// Look at every message: the UIDVALIDITY changed, or the caller asks for it.
     var everything = false
+    /// And in all other mailboxes of the account.
+    var isOfWholeTree = false
 }
 
 /// What to look at in one account.

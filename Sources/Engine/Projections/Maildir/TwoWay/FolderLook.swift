@@ -14,7 +14,7 @@ struct AccountLook {
     /// Those of them that were changed in the state since.
     var lost: [(uids: UIDSet, place: FolderPlace, row: MailboxRow)] = []
     var hasActed = false
-    /// A folder has changed and was not listed: what is missing elsewhere may be there.
+    /// A folder was not listed and may have changed: what is missing elsewhere may be there.
     var hasSkipped = false
 
     /// A file under a name of ours becomes a message of its own, whatever the name says.
@@ -55,7 +55,11 @@ extension MaildirProjection {
                 return
             }
         }
-        guard let row = try engine.read({ try $0.mailbox(place.account, place.mailbox) }) else { return }
+        guard let row = try engine.read({ try $0.mailbox(place.account, place.mailbox) }) else {
+            // Deleted, and not projected yet: what others put there is taken when it is.
+            look.hasSkipped = true
+            return try noteClaims(place, box)
+        }
         // What is told from here on may be of what the listing misses.
         box.isTouched = false
         let listing = try disk.listing(place.path, row.uidValidity, host: options.host)
@@ -255,6 +259,20 @@ extension MaildirProjection {
         } else {
             look.takeAsNew(file, identity, place)
         }
+    }
+
+    /// Remembers which messages have their files in a folder that is not theirs.
+    private func noteClaims(_ place: FolderPlace, _ box: FolderImport) throws {
+        var claims: [UIDValidity: [UID]] = [:]
+        for part in ["cur", "new"] {
+            try disk.list("\(place.path)/\(part)") { name in
+                if let file = MaildirFile(parsing: name.utf8)?.name, file.host == options.host {
+                    claims[file.validity, default: []].append(file.uid)
+                }
+                return true
+            }
+        }
+        box.claims = claims.mapValues { UIDSet($0) }
     }
 
     /// Chooses the files that are as they were at the last look; remembers all for the next.

@@ -75,6 +75,8 @@ final class AccountImport {
     /// When the account's directory was changed last, as it was before the last look.
     var layoutTime: Int64?
     var isLayoutQuiet = false
+    /// The projection has not come to what happened to folders in the state.
+    var isLayoutBehind = false
     /// Directories of others that the last look found.
     var strangers: Set<String> = []
     /// One of them was no Maildir yet: its directory will not tell when it becomes one.

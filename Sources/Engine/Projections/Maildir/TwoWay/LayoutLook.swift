@@ -20,7 +20,8 @@ extension MaildirProjection {
         if !isForced, isSecond, memo.isLayoutQuiet, !isTold { return false }
         if !isForced { memo.areFoldersTouched = false }
         // What the projection has not come to yet is no change by others.
-        guard try !window(account).hasLayout else {
+        memo.isLayoutBehind = try window(account).hasLayout
+        guard !memo.isLayoutBehind else {
             memo.isLayoutQuiet = false
             return true
         }

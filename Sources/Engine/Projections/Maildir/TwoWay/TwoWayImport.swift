@@ -140,6 +140,8 @@ extension MaildirProjection {
         try adopt(&look, memory, memo)
         guard !look.hasSkipped else { return look.hasActed }
         for (uids, place, row) in look.lost {
+        // What is missing may be in a folder that is about to be taken.
+        look.hasSkipped = memo.isLayoutBehind || memo.strangers.contains { memo.told[$0] == nil }
             for message in try messages(unclaimed(uids, place, row, memo), place) {
                 guard let file = message.file else { continue }
                 look.hasActed = true
