@@ -70,6 +70,23 @@ final class TwoWayFolderTests: TwoWayTree {
         #expect(projection.importCounts.moves == 1)
     }
 
+    @Test("a folder renamed to where another program has a directory keeps what was done in it")
+    func renamedOntoForeign() throws {
+        try site.create("Box")
+        for text in ["one", "two", "three"] { try site.deliver(text, to: "Box", flags: .seen) }
+        try settle()
+        for part in ["", "/cur", "/new", "/tmp"] { mkdir(site.home + "/.Other" + part, 0o700) }
+        try site.put("theirs", ".Other/cur/1.theirs:2,S")
+        try letters("one", "FS", in: ".Box")
+        remove(site.home + "/" + (try site.file("two", in: ".Box")))
+        try site.put("late", ".Box/new/2.late")
+        try site.rename("Box", to: "Other")
+        try projection.catchUp()
+        try settle()
+        #expect(try site.mail("Other").sorted() == ["late|", "one|FS", "theirs|S", "three|S"])
+        #expect(names(site.home).contains(".Box") == false)
+    }
+
     @Test("many deletions wait until somebody confirms them, while everything else goes on")
     func quarantine() throws {
         try site.create("Box")

@@ -216,7 +216,7 @@ extension MaildirProjection {
             memory.folders[mailbox] = nil
             memory.boxes[mailbox] = nil
         }
-        try moveFolders(memory, wanted)
+        try moveFolders(account, memory, wanted)
         for (mailbox, folder) in wanted.sorted(by: { $0.key < $1.key }) where memory.folders[mailbox] == nil {
             try makeFolder(account, mailbox, folder.name, memory, plan)
             // A folder older than this slice was lost; its messages are in no event to come.
@@ -229,7 +229,7 @@ extension MaildirProjection {
 
     /// Brings every folder to its wanted name. A name that another folder of ours still has is waited for; a circle is
     /// broken by parking one of them.
-    private func moveFolders(_ memory: AccountMemory, _ wanted: [MailboxID: WantedFolder]) throws
+    private func moveFolders(_ account: AccountID, _ memory: AccountMemory, _ wanted: [MailboxID: WantedFolder]) throws
     {
         var waiting = memory.folders.filter { wanted[$0.key]?.name != $0.value }.keys.sorted()
         while !waiting.isEmpty {
@@ -239,7 +239,7 @@ extension MaildirProjection {
                 if memory.folders.contains(where: { $0.value == name && $0.key != mailbox }) {
                     next.append(mailbox)
                 } else {
-                    try moveFolder(mailbox, to: name, memory)
+                    try moveFolder(account, mailbox, to: name, memory)
                 }
             }
             if next.count == waiting.count, let first = next.first {
@@ -252,18 +252,62 @@ extension MaildirProjection {
         }
     }
 
-    private func moveFolder(_ mailbox: MailboxID, to name: String, _ memory: AccountMemory) throws {
+    private func moveFolder(
+        _ account: AccountID, _ mailbox: MailboxID, to name: String, _ memory: AccountMemory
+    ) throws {
         let old = memory.path(of: memory.folders[mailbox] ?? name)
         do {
             try disk.rename(old, to: memory.path(of: name), .folderMoved)
             memory.folders[mailbox] = name
         } catch let failure as MaildirFailure where failure.code == Errno.notEmpty || failure.code == Errno.exists {
-            // Something that is not ours has the name: the folder is made anew beside it and the old one removed.
+            // Something that is not ours has the name.
             if try listHeader(memory.path(of: name)) != nil { throw ForeignMaildir(path: memory.path(of: name)) }
-            try removeFolder(old)
-            memory.folders[mailbox] = nil
-            memory.boxes[mailbox] = nil
+            if imports[account] != nil {
+                // What others have done in the folder, and nobody has seen yet, goes along.
+                try moveContents(old, to: memory.path(of: name))
+                memory.folders[mailbox] = name
+            } else {
+                // It is made anew beside it.
+                try removeFolder(old)
+                memory.folders[mailbox] = nil
+                memory.boxes[mailbox] = nil
+            }
         }
+    }
+
+    /// Moves all that is in a folder into a directory that is there. The list goes last: until then it says whose the files
+    /// are that are left, and a crash is followed by another attempt.
+    private func moveContents(_ old: String, to new: String) throws {
+        try makeParts(new, isInbox: false)
+        let header = try listHeader(old)
+        for part in ["cur", "new"] {
+            // Files of mailboxes that are gone, as a crash may leave them, are nobody's mail.
+            try disk.list("\(new)/\(part)") { name in
+                let isOwn = MaildirFile(parsing: name.utf8)?.name.validity == header?.validity
+                if FolderFile.isOurs(name), try !isOwn && !isOfAnother(name, header) {
+                    try disk.removeMessage("\(new)/\(part)/\(name)")
+                }
+                return true
+            }
+            var isDone = false
+            while !isDone {
+                // Collected first: renaming while reading a directory may show a name twice or not at all.
+                var names: [String] = []
+                try disk.list("\(old)/\(part)") { name in
+                    if !disk.exists("\(new)/\(part)/\(name)") { names.append(name) }
+                    return names.count < MaildirLimits.rowsPerSnapshotMax
+                }
+                for name in names {
+                    try disk.rename("\(old)/\(part)/\(name)", to: "\(new)/\(part)/\(name)", .fileRenamed)
+                }
+                isDone = names.isEmpty
+            }
+        }
+        // No Maildir any more: without its list it would be taken for another program's.
+        for part in ["cur", "new", "tmp"] { try disk.removeDirectory("\(old)/\(part)") }
+        try disk.rename("\(old)/\(KeywordList.fileName)", to: "\(new)/\(KeywordList.fileName)", .smallFilePlaced)
+        try disk.rename("\(old)/\(UIDList.fileName)", to: "\(new)/\(UIDList.fileName)", .folderMoved)
+        if try empty(old) { try disk.removeDirectory(old) }
     }
 
     /// Makes a folder under its parked name and gives it its own when it has its list: until then nothing else tells
