@@ -240,6 +240,26 @@ final class TwoWayRestartTests: TwoWayTree {
         #expect(projection.filesWritten - before == 20)
     }
 
+    @Test("what a look has half-written when it is broken off goes at the next start")
+    func halfWritten() throws {
+        try site.deliver("one", flags: .seen)
+        try settle()
+        let doomed = site.projection { if $0 == .temporaryWritten { throw Full() } }
+        try doomed.settleImports()
+        remove(site.home + "/" + (try site.file("one")))
+        // Deleted there and changed here: it is written again.
+        try site.flag([1], .add, .flagged)
+        #expect(throws: Full.self) { try doomed.settleImports() }
+        #expect(!names(site.home + "/tmp").isEmpty)
+        try doomed.storeCheckpoint()
+        let restarted = site.projection()
+        _ = try restarted.step()
+        try site.expunge([1])
+        try restarted.settleImports()
+        #expect(try site.mail() == [])
+        #expect(try site.differences(restarted) == [])
+    }
+
     @Test("folders that go or are renamed while nobody follows are seen at the next start")
     func folders() throws {
         for name in ["Gone", "Old"] {

@@ -44,10 +44,18 @@ extension MaildirProjection {
         for account in all {
             guard let plan = try plan(account) else { continue }
             noteMode(account, plan)
+            try sweepFolders(account, plan)
             try noteMissing(account, plan)
             try look(at: account, isForced: true)
         }
         recount()
+    }
+
+    /// Looks write files too, and of one that was broken off no event tells.
+    private func sweepFolders(_ account: AccountID, _ plan: AccountPlan) throws {
+        guard let directory = plan.directory else { return }
+        let memory = try remembered(account, directory)
+        for folder in memory.folders.values { try sweep(memory.path(of: folder)) }
     }
 
     /// Folders that were projected and are not there any more, or are called otherwise: they are missed, or known again, like
@@ -132,6 +140,8 @@ extension MaildirProjection {
         look.hasActed = try lookAtLayout(account, memory, memo, isForced: isForced, isTurn: isTurn)
         // Made anew as the state has it.
         guard imports[account] === memo, accounts[account] === memory else { return true }
+        // What is missing may be in a folder that is about to be taken.
+        look.hasSkipped = memo.isLayoutBehind || memo.strangers.contains { memo.told[$0] == nil }
         memo.folders = memo.folders.filter { memory.folders[$0.key] != nil }
         for (mailbox, folder) in memory.folders.sorted(by: { $0.key < $1.key }) {
             let place = folderPlace(account, mailbox, folder, memory, isTwoWay: true)
@@ -140,8 +150,6 @@ extension MaildirProjection {
         try adopt(&look, memory, memo)
         guard !look.hasSkipped else { return look.hasActed }
         for (uids, place, row) in look.lost {
-        // What is missing may be in a folder that is about to be taken.
-        look.hasSkipped = memo.isLayoutBehind || memo.strangers.contains { memo.told[$0] == nil }
             for message in try messages(unclaimed(uids, place, row, memo), place) {
                 guard let file = message.file else { continue }
                 look.hasActed = true
