@@ -54,6 +54,16 @@ struct TwoWayMeanwhileTests {
             try projection.settleImports()
             #expect(try site.head == head)
         }
+
+        /// Looks until quiet when the file of a message has been moved to another folder.
+        func settleMoved() throws {
+            try site.deliver("one", flags: [.seen])
+            let projection = projection()
+            try site.settled(projection)
+            let name = try site.file("one")
+            site.move(name, to: ".Box/" + name)
+            try settle(projection)
+        }
     }
 
     @Test("letters that a delivered file gets are the message's", arguments: steps, [false, true])
@@ -75,15 +85,9 @@ struct TwoWayMeanwhileTests {
             let name = try site.file("one", in: ".Box")
             site.move(name, to: name.replacing(":2,S", with: ":2,F"))
         }
-        let site = meddling.site
-        try site.deliver("one", flags: [.seen])
-        let projection = meddling.projection()
-        try site.settled(projection)
-        let name = try site.file("one")
-        site.move(name, to: ".Box/" + name)
-        try meddling.settle(projection)
-        #expect(try site.mail() == [])
-        #expect(try site.mail("Box") == ["one|F"], "\(step)")
+        try meddling.settleMoved()
+        #expect(try meddling.site.mail() == [])
+        #expect(try meddling.site.mail("Box") == ["one|F"], "\(step)")
     }
 
     @Test("where both sides change the message meanwhile, each letter that the state changed is as the state has it")
@@ -130,14 +134,8 @@ struct TwoWayMeanwhileTests {
     @Test("a moved file that is deleted is no message", arguments: steps)
     func movedAndDeleted(step: MaildirStep) throws {
         let meddling = try Meddling(step, isKilled: false) { remove($0.home + "/" + (try $0.file("one", in: ".Box"))) }
-        let site = meddling.site
-        try site.deliver("one", flags: [.seen])
-        let projection = meddling.projection()
-        try site.settled(projection)
-        let name = try site.file("one")
-        site.move(name, to: ".Box/" + name)
-        try meddling.settle(projection)
-        #expect(try site.mail() + site.mail("Box") == [], "\(step)")
+        try meddling.settleMoved()
+        #expect(try meddling.site.mail() + meddling.site.mail("Box") == [], "\(step)")
     }
 
     @Test("a delivered file that is saved elsewhere, by a copy and a deletion, is there alone", arguments: steps)

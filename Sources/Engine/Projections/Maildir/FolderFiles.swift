@@ -124,3 +124,15 @@ extension StateReader {
         return try keywordID(account, keyword)
     }
 }
+
+extension StateReader {
+    /// The mailbox whose messages have this UIDVALIDITY in the names of their files. Reads the account's mailboxes.
+    func mailbox(_ account: AccountID, with validity: UIDValidity) throws -> MailboxID? {
+        var found: MailboxID?
+        try mailboxes(account) { id, row in
+            if row.uidValidity == validity { found = id }
+            return found == nil
+        }
+        return found
+    }
+}

@@ -72,11 +72,7 @@ extension MaildirProjection {
     func isOfAnother(_ file: MaildirName, _ account: AccountID, _ validity: UIDValidity) throws -> Bool {
         guard imports[account] != nil, file.validity != validity else { return false }
         return try engine.read { state in
-            var mailbox: MailboxID?
-            try state.mailboxes(account) { id, row in
-                if row.uidValidity == file.validity { mailbox = id }
-                return mailbox == nil
-            }
+            let mailbox = try state.mailbox(account, with: file.validity)
             return try mailbox.flatMap { try state.message(account, $0, file.uid) }?.email == file.email
         }
     }

@@ -169,12 +169,7 @@ extension MaildirProjection {
         _ name: MaildirName, _ path: String, _ place: FolderPlace, _ memory: AccountMemory
     ) throws -> (AccountCommand, leaves: (place: FolderPlace, uid: UID)?)? {
         let found = try engine.read { state -> MailboxID? in
-            var source: MailboxID?
-            try state.mailboxes(place.account) { id, row in
-                if row.uidValidity == name.validity { source = id }
-                return source == nil
-            }
-            guard let source, source != place.mailbox,
+            guard let source = try state.mailbox(place.account, with: name.validity), source != place.mailbox,
                 let row = try state.message(place.account, source, name.uid), row.email == name.email,
                 row.size == name.size
             else { return nil }

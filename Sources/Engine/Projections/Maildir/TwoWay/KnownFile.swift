@@ -64,15 +64,7 @@ extension MaildirProjection {
 
     /// Follows a message whose file's name tells the mailbox that it was moved from.
     func followMove(_ file: ForeignFile, _ place: FolderPlace, _ name: MaildirName) throws {
-        let source = try engine.read { state -> MailboxID? in
-            var source: MailboxID?
-            try state.mailboxes(place.account) { id, row in
-                if row.uidValidity == name.validity { source = id }
-                return source == nil
-            }
-            return source
-        }
-        guard let source else { return }
+        guard let source = try engine.read({ try $0.mailbox(place.account, with: name.validity) }) else { return }
         let course = try course(place.account) { logged in
             guard case .messagesMoved(let move) = logged.event, move.source == source else { return nil }
             return move.arrival(of: name.uid).map { (move.destination, $0) }
